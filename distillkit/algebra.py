@@ -1,0 +1,214 @@
+"""Exact linear algebra on untrusted text: numbers, linear expressions, equations.
+
+Text from a model is data, never code.  A hand-written parser with limits on length, digits and
+depth turns it into `Fraction`s; everything that does not fit the small grammar is a `ParseError`.
+
+    expression := ['+'|'-'] term (('+'|'-') term)*
+    term       := factor (('*'|'/'| nothing) factor)*        (nothing: 3x, 2(x + 1))
+    factor     := ('+'|'-') factor | number | letter | '(' expression ')'
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+MAX_CHARS = 400  # longer expressions are refused before any work is done
+MAX_DIGITS = 40  # longer numbers too: arithmetic stays cheap whatever a model writes
+MAX_DEPTH = 12
+
+Linear = dict[str, Fraction]  # {"x": 3, "": -4} is 3x - 4; zero entries are dropped
+
+_TOKEN = re.compile(r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|([A-Za-z])|([-+*/()]))")
+_WRITTEN_OTHERWISE = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "⁄": "/",
+     "[": "(", "]": ")", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
+)  # fmt: skip
+_FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_FRAC_DIGITS = re.compile(r"\\[dt]?frac\s*([0-9])\s*([0-9])")
+
+
+class ParseError(ValueError):
+    """The text is not a linear expression or equation within the size limits."""
+
+
+def plain(text: str) -> str:
+    """Return `text` with LaTeX and typographic forms of the same signs in plain ASCII."""
+    text = text.translate(_WRITTEN_OTHERWISE)
+    if "\\" in text:
+        for _ in range(3):  # fractions inside fractions, at most three deep
+            text = _FRAC.sub(r"((\1)/(\2))", text)
+        text = _FRAC_DIGITS.sub(r"(\1/\2)", text)
+        # Not \b after the name: in \cdot2 there is no word boundary.
+        text = re.sub(r"\\(?:cdot|times)(?![A-Za-z]) ?", "*", text)
+        text = re.sub(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\!", "", text)
+        text = re.sub(r"\\[,;: ]", " ", text)  # a space, or 2\;1/3 would read as 21/3
+    return text
+
+
+def parse_linear(text: str) -> Linear:
+    """Parse a linear expression such as ``2(x - 3)/5 + 1``.
+
+    Raises ParseError for anything else: words, powers, products of variables, division by zero.
+    """
+    if len(text) > MAX_CHARS:
+        raise ParseError(f"longer than {MAX_CHARS} characters")
+    text = plain(text)
+    tokens, at = [], 0
+    text = text.rstrip()
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if not found:
+            raise ParseError(f"cannot read {text[at : at + 12]!r}")
+        if found[1] and len(found[1]) > MAX_DIGITS:
+            raise ParseError(f"a number longer than {MAX_DIGITS} digits")
+        tokens.append(found[1] or found[2] or found[3])
+        at = found.end()
+    value, rest = _sum(tokens, 0, 0)
+    if rest != len(tokens):
+        raise ParseError(f"unexpected {tokens[rest]!r}")
+    return value
+
+
+def _sum(tokens: list[str], at: int, depth: int) -> tuple[Linear, int]:
+    if depth > MAX_DEPTH:
+        raise ParseError("brackets nested too deeply")
+    total, at = _product(tokens, at, depth)
+    while at < len(tokens) and tokens[at] in "+-":
+        term, after = _product(tokens, at + 1, depth)
+        total, at = add(total, term, 1 if tokens[at] == "+" else -1), after
+    return total, at
+
+
+def _product(tokens: list[str], at: int, depth: int) -> tuple[Linear, int]:
+    value, at = _factor(tokens, at, depth)
+    while at < len(tokens) and tokens[at] not in "+-)":
+        sign = tokens[at] if tokens[at] in "*/" else ""
+        if not sign and tokens[at][0] in "0123456789.":
+            raise ParseError("two numbers side by side")
+        other, at = _factor(tokens, at + len(sign), depth)
+        if sign == "/":
+            if other.keys() - {""} or not other:
+                raise ParseError("division by zero or by a variable")
+            value = scale(value, 1 / other[""])
+        elif not value.keys() - {""}:
+            value = scale(other, value.get("", Fraction(0)))
+        elif not other.keys() - {""}:
+            value = scale(value, other.get("", Fraction(0)))
+        else:
+            raise ParseError("a product of variables is not linear")
+    return value, at
+
+
+def _factor(tokens: list[str], at: int, depth: int) -> tuple[Linear, int]:
+    sign = 1
+    while at < len(tokens) and tokens[at] in "+-":
+        sign, at = (-sign if tokens[at] == "-" else sign), at + 1
+    if at == len(tokens):
+        raise ParseError("the expression ends too early")
+    token = tokens[at]
+    if token == "(":
+        value, at = _sum(tokens, at + 1, depth + 1)
+        if at == len(tokens) or tokens[at] != ")":
+            raise ParseError("a bracket is not closed")
+        return scale(value, Fraction(sign)), at + 1
+    if token in ")*/":
+        raise ParseError(f"unexpected {token!r}")
+    value = {token: Fraction(1)} if token.isalpha() else {"": Fraction(token)}
+    return scale(value, Fraction(sign)), at + 1
+
+
+def add(a: Linear, b: Linear, factor: int | Fraction = 1) -> Linear:
+    """Return ``a + factor * b``."""
+    total = dict(a)
+    for name, value in b.items():
+        total[name] = total.get(name, Fraction(0)) + factor * value
+    return {name: value for name, value in total.items() if value}
+
+
+def scale(a: Linear, factor: Fraction) -> Linear:
+    """Return ``factor * a``."""
+    return {name: value * factor for name, value in a.items() if value * factor}
+
+
+def parse_number(text: str) -> Fraction:
+    """Parse an expression without variables, such as ``-7/3`` or ``2.5``, exactly."""
+    value = parse_linear(text)
+    if value.keys() - {""}:
+        raise ParseError("a number was expected, not a variable")
+    return value.get("", Fraction(0))
+
+
+def parse_equation(text: str) -> tuple[Linear, Linear]:
+    """Parse ``left = right`` into its two sides; raises ParseError."""
+    if len(text) > 2 * MAX_CHARS + 1:
+        raise ParseError(f"longer than {2 * MAX_CHARS + 1} characters")
+    sides = text.split("=")
+    if len(sides) != 2:
+        raise ParseError(f"{len(sides) - 1} equals signs instead of one")
+    return parse_linear(sides[0]), parse_linear(sides[1])
+
+
+def parse_system(text: str) -> list[tuple[Linear, Linear]]:
+    """Parse one equation, or several separated by commas, semicolons, 'and' or newlines.
+
+    Raises ParseError, also for more than four equations.
+    """
+    if len(text) > 4 * MAX_CHARS:  # refused, not cut: the cut could change the last equation
+        raise ParseError(f"longer than {4 * MAX_CHARS} characters")
+    parts = re.split(r",|;|\n|\band\b", text)
+    parts = [part for part in parts if part.strip()]
+    if not 1 <= len(parts) <= 4:
+        raise ParseError("between one and four equations were expected")
+    return [parse_equation(part) for part in parts]
+
+
+def reduced(system: list[tuple[Linear, Linear]]) -> tuple[tuple[tuple[str, Fraction], ...], ...]:
+    """Return the reduced row echelon form: equal for two systems if and only if they have the
+    same solutions (all contradictions are one form)."""
+    rows = [add(left, right, -1) for left, right in system]
+    done: list[Linear] = []
+    for name in sorted({name for row in rows for name in row} - {""}):
+        pivot = next((row for row in rows if name in row), None)
+        if pivot is None:
+            continue
+        rows.remove(pivot)
+        pivot = scale(pivot, 1 / pivot[name])
+        rows = [add(row, pivot, -row.get(name, Fraction(0))) for row in rows]
+        done = [add(row, pivot, -row.get(name, Fraction(0))) for row in done] + [pivot]
+    if any(rows):
+        return ((("", Fraction(1)),),)  # 0 = 1
+    return tuple(tuple(sorted(row.items())) for row in done)
+
+
+def solve(system: list[tuple[Linear, Linear]]) -> dict[str, Fraction]:
+    """Return the one solution, variable by variable; raises ValueError if none or many."""
+    rows = [dict(row) for row in reduced(system)]
+    names = {name for left, right in system for name in (*left, *right)} - {""}
+    solution = {}
+    for row in rows:
+        variables = row.keys() - {""}
+        if len(variables) != 1:
+            raise ValueError("no single solution")
+        solution[variables.pop()] = -row.get("", Fraction(0))
+    if set(solution) != names or not names:
+        raise ValueError("no single solution")
+    return solution
+
+
+def show_number(value: Fraction | int) -> str:
+    """Write an exact number: ``-3`` or ``7/2``."""
+    return str(Fraction(value))
+
+
+def show_linear(value: Linear) -> str:
+    """Write a linear expression in reading order: ``3x - 4``."""
+    text = ""
+    for name in [*sorted(value.keys() - {""}), *([""] if "" in value else [])]:
+        coefficient = value[name]
+        size = abs(coefficient)
+        shown = show_number(size) if not name or size.denominator == 1 else f"({size})"
+        term = name if name and size == 1 else shown + name
+        sign = "-" if coefficient < 0 else "+"
+        text += f" {sign} {term}" if text else ("-" if coefficient < 0 else "") + term
+    return text or "0"

@@ -1,0 +1,64 @@
+"""Candidates: one line of JSONL each, journaled so that a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from distillkit.equations import Problem
+from distillkit.records import Journal
+
+Report = Callable[[dict], None]
+
+
+class TeacherError(RuntimeError):
+    """A teacher cannot give candidates; the message says why and what to do."""
+
+
+def candidate_row(problem: Problem, about: dict, number: int, **result: Any) -> dict:
+    """Build one journal line: id, problem, teacher, candidate number and the result's fields."""
+    return {
+        "id": f"{problem.id}/{number}",
+        "problem": problem.record(),
+        "teacher": about,
+        "candidate": number,
+        **result,
+    }
+
+
+def journaled(
+    problems: Sequence[Problem],
+    k: int,
+    about: dict,
+    journal: str | Path | None,
+    on_done: Report | None,
+    make: Callable[[list[tuple[Problem, int]], Report], None],
+) -> list[dict]:
+    """Let `make` produce what the journal does not hold yet; return all in order."""
+    wanted = [(problem, number) for problem in problems for number in range(k)]
+    done: dict[str, dict] = {}
+    book = Journal(journal) if journal else None
+
+    def report(row: dict) -> None:
+        if book:
+            book.add(row)
+        done[row["id"]] = row
+        if on_done:
+            on_done(row)
+
+    try:
+        for row in book or ():
+            if row.get("teacher") != about:
+                raise TeacherError(
+                    f"{journal} was made by another teacher or with other settings "
+                    f"({row.get('teacher', {}).get('name')!r}): give a new file or the old settings"
+                )
+            done[row["id"]] = row
+        missing = [pair for pair in wanted if f"{pair[0].id}/{pair[1]}" not in done]
+        if missing:
+            make(missing, report)
+    finally:
+        if book:
+            book.close()
+    return [done[f"{problem.id}/{number}"] for problem, number in wanted]

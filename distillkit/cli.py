@@ -1,0 +1,250 @@
+"""The command line: demo, evaluate, teach, prefetch, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
+    from distillkit.candidates import TeacherError
+    from distillkit.downloads import ModelError
+    from distillkit.records import JournalError
+
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(words)
+    try:
+        return options.run(options, words)
+    except KeyboardInterrupt:
+        folder = getattr(options, "folder", None)
+        hint = f": nothing is lost, go on with: distillkit demo --resume {folder}" if folder else ""
+        print(f"\nstopped{hint}", file=sys.stderr)
+        return 130
+    except (ModelError, TeacherError, JournalError, ValueError, OSError) as error:
+        if os.environ.get("DISTILLKIT_DEBUG"):
+            raise
+        print(f"distillkit: {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    top = argparse.ArgumentParser(prog="distillkit", description="Learn LLM distillation by doing.")
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    demo = commands.add_parser("demo", help="distil a small model and report before and after")
+    demo.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
+    demo.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
+    demo.add_argument("--teacher", metavar="NAME",
+                      help="recorded | solver | hf:ID | openai:MODEL@URL")  # fmt: skip
+    demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
+    demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
+    demo.add_argument("--seed", type=int, default=0, metavar="N")
+    demo.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
+    demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
+    demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
+    demo.set_defaults(run=_demo)
+
+    evaluate = commands.add_parser("evaluate", help="score a run on your own questions")
+    evaluate.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
+    evaluate.add_argument("--problems", type=Path, required=True, metavar="FILE.jsonl",
+                          help='lines of {"question": …, "answer": …}')  # fmt: skip
+    evaluate.add_argument("--out", type=Path, required=True, metavar="OUT.jsonl")
+    evaluate.set_defaults(run=_evaluate)
+
+    teach = commands.add_parser("teach", help="sample and journal a teacher's candidates")
+    teach.add_argument("teacher", metavar="NAME", help="solver | hf:ID | openai:MODEL@URL")
+    teach.add_argument("--problems", type=positive, default=100, metavar="N")
+    teach.add_argument("--families", default="", metavar="A,B", help="default: the narrow ones")
+    teach.add_argument("--k", type=positive, default=4, help="candidates a problem")
+    teach.add_argument("--temperature", type=float, default=0.7)
+    teach.add_argument("--seed", type=int, default=0, metavar="N")
+    teach.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
+                       help="the journal; a stopped run goes on with it")  # fmt: skip
+    teach.set_defaults(run=_teach)
+
+    prefetch = commands.add_parser("prefetch", help="fill a folder with models for offline use")
+    prefetch.add_argument("--to", type=Path, required=True, metavar="FOLDER")
+    prefetch.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
+    prefetch.set_defaults(run=_prefetch)
+
+    doctor = commands.add_parser("doctor", help="say what this machine can do and what is wrong")
+    doctor.set_defaults(run=_doctor)
+    return top
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above zero for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def _demo(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.demo import Settings, run_demo, settings_for
+    from distillkit.session import start
+
+    if options.resume:
+        given = {"tier", "student", "teacher", "traces", "test", "quant", "out"} & {
+            name for name, value in vars(options).items() if value is not None
+        }
+        if given:
+            raise ValueError(f"--resume goes on with the same settings: leave out --{given.pop()}")
+        path = options.resume / "settings.json"
+        if not path.exists():
+            raise ValueError(f"{options.resume} is no run to resume: it has no {path.name}")
+        stored = json.loads(path.read_text())
+        settings = Settings(**{**stored, "families": tuple(stored["families"])})
+        out = options.resume
+        if (out / "report.json").exists():
+            print(f"this run is finished: see {out / 'report.html'}")
+            return 0
+    else:
+        kit = start(options.tier, options.seed)
+        settings = settings_for(kit, student=options.student, teacher=options.teacher,
+                                traces=options.traces, test=options.test,
+                                quant=options.quant)  # fmt: skip
+        out = options.out or Path("runs") / f"{settings.tier}-{datetime.now():%Y%m%d-%H%M%S}"
+        if out.exists() and any(out.iterdir()):
+            raise ValueError(f"{out} is not empty: choose a new folder, or --resume {out}")
+    options.folder = out
+    run_demo(settings, out, words)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
+    from distillkit.report import percent, with_interval
+
+    if options.out.exists():
+        raise ValueError(f"{options.out} exists and is kept: choose another name")
+    problems, refused = read_questions(options.problems)
+    for line in refused:
+        print(f"refused {line}")
+    print(f"{len(problems)} questions read, {len(refused)} lines refused")
+    model, tokenizer = _load_run(options.folder_of_run)
+    count = [0]
+
+    def on_done(_: dict) -> None:
+        count[0] += 1
+        if count[0] % 10 == 0 or count[0] == len(problems):
+            print(f"  {count[0]}/{len(problems)} answered", flush=True)
+
+    rows = evaluate(model, tokenizer, problems, on_done=on_done)
+    write_answers(options.out, rows)
+    for name, result in {"all": summary(rows), **by(rows, "family")}.items():
+        rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
+        print(f"{name:>16}  exact {with_interval(result)}, {rest}")
+    print(f"answers: {options.out}")
+    return 0
+
+
+def _load_run(folder: Path):
+    """Load the student of a run with its adapter merged; the base must be the same file."""
+    from peft import PeftModel
+
+    from distillkit.downloads import ModelError
+    from distillkit.models import load
+    from distillkit.session import start
+
+    if not (folder / "report.json").exists():
+        raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
+    report = json.loads((folder / "report.json").read_text())
+    settings = report["settings"]
+    kit = start(None if settings["tier"] == "gpu" else settings["tier"])
+    student = load(settings["student"], kit.device, kit.dtype, quant=settings["quant"])
+    if student.sha256 != report["student"]["sha256"]:
+        raise ModelError(
+            f"{student.name} ({student.source}) is not the model this adapter was trained on "
+            f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
+        )
+    model = PeftModel.from_pretrained(student.model, folder / "adapter")
+    if not settings["quant"]:
+        model.merge_adapter()
+    return model, student.tokenizer
+
+
+def _teach(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.equations import NARROW, make_problems
+    from distillkit.filters import pass_at_k, reject
+    from distillkit.session import start
+    from distillkit.teachers import teacher
+
+    kit = start(seed=options.seed)
+    families = tuple(filter(None, options.families.split(","))) or NARROW
+    problems = make_problems(options.problems, families, "train", options.seed)
+    more = {"device": kit.device, "dtype": kit.dtype} if options.teacher.startswith("hf:") else {}
+    count = [0]
+
+    def on_done(row: dict) -> None:
+        count[0] += 1
+        if count[0] % 10 == 0:
+            print(f"  {count[0]} new candidates", flush=True)
+
+    rows = teacher(options.teacher, **more).sample(
+        problems, options.k, options.temperature, options.seed, options.out, on_done
+    )
+    _, funnel = reject(rows)
+    print(funnel)
+    right: dict[str, list[bool]] = {}
+    for row in rows:
+        right.setdefault(row["problem"]["id"], []).append(not row["verdict"].get("correct"))
+    k = min(map(len, right.values()))
+    for tries in sorted({1, k}):
+        mean = sum(pass_at_k(len(r), sum(r), tries) for r in right.values()) / len(right)
+        print(f"pass@{tries}: {100 * mean:.0f} %")
+    print(f"journal: {options.out}")
+    return 0
+
+
+def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.models import prefetch
+
+    students = ["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"]
+    prefetch(options.to, options.names or students)
+    return 0
+
+
+def _doctor(options: argparse.Namespace, words: list[str]) -> int:
+    """Print versions, tier, models and faults; exit code 1 if something needs mending."""
+    import shutil
+
+    from distillkit.downloads import catalog
+    from distillkit.models import hub_answers
+    from distillkit.session import cache_dir, start
+
+    faults = []
+    print(f"python       {sys.version.split()[0]}")
+    for package in ("torch", "transformers", "peft", "accelerate", "datasets"):
+        try:
+            print(f"{package:12} {version(package)}")
+        except PackageNotFoundError:
+            faults.append(f"{package} is missing: python kit.py doctor installs it")
+    print(start())
+    cache = cache_dir()
+    for key in catalog():
+        here = (cache / "models" / key / "distillkit.json").exists()
+        print(f"{key:28} {'ready' if here else 'not converted yet (done on first use)'}")
+    hub = hub_answers()
+    print(f"model hub    {'answers' if hub else 'does not answer: the package index is used'}")
+    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
+    print(f"cache        {cache}, {free / 1e9:.0f} GB free")
+    if free < 4e9:
+        faults.append("less than 4 GB free: free some space or set DISTILLKIT_CACHE elsewhere")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / ".probe").write_text("")
+        (cache / ".probe").unlink()
+    except OSError as error:
+        faults.append(f"{cache}: {error.strerror}: set DISTILLKIT_CACHE to a folder of yours")
+    for fault in faults:
+        print(f"FAULT        {fault}")
+    print("all good" if not faults else f"{len(faults)} fault(s)")
+    return 1 if faults else 0

@@ -1,0 +1,297 @@
+"""The main job in one call: before → teacher → rules → training → after → report, resumable."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, Problem, make_problems, overlap
+from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.records import read_jsonl, write_json, write_jsonl
+from distillkit.report import ACCURACY_HEAD, accuracy_rows, indented, percent, write_report
+from distillkit.session import Session, data_path, machine, start
+from distillkit.stages import Stages, clock, progress
+from distillkit.teachers import Recorded, teacher
+from distillkit.templates import SHOTS, THINK
+
+TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
+TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on; kept in `settings.json`, so that a resumed run is the same."""
+
+    tier: str
+    student: str
+    teacher: str
+    families: tuple[str, ...]
+    traces: int
+    test: int
+    ood: int
+    seed: int
+    general: float = 0.2
+    k: int = 4
+    rate: float = 5e-4
+    batch_size: int = 8
+    epochs: float = 1.0
+    width: int = 96
+    quant: str = ""
+
+
+# SmolLM2-135M learns the form at once, but its arithmetic is too weak for the cpu tier's
+# families: it gets the two kinds that need one operation, and more examples of them.
+TIERS = {
+    "cpu": {"teacher": "recorded", "families": NARROW, "traces": 160, "test": 48, "ood": 30},
+    "gpu": {"teacher": "recorded", "families": NARROW, "traces": 240, "test": 200, "ood": 100},
+    "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 320, "test": 48, "ood": 0},
+}
+
+
+def settings_for(kit: Session, **asked: object) -> Settings:
+    """Return the tier's settings with what was asked for in their place (None: the default)."""
+    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, **TIERS[kit.tier])
+    return replace(base, **{name: value for name, value in asked.items() if value is not None})
+
+
+def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
+    """Do the whole job in folder `out` (or go on with it) and return the report."""
+    from distillkit.evaluation import by, evaluate, summary
+    from distillkit.models import load, resolve
+    from distillkit.training import distill, lora
+
+    stages = Stages(out)
+    write_json(out / "settings.json", asdict(settings))
+    kit = start(settings.tier, settings.seed)
+    test, ood = unseen_problems(settings)
+    problems = [*test, *ood]
+    stages.say(f"{kit}")
+    for line in plan_lines(settings, len(test), len(ood), out):
+        stages.say(line)
+    with stages.timed("download"):
+        resolve(settings.student, stages.say)
+    with stages.timed("load"):
+        student = load(settings.student, kit.device, kit.dtype, stages.say, settings.quant)
+    stages.say(f"student: {student.name} ({student.source})")
+
+    def answers(name: str, model, shots=()) -> list[dict]:
+        missing = len(problems) - len(read_jsonl(out / f"{name}.jsonl"))
+        report = progress(stages, name.replace("_", "-"), missing)
+        with stages.timed("evaluate"):
+            return evaluate(model, student.tokenizer, problems, shots=shots, width=settings.width,
+                            journal=out / f"{name}.jsonl", on_done=report)  # fmt: skip
+
+    stages.say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
+    before = answers("before", student.model)
+    shown = pick_shown(before, settings.families)
+    for row in shown:
+        stages.say(indented(row))
+    few_shot = answers("few_shot", student.model, SHOTS)
+    stages.say(f"  exact: zero-shot {percent(summary(before[:len(test)])['exact'])}, "
+               f"few-shot {percent(summary(few_shot[:len(test)])['exact'])}")  # fmt: skip
+
+    stages.say(f"\n[2/4] teacher: {settings.teacher}; then the rules")
+    with stages.timed("sample"):
+        candidates, about = teach(settings, kit, problems, stages)
+        kept, funnel = reject(candidates)
+        chosen = choose(kept, settings.traces, settings.seed)
+        traces = to_traces(chosen)
+        general = general_examples()
+        mixed = mix(traces, general, settings.general, settings.seed)
+        write_jsonl(out / "traces.jsonl", mixed)
+    stages.say(str(funnel))
+    stages.say(f"  {funnel.problems_kept} of {funnel.problems} problems have a verified solution")
+    stages.say(f"  training on {len(traces)} traces, {len(mixed) - len(traces)} general examples")
+
+    stages.say("\n[3/4] training a LoRA adapter on the verified traces")
+    with stages.timed("train"):
+        began, first = time.monotonic(), []
+
+        def on_step(row: dict) -> None:
+            first.append(row["step"])
+            pace = (time.monotonic() - began) / len(first)
+            left = pace * (row["steps"] - row["step"])
+            stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
+                        f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
+
+        run = distill(
+            student.model, student.tokenizer, mixed, lora(), settings.rate, settings.batch_size,
+            settings.epochs, settings.seed, out / "training", on_step=on_step,
+            precision={"bfloat16": "bf16", "float16": "fp16"}.get(kit.dtype, "no"),
+        )  # fmt: skip
+    if not run.finished:
+        raise KeyboardInterrupt
+    run.student.save_pretrained(out / "adapter")
+    stages.say(f"  loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, "
+               f"{run.tokens / run.seconds:.0f} tokens/s")  # fmt: skip
+
+    stages.say("\n[4/4] after: the same equations, zero-shot")
+    if not settings.quant:
+        run.student.merge_adapter()  # the same function with fewer products
+    after = answers("after", run.student)
+    for row in shown:
+        stages.say(indented(next(r for r in after if r["id"] == row["id"])))
+
+    report = assemble(settings, stages, student, about, funnel, mixed, run, command,
+                      before, few_shot, after, len(test), by, summary)  # fmt: skip
+    write_json(out / "report.json", report)
+    pairs = [(row, next(r for r in after if r["id"] == row["id"])) for row in shown]
+    write_report(out / "report.html", report, run.log, pairs)
+    say_table(stages, report, out)
+    return report
+
+
+def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
+    """Return the unseen equations: of the taught families, and of families never taught."""
+    test = make_problems(settings.test, settings.families, "test", TEST_SEED)
+    ood = make_problems(settings.ood, OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
+    return test, ood
+
+
+def teach(settings: Settings, kit: Session, unseen: list[Problem], stages: Stages):
+    """Return the teacher's candidates and who it is; nothing overlaps with the test equations."""
+    name = settings.teacher
+    options = {"device": kit.device, "dtype": kit.dtype} if name.startswith("hf:") else {}
+    teacher_ = teacher(name, **options)
+    if isinstance(teacher_, Recorded):
+        problems = teacher_.problems(settings.families)
+    else:
+        spare = 1.0 if name == "solver" else 1.4  # some candidates will be rejected
+        problems = make_problems(round(settings.traces * spare), settings.families, "train",
+                                 settings.seed, avoid=unseen)  # fmt: skip
+    shared = overlap(problems, unseen)
+    if shared:
+        raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
+    k = 1 if name == "solver" else settings.k
+    report = progress(stages, "candidates", k * len(problems))
+    candidates = teacher_.sample(problems, k, seed=settings.seed, on_done=report,
+                                 journal=stages.out / "candidates.jsonl")  # fmt: skip
+    return candidates, candidates[0]["teacher"]
+
+
+def general_examples() -> list[dict]:
+    """Return the general examples of `data/`: written for the kit, answered by the teacher."""
+    return read_jsonl(data_path("general.jsonl"))
+
+
+def pick_shown(rows: Sequence[dict], families: Sequence[str]) -> list[dict]:
+    """Return three rows to show: the first of the last three taught families (or of the first)."""
+    firsts = [next(r for r in rows if r["problem"]["family"] == f) for f in families[-3:]
+              if any(r["problem"]["family"] == f for r in rows)]  # fmt: skip
+    rest = [row for row in rows if row not in firsts]
+    return [*firsts, *rest][:3]
+
+
+def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
+    """Say what the run will do, how long it should take here, and how to go on with it."""
+    minutes = expected_minutes(settings, test + ood)
+    return [
+        f"plan: {test} unseen equations of {', '.join(settings.families)}; {ood} of other kinds",
+        f"      up to {settings.traces} verified traces of the teacher '{settings.teacher}', "
+        f"{settings.epochs:g} epoch(s), seed {settings.seed}",
+        f"time: about {minutes:.0f} min on this machine, after downloads",
+        f"out:  {out}  (stopped? go on with: distillkit demo --resume {shlex.quote(str(out))})",
+    ]
+
+
+def expected_minutes(settings: Settings, answers: int) -> float:
+    """Estimate the run's minutes from this machine's speed in a float32 matrix product.
+
+    Work: 2 operations a weight and token forward, twice more for the gradient of the
+    activations; about 80 tokens an answer and 110 a trace; half of the product's speed is
+    reached in answering and two thirds in training (measured on two cores).
+    """
+    import torch
+
+    if settings.tier == "gpu":
+        return 3.0
+    weights = 0.135e9 if "135M" in settings.student else 0.494e9
+    a = torch.rand(1024, 1024)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(4):
+        a @ a
+    rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
+    answering = 3 * answers * 80 * 2 * weights / (0.5 * rate)
+    traces = settings.traces / (1 - settings.general) * settings.epochs
+    training = traces * 110 * 4 * weights / (0.67 * rate)
+    return (answering + training) / 60 + 0.3
+
+
+def assemble(settings, stages, student, about, funnel, mixed, run, command,
+             before, few_shot, after, split_at, by, summary) -> dict:  # fmt: skip
+    """Collect the numbers of a run for report.json."""
+    from distillkit.evaluation import agreement, mcnemar, paired_difference
+
+    def splits(rows: list[dict]) -> dict:
+        parts = {"test": rows[:split_at], "ood": rows[split_at:]}
+        return {name: summary(part) for name, part in parts.items() if part}
+
+    theirs = {row["id"]: row for row in read_jsonl(data_path(TEACHER_ANSWERS))}
+    known = settings.teacher == "recorded" and all(row["id"] in theirs for row in after)
+    teacher_rows = [theirs[row["id"]] for row in after] if known else []
+    old = [row["exact"] for row in before[:split_at]]
+    new = [row["exact"] for row in after[:split_at]]
+    difference, low, high = paired_difference(old, new)
+    answered = [*before, *few_shot, *after]
+    seconds = dict(stages.state["seconds"])
+    return {
+        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
+        "teacher": {
+            **{key: about.get(key, "") for key in ("name", "source", "sha256")},
+            **({"exact": splits(teacher_rows), "agreement": {
+                "before": agreement(before, teacher_rows), "after": agreement(after, teacher_rows),
+            }} if known else {}),
+        },
+        "before": splits(before), "few_shot": splits(few_shot), "after": splits(after),
+        "families": {
+            "before": by(before, "family"), "few_shot": by(few_shot, "family"),
+            "after": by(after, "family"),
+        },
+        "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
+        "funnel": asdict(funnel),
+        "traces": {
+            "equations": sum("family" in t for t in mixed),
+            "general": sum("family" not in t for t in mixed),
+        },
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
+        "tokens_per_second": {
+            "train": run.tokens / max(run.seconds, 1e-9),
+            "sample": sum(r["tokens"] for r in answered) / sum(r["seconds"] for r in answered),
+        },
+        "peak_memory_bytes": stages.state["peak_memory_bytes"],
+        "seed": settings.seed, "settings": asdict(settings), "template": THINK.name,
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("torch", "transformers", "peft", "accelerate")},
+        },
+        "machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": shlex.join(["distillkit", *command]) if command else "distillkit demo",
+    }  # fmt: skip
+
+
+def say_table(stages: Stages, report: dict, out: Path) -> None:
+    """Print the table of the report and where everything is."""
+    table = [ACCURACY_HEAD, *accuracy_rows(report)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(ACCURACY_HEAD))]
+    stages.say()
+    for row in table:
+        stages.say("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    change = report["change"]
+    stages.say(
+        f"\ndifference {100 * change['difference']:+.0f} points (95 % interval "
+        f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f}, McNemar p = {change['p']:.2g})"
+    )
+    agree = report["teacher"].get("agreement")
+    if agree:
+        stages.say(f"same value as the teacher: {percent(agree['before'])} before, "
+                   f"{percent(agree['after'])} after")  # fmt: skip
+    total, peak = report["seconds"]["total"], report["peak_memory_bytes"] / 1e9
+    stages.say(f"{clock(total)} in all, peak memory {peak:.1f} GB")
+    stages.say(f"report: {out / 'report.html'}")

@@ -1,0 +1,250 @@
+"""Rejection sampling: rules with reasons, a funnel with counts, pass@k, and the 80/20 mix.
+
+Sample several candidates, keep those that obey every rule: the recipe of DeepSeek-R1
+(arXiv 2501.12948, sec. 2.3.3) with rules in the place of a reward model.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import comb
+
+from distillkit.algebra import ParseError, parse_equation, parse_system, reduced
+from distillkit.answers import same_value
+from distillkit.templates import MAX_COMPLETION_CHARS, TEMPLATES, THINK, Parsed, Template, messages
+
+_BETWEEN_EQUATIONS = re.compile(r"[,;]\s|\band\b")
+_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One reason to reject: `check(candidate, parsed)` returns "" or what is wrong."""
+
+    name: str
+    check: Callable[[dict, Parsed], str]
+
+
+def _finished(candidate: dict, parsed: Parsed) -> str:
+    return "cut off before the end" if candidate["finish"] == "length" else ""
+
+
+def _template(candidate: dict, parsed: Parsed) -> str:
+    return parsed.problem
+
+
+def _correct(candidate: dict, parsed: Parsed) -> str:
+    right = candidate["problem"]["answer"]
+    return "" if same_value(parsed.answer, right) else f"{parsed.answer[:40]!r} is not {right}"
+
+
+def _steps(candidate: dict, parsed: Parsed) -> str:
+    wrong = first_wrong_step(candidate["problem"]["equation"], parsed.reasoning)
+    return f"wrong step: {wrong[:60]}" if wrong else ""
+
+
+def _one_language(candidate: dict, parsed: Parsed) -> str:
+    text = candidate["text"][:MAX_COMPLETION_CHARS]  # TEMPLATE refuses longer ones
+    foreign = _scripts(text) - _scripts(candidate["problem"]["text"])
+    return f"mixes in {', '.join(sorted(foreign)).title()} letters" if foreign else ""
+
+
+def _short(candidate: dict, parsed: Parsed) -> str:
+    if any(len(line) > MAX_LINE for line in parsed.reasoning.split("\n")):
+        return f"a line of more than {MAX_LINE} characters"
+    return "the reasoning is too long" if len(parsed.reasoning) > MAX_REASONING else ""
+
+
+def _no_repetition(candidate: dict, parsed: Parsed) -> str:
+    lines = [line.strip() for line in parsed.reasoning.split("\n") if line.strip()]
+    for one, two in pairwise(lines):
+        if one == two:
+            return f"says {one[:40]!r} twice in a row"
+    line, times = Counter(lines).most_common(1)[0] if lines else ("", 0)
+    return f"says {line[:40]!r} {times} times" if times > 2 else ""
+
+
+FINISHED = Rule("finished", _finished)
+TEMPLATE = Rule("template", _template)
+CORRECT = Rule("correct", _correct)
+STEPS = Rule("steps", _steps)
+ONE_LANGUAGE = Rule("one language", _one_language)
+SHORT = Rule("short", _short)
+NO_REPETITION = Rule("no repetition", _no_repetition)
+RULES = (FINISHED, TEMPLATE, CORRECT, STEPS, ONE_LANGUAGE, SHORT, NO_REPETITION)
+DUPLICATE = "not a duplicate"  # needs the candidates before: `reject` checks it itself
+
+
+def first_wrong_step(equation: str, reasoning: str) -> str:
+    """Return the first displayed step that does not follow from the problem, or "".
+
+    A line that displays an equation must have the same solutions as the problem (for a system:
+    be implied by it); an equality between numbers must be true; ``a = b = c`` is two equalities.
+    Lines of prose are read over, but at least one step must be displayed.
+    """
+    try:
+        problem = parse_system(equation)
+    except ParseError:
+        return f"(the problem {equation!r} cannot be read)"
+    target, steps = reduced(problem), 0
+    for line in reasoning.split("\n"):
+        for left, right in _equalities(line):
+            steps += 1
+            numbers_only = not (left.keys() | right.keys()) - {""}
+            if numbers_only:
+                true = left == right
+            elif len(problem) == 1:
+                true = reduced([(left, right)]) == target
+            else:
+                true = reduced([*problem, (left, right)]) == target
+            if not true:
+                return line.strip()
+    return "" if steps else "(no step is displayed)"
+
+
+def _equalities(line: str) -> list[tuple]:
+    """Return the equations that a line displays; prose before a colon is read over."""
+    found = []
+    line = _THOUSANDS.sub("", line.rsplit(":", 1)[-1].strip().rstrip("."))
+    for part in _BETWEEN_EQUATIONS.split(line):
+        for left, right in pairwise(part.split("=")):
+            try:
+                found.append(parse_equation(f"{left}={right}"))
+            except ParseError:
+                continue
+    return found
+
+
+def _scripts(text: str) -> set[str]:
+    """Return the scripts of the letters in a text: LATIN, CJK, CYRILLIC, …"""
+    letters = {char for char in text if char.isalpha()}
+    return {unicodedata.name(char, "UNKNOWN").split(" ")[0].split("-")[0] for char in letters}
+
+
+@dataclass
+class Funnel:
+    """How many candidates came in, which rule stopped how many, how many remain."""
+
+    total: int = 0
+    stopped: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+    problems: int = 0
+    problems_kept: int = 0
+
+    def rows(self) -> list[tuple[str, int]]:
+        """Return (stage, candidates left) from the top of the funnel to its end."""
+        left, rows = self.total, [("candidates", self.total)]
+        for name, count in self.stopped.items():
+            left -= count
+            rows.append((name, left))
+        return rows
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:>16} {left:6d}" for name, left in self.rows())
+
+
+def judge(candidate: dict, rules: Sequence[Rule] = RULES) -> dict[str, str]:
+    """Return the verdict of every rule on one candidate: rule name -> "" or the reason."""
+    template = TEMPLATES.get(candidate["teacher"].get("template", ""), THINK)
+    parsed = template.parse(candidate["text"])
+    return {rule.name: rule.check(candidate, parsed) for rule in rules}
+
+
+def reject(
+    candidates: Sequence[dict], rules: Sequence[Rule] = RULES
+) -> tuple[list[dict], Funnel]:
+    """Keep the candidates that obey every rule and are not copies of a kept one.
+
+    Each candidate gets its `verdict` (rule -> "" or reason).  The funnel counts a rejected
+    candidate at the first rule that it breaks.  Returns the kept candidates and the funnel.
+    """
+    funnel = Funnel(len(candidates), {rule.name: 0 for rule in rules} | {DUPLICATE: 0})
+    kept, seen = [], set()
+    for candidate in candidates:
+        verdict = judge(candidate, rules)
+        copy = (candidate["problem"]["id"], " ".join(candidate["text"].split()))
+        broken = next((name for name, reason in verdict.items() if reason), None)
+        if broken is None:
+            verdict[DUPLICATE] = "the same text was kept before" if copy in seen else ""
+            broken = DUPLICATE if copy in seen else None
+        candidate["verdict"] = verdict
+        if broken:
+            funnel.stopped[broken] += 1
+        else:
+            seen.add(copy)
+            kept.append(candidate)
+    funnel.kept = len(kept)
+    funnel.problems = len({c["problem"]["id"] for c in candidates})
+    funnel.problems_kept = len({c["problem"]["id"] for c in kept})
+    return kept, funnel
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Return the chance that k of n candidates, c of them correct, hold a correct one.
+
+    The unbiased estimator 1 - C(n-c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, eq. 1).
+    Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
+    """
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise ValueError(f"need 0 <= c <= n and 1 <= k <= n, not n={n}, c={c}, k={k}")
+    return 1.0 - comb(n - c, k) / comb(n, k)
+
+
+def choose(kept: Sequence[dict], n: int | None = None, seed: int = 0) -> list[dict]:
+    """Choose up to `n` kept candidates: one a problem first, the families evenly, seeded order."""
+    rng = random.Random(f"choose-{seed}")
+    by_problem: dict[str, list[dict]] = defaultdict(list)
+    for candidate in kept:
+        by_problem[candidate["problem"]["id"]].append(candidate)
+    groups = list(by_problem.values())
+    rng.shuffle(groups)
+    turn: Counter = Counter()
+    ranked = []
+    for group in groups:
+        for number, candidate in enumerate(group):
+            turn[number, family := candidate["problem"]["family"]] += 1
+            ranked.append((number, turn[number, family], len(ranked), candidate))
+    ranked.sort(key=lambda item: item[:3])
+    return [candidate for *_, candidate in ranked[:n]]
+
+
+def to_traces(candidates: Sequence[dict], template: Template = THINK) -> list[dict]:
+    """Write candidates as training data in the conversational prompt-completion form.
+
+    The prompt is zero-shot: what the teacher needed examples for, the student shall do without.
+    """
+    return [
+        {
+            "id": candidate["id"],
+            "prompt": messages(candidate["problem"]["text"], template),
+            "completion": [{"role": "assistant", "content": candidate["text"].strip()}],
+            "family": candidate["problem"]["family"],
+            "teacher": candidate["teacher"]["name"],
+        }
+        for candidate in candidates
+    ]
+
+
+def mix(
+    traces: Sequence[dict], general: Sequence[dict], share: float = 0.2, seed: int = 0
+) -> list[dict]:
+    """Add general examples so that they are `share` of the whole; the order is shuffled.
+
+    Raises ValueError for a share outside [0, 1) or when there are too few general examples.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share must be at least 0 and below 1, not {share}")
+    need = round(len(traces) * share / (1 - share))
+    if need > len(general):
+        raise ValueError(f"{need} general examples are needed and there are {len(general)}")
+    rng = random.Random(f"mix-{seed}")
+    mixed = [*traces, *rng.sample(list(general), need)]
+    rng.shuffle(mixed)
+    return mixed

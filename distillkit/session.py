@@ -1,0 +1,115 @@
+"""Which machine is this, and what follows: tier, device, precision, folders, seeds."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines without a hub)
+    "tiny": ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-135m-instruct"),
+    "cpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
+    "gpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """What this machine can do and why: the answer to "where will my code run?"."""
+
+    tier: str
+    device: str
+    dtype: str
+    student: str
+    seed: int
+    why: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.tier} tier: " + "; ".join(self.why)
+
+
+def start(tier: str | None = None, seed: int = 0) -> Session:
+    """Choose tier, device and precision, and say why; `tier` overrides the choice.
+
+    Raises ValueError for an unknown tier or for `gpu` without a CUDA device.
+    """
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if tier is not None and tier not in STUDENTS:
+        raise ValueError(f"unknown tier {tier!r}: choose one of {', '.join(STUDENTS)}")
+    if tier == "gpu" and not cuda:
+        raise ValueError("tier 'gpu' needs a CUDA device and torch sees none: use --tier cpu")
+    tier = tier or os.environ.get("DISTILLKIT_TIER") or ("gpu" if cuda else "cpu")
+    if tier != "gpu":
+        reason = "no CUDA device" if not cuda else f"tier {tier} asked for"
+        device, dtype, why = "cpu", "float32", [reason, f"{torch.get_num_threads()} CPU threads"]
+        why.append("float32, because CPUs multiply bfloat16 more slowly")
+    else:
+        device, why = "cuda", [torch.cuda.get_device_name()]
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        why.append(f"{dtype}, the 16-bit type this card computes fast")
+    student = STUDENTS[tier][0]
+    why.append(f"student = {student}")
+    seed_everything(seed)
+    return Session(tier, device, dtype, student, seed, why)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def cache_dir() -> Path:
+    """Return the folder for converted models: DISTILLKIT_CACHE, or the user's cache folder."""
+    if os.environ.get("DISTILLKIT_CACHE"):
+        return Path(os.environ["DISTILLKIT_CACHE"]).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "distillkit"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distillkit"
+
+
+def data_path(name: str) -> Path:
+    """Return the path of a file in `data/`, in a checkout or in an installed package.
+
+    Raises FileNotFoundError that names the places looked at.
+    """
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / "data", here / "data"):
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(
+        f"data file {name!r} is neither in {here.parent / 'data'} nor in {here / 'data'}: "
+        "install the kit again or run it from a checkout"
+    )
+
+
+def machine() -> str:
+    """Describe the processor in a few words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest memory this process has held: resident on CPU, allocated on CUDA."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:  # Windows has no resource module
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

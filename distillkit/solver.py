@@ -1,0 +1,96 @@
+"""One exact solution, written one step a line: the solver teacher's traces."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from distillkit.algebra import (
+    add,
+    parse_equation,
+    parse_system,
+    scale,
+    show_linear,
+    show_number,
+    solve,
+)
+
+
+def solution_steps(equation: str) -> list[str]:
+    """Return the solution of a linear equation or 2x2 system, one displayed equation a line.
+
+    Raises ParseError, and ValueError without a single solution or for a larger system.
+    """
+    system = parse_system(equation)
+    size = len(system), len(solve(system))
+    if size == (1, 1):
+        return _steps_one(equation)
+    if size != (2, 2):
+        raise ValueError(f"{equation!r} is neither one equation nor two with two unknowns")
+    return _steps_two(equation)
+
+
+def _steps_one(equation: str) -> list[str]:
+    """Expand, collect, compute, divide: each line is equivalent to the line before."""
+    left, right = parse_equation(equation)
+    name = next(iter((left.keys() | right.keys()) - {""}))
+    steps = []
+    if "(" in equation and any(_brackets_hold_variable(s, name) for s in equation.split("=")):
+        steps.append(f"{show_linear(left)} = {show_linear(right)}")
+    if name not in left:
+        left, right = right, left
+    a, c = left.get(name, Fraction(0)), right.get(name, Fraction(0))
+    b, d = left.get("", Fraction(0)), right.get("", Fraction(0))
+    if not steps and _terms(equation) > sum(map(bool, (a, b, c, d))):
+        steps.append(f"{show_linear(left)} = {show_linear(right)}")
+    if c or b:  # unknowns to the left, numbers to the right, nothing computed yet
+        moved = show_linear({name: a}) + (_signed(show_linear({name: -c})) if c else "")
+        steps.append(f"{moved} = {show_number(d)}" + (_signed(show_number(-b)) if b else ""))
+        steps.append(f"{show_linear({name: a - c})} = {show_number(d - b)}")
+    a, d = a - c, d - b
+    if a.denominator != 1 and a.numerator == 1:
+        steps.append(f"{name} = {show_number(d)} * {a.denominator}")
+    elif a.denominator != 1:
+        steps.append(f"{name} = {show_number(d)} * {a.denominator}/{a.numerator}")
+    elif a != 1:
+        steps.append(f"{name} = {show_number(d)} / {show_number(a)}")
+    if not steps or steps[-1] != f"{name} = {show_number(d / a)}":
+        steps.append(f"{name} = {show_number(d / a)}")
+    return steps
+
+
+def _steps_two(equation: str) -> list[str]:
+    """Substitute: isolate one unknown, solve for the other, put it back."""
+    system = parse_system(equation)
+    (p, q), (r, s) = system
+    name = sorted({n for side in (p, q, r, s) for n in side} - {""})[0]
+    one, two = add(p, q, -1), add(r, s, -1)
+    if name not in one:
+        one, two = two, one
+    rest = scale({n: v for n, v in one.items() if n != name}, -1 / one[name])
+    steps = [f"{name} = {show_linear(rest)}"]
+    left = show_linear({n: v for n, v in two.items() if n != name and n})
+    factor, constant = two.get(name, Fraction(0)), -two.get("", Fraction(0))
+    if factor:
+        head = show_linear({"t": factor}).replace("t", f"({show_linear(rest)})")
+        steps.append(f"{head}{_signed(left) if left != '0' else ''} = {show_number(constant)}")
+    collected = add({n: v for n, v in two.items() if n != name}, rest, factor)
+    other = next(n for n in collected if n)
+    steps.append(f"{show_linear(collected)} = 0")
+    value = solve(system)
+    steps.append(f"{other} = {show_number(value[other])}")
+    steps.append(f"{name} = {show_number(value[name])}")
+    return steps
+
+
+def _signed(text: str) -> str:
+    return f" - {text[1:]}" if text.startswith("-") else f" + {text}"
+
+
+def _terms(equation: str) -> int:
+    signs = sum(len(re.findall(r"[\w)]\s*[-+]", side)) for side in equation.split("="))
+    return 2 + signs - bool(re.search(r"^\s*0\s*=|=\s*0\s*$", equation))
+
+
+def _brackets_hold_variable(side: str, name: str) -> bool:
+    return any(name in part.split(")")[0] for part in side.split("(")[1:])

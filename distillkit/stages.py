@@ -1,0 +1,74 @@
+"""A long run as a person sees it: lines with time left, a log, and which stage took how long."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distillkit.records import write_json
+from distillkit.session import peak_memory_bytes
+
+
+class Stages:
+    """The run's folder: what was said, which stage took how long, what is done already."""
+
+    def __init__(self, out: Path):
+        self.out = out
+        out.mkdir(parents=True, exist_ok=True)
+        self.path = out / "progress.json"
+        self.state = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.state.setdefault("seconds", {})
+        self._live = sys.stdout.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Print a line and keep it in run.log."""
+        print(("\r\x1b[K" if self._live else "") + text, flush=True)
+        with open(self.out / "run.log", "a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+
+    def show(self, text: str, last: bool = False) -> None:
+        """Show progress: on one line of a terminal, or a line now and then elsewhere."""
+        if self._live:
+            print("\r\x1b[K" + text[:110], end="", flush=True)
+            return
+        now = time.monotonic()
+        if last or now - getattr(self, "_shown", 0.0) > 10:
+            self._shown = now
+            print(text, flush=True)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the block's seconds to a stage, also when it is interrupted."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.state["seconds"].get(name, 0.0) + time.monotonic() - began
+            self.state["seconds"][name] = round(spent, 2)
+            peak = max(self.state.get("peak_memory_bytes", 0), peak_memory_bytes())
+            self.state["peak_memory_bytes"] = peak
+            write_json(self.path, self.state)
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as `3 min 20 s`."""
+    seconds = max(0, round(seconds))
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+
+
+def progress(stages: Stages, what: str, total: int) -> Callable[[dict], None]:
+    """Return a callback that shows how many of `total` are done and the time left."""
+    began, count = time.monotonic(), 0
+
+    def on_done(_: dict) -> None:
+        nonlocal count
+        count += 1
+        left = (time.monotonic() - began) / count * (total - count)
+        stages.show(f"  {what}: {count}/{total}, about {clock(left)} left", count == total)
+
+    return on_done

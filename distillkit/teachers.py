@@ -1,0 +1,174 @@
+"""Teachers: four ways to get candidate solutions, one method, every candidate journaled.
+
+    teacher("solver")                     exact steps, no model
+    teacher("recorded")                   the candidates in data/, made once by a real model
+    teacher("hf:Qwen/Qwen2.5-7B-Instruct")            a local model, few-shot in the template
+    teacher("openai:deepseek-chat@https://…/v1")      any OpenAI-compatible server
+
+A candidate is one line of JSONL: id, problem, teacher, candidate, text, finish, tokens, seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from distillkit.candidates import Report, TeacherError, candidate_row, journaled
+from distillkit.equations import Problem
+from distillkit.records import Journal, read_jsonl
+from distillkit.servers import Server
+from distillkit.session import data_path
+from distillkit.templates import SHOTS, THINK, Template, chat_text, messages, render_solution
+
+RECORDED = "teacher_qwen2.5-coder-1.5b.jsonl"
+
+
+class Teacher(Protocol):
+    """What every teacher can do."""
+
+    name: str
+
+    def sample(
+        self,
+        problems: Sequence[Problem],
+        k: int = 4,
+        temperature: float = 0.7,
+        seed: int = 0,
+        journal: str | Path | None = None,
+        on_done: Report | None = None,
+    ) -> list[dict]:
+        """Return `k` candidates a problem, in the order of the problems.
+
+        With `journal`, each candidate is on disk as soon as it exists and those already there
+        are not made again.  Raises TeacherError.
+        """
+        ...
+
+
+def teacher(name: str, **options: Any) -> Teacher:
+    """Build a teacher from its name; raises ValueError for an unknown kind."""
+    kind, _, rest = name.partition(":")
+    if name == "solver":
+        return Solver(**options)
+    if name == "recorded":
+        return Recorded(**options)
+    if kind == "hf" and rest:
+        return Local.load(rest, **options)
+    model, _, base_url = rest.rpartition("@")
+    if kind == "openai" and model:
+        return Server(model, base_url, **options)
+    raise ValueError(
+        f"unknown teacher {name!r}: use 'recorded', 'solver', 'hf:<model or folder>' or "
+        "'openai:<model>@<base url>', for example openai:qwen2.5:7b@http://localhost:11434/v1"
+    )
+
+
+@dataclass
+class Solver:
+    """Writes the exact solution in the template; needs no model and makes no mistakes."""
+
+    template: Template = THINK
+    name: str = "solver"
+
+    def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
+        """Return one exact candidate a problem (more would be copies): see `Teacher.sample`."""
+        about = {"name": self.name, "source": "exact arithmetic", "template": self.template.name}
+
+        def make(missing: list[tuple[Problem, int]], report: Report) -> None:
+            for problem, number in missing:
+                text = render_solution(problem, self.template)
+                report(candidate_row(problem, about, number, text=text, finish="eos",
+                                  tokens=0, seconds=0.0))  # fmt: skip
+
+        return journaled(problems, 1, about, journal, on_done, make)
+
+
+class Recorded:
+    """Replays the candidates that a real model once gave: `data/README.md` says which."""
+
+    def __init__(self, path: str | Path | None = None):
+        self.path = Path(path) if path else data_path(RECORDED)
+        self.rows: dict[str, list[dict]] = {}
+        for row in read_jsonl(self.path):
+            self.rows.setdefault(row["problem"]["id"], []).append(row)
+        if not self.rows:
+            raise TeacherError(f"{self.path} holds no candidates: name another recording")
+        self.name = "recorded: " + next(iter(self.rows.values()))[0]["teacher"]["name"]
+
+    def problems(self, families: Iterable[str] | None = None) -> list[Problem]:
+        """Return the recorded problems, of the given families, in the recorded order."""
+        chosen = None if families is None else set(families)
+        problems = (Problem(**rows[0]["problem"]) for rows in self.rows.values())
+        return [p for p in problems if chosen is None or p.family in chosen]
+
+    def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
+        """Return up to `k` recorded candidates a problem: see `Teacher.sample`."""
+        unknown = [p.text for p in problems if p.id not in self.rows]
+        if unknown:
+            raise TeacherError(
+                f"{len(unknown)} problems were never recorded, such as {unknown[0]!r}: take "
+                "problems from teacher.problems(), or a teacher that can answer new ones"
+            )
+        rows = [dict(row) for problem in problems for row in self.rows[problem.id][:k]]
+        if journal:
+            with Journal(journal) as book:
+                known = {row["id"] for row in book}
+                for row in rows:
+                    if row["id"] not in known:
+                        book.add(row)
+        for row in rows if on_done else ():
+            on_done(row)
+        return rows
+
+
+@dataclass
+class Local:
+    """A model on this machine, shown solved examples in the template."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    source: str = ""
+    sha256: str = ""
+    template: Template = THINK
+    shots: Sequence[Problem] = field(default=SHOTS)
+    max_new_tokens: int = 128
+    width: int = 64
+
+    @classmethod
+    def load(cls, name: str, device: str = "cpu", dtype: str = "float32", **options: Any) -> Local:
+        """Load a model by hub id, catalog name or folder."""
+        from distillkit.models import load
+
+        loaded = load(name, device=device, dtype=dtype)
+        return cls(loaded.model, loaded.tokenizer, loaded.name, loaded.source, loaded.sha256,
+                   **options)  # fmt: skip
+
+    def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
+        """Return `k` candidates a problem, sampled in wide batches: see `Teacher.sample`."""
+        from distillkit.sampling import sample
+
+        about = {
+            "name": self.name, "source": self.source, "sha256": self.sha256,
+            "template": self.template.name, "shots": len(self.shots), "seed": seed,
+            "sampling": {"temperature": temperature, "max_new_tokens": self.max_new_tokens},
+        }  # fmt: skip
+
+        def make(missing: list[tuple[Problem, int]], report: Report) -> None:
+            """A problem with any candidate missing is sampled whole; known ones are dropped."""
+            todo = list({problem.id: problem for problem, _ in missing}.values())
+            wanted = {(problem.id, number) for problem, number in missing}
+
+            def on_completion(index: int, number: int, completion) -> None:
+                if (todo[index].id, number) in wanted:
+                    report(candidate_row(todo[index], about, number, **vars(completion)))
+
+            prompts = [chat_text(self.tokenizer, messages(p.text, self.template, self.shots))
+                       for p in todo]  # fmt: skip
+            sample(self.model, self.tokenizer, prompts, k, temperature, stop=self.template.stop,
+                   max_new_tokens=self.max_new_tokens, seed=seed, width=self.width,
+                   on_done=on_completion)  # fmt: skip
+
+        return journaled(problems, k, about, journal, on_done, make)

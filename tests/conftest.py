@@ -1,0 +1,125 @@
+"""Shared fixtures: a tiny random chat model that needs no download, and a real small one."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("kit", deadline=None)  # a busy machine is not a failure
+settings.load_profile("kit")
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@dataclass
+class Tiny:
+    """A model and its tokenizer, as `distillkit.models.load` gives them."""
+
+    model: Any
+    tokenizer: Any
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whatever uses the real model is `real`, so that `-m "not real"` leaves it out."""
+    for item in items:
+        if "smollm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real)
+
+
+def byte_tokenizer():
+    """Build a tokenizer with one token a byte and the three special tokens of ChatML."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    tokenizer.chat_template = CHATML
+    return tokenizer
+
+
+def tiny_model(kind: str, tokenizer, **options):
+    """Build a random model of two layers with grouped heads; `kind` is "Qwen2" or "Llama"."""
+    import torch
+    import transformers
+
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
+        tie_word_embeddings=True, initializer_range=0.4, bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **options,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A tiny random Qwen2, float32: read it, do not change it."""
+    tokenizer = byte_tokenizer()
+    return Tiny(tiny_model("Qwen2", tokenizer), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tiny):
+    """The same with Llama's architecture."""
+    return Tiny(tiny_model("Llama", tiny.tokenizer), tiny.tokenizer)
+
+
+@pytest.fixture
+def fresh_tiny(tiny):
+    """A copy of `tiny` that a test may train."""
+    return Tiny(copy.deepcopy(tiny.model), tiny.tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny, tmp_path_factory):
+    """The tiny model as a safetensors folder that `distillkit.models.load` accepts."""
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    tiny.model.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm():
+    """The real SmolLM2-135M-Instruct: about 93 MB once, then from the kit's cache."""
+    from distillkit import models
+
+    return models.load("smollm2-135m-instruct")
+
+
+@pytest.fixture(scope="session")
+def mutant():
+    """Return `change(module, old, new)`: the module anew, with one piece of its source replaced.
+
+    A check that a wrong version passes too checks nothing, so the checks are tried on mutants.
+    """
+    import inspect
+    import types
+
+    def change(module, old, new):
+        source = inspect.getsource(module)
+        assert old in source, f"{old!r} is no longer in {module.__name__}: choose another mutant"
+        changed = types.ModuleType(module.__name__)
+        exec(compile(source.replace(old, new), f"mutant of {module.__name__}", "exec"),
+             changed.__dict__)  # fmt: skip
+        return changed
+
+    return change

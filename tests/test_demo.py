@@ -1,0 +1,219 @@
+"""The main job from end to end: the command, its files, stopping and going on, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from distillkit.cli import main
+from distillkit.demo import TIERS, Settings, settings_for, unseen_problems
+from distillkit.equations import make_problems, overlap
+from distillkit.filters import judge
+from distillkit.records import read_jsonl
+from distillkit.report import write_report
+from distillkit.session import Session
+
+ROOT = Path(__file__).resolve().parent.parent
+NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
+
+
+def demo_words(student, out: Path) -> list[str]:
+    return ["demo", "--tier", "tiny", "--student", str(student), "--teacher", "solver",
+            "--traces", "48", "--test", "6", "--out", str(out)]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_folder, tmp_path_factory) -> Path:
+    """A finished run of the demo with a tiny random model."""
+    out = tmp_path_factory.mktemp("demo") / "run"
+    assert main(demo_words(tiny_folder, out)) == 0
+    return out
+
+
+def test_the_report_holds_everything_the_readme_promises(finished):
+    report = json.loads((finished / "report.json").read_text())
+    assert set(report["student"]) >= {"name", "source", "sha256"}
+    assert report["teacher"]["name"] == "solver"
+    for column in ("before", "few_shot", "after"):
+        assert set(report[column]["test"]) >= {"exact", "format", "n", "low", "high"}
+        assert report[column]["test"]["n"] == 6
+    seconds = {"download", "load", "sample", "train", "evaluate", "total"}
+    assert set(report["seconds"]) >= seconds
+    assert report["seconds"]["total"] >= report["seconds"]["train"] > 0
+    assert set(report["tokens_per_second"]) == {"train", "sample"}
+    assert report["peak_memory_bytes"] > 10**8 and report["seed"] == 0
+    assert set(report["versions"]) >= {"python", "torch", "transformers", "peft"}
+    assert report["funnel"]["total"] == 48 == report["funnel"]["kept"]
+
+
+def test_the_run_leaves_adapter_traces_log_and_a_page_that_needs_nothing_else(finished):
+    page = (finished / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+    assert page.count('<div class="pair">') == 3
+    assert (finished / "adapter" / "adapter_model.safetensors").exists()
+    traces = read_jsonl(finished / "traces.jsonl")
+    assert sum("family" in trace for trace in traces) == 48
+    assert sum("family" not in trace for trace in traces) == 12  # 80 % and 20 %
+    assert "[4/4]" in (finished / "run.log").read_text()
+    assert not list(finished.rglob("*.pt")) and not list(finished.rglob("*.bin"))
+
+
+def test_a_finished_run_is_not_done_again(finished, capsys):
+    assert main(["demo", "--resume", str(finished)]) == 0
+    assert "finished" in capsys.readouterr().out
+
+
+def test_a_folder_with_something_in_it_is_not_written_to(finished, tiny_folder, capsys):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    assert main(demo_words(tiny_folder, finished)) == 1
+    assert "not empty" in capsys.readouterr().err
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "marker", ["settings.json", "before.jsonl", "few_shot.jsonl", "training/train.jsonl",
+               "adapter/adapter_config.json"],
+)  # fmt: skip
+def test_after_kill_9_a_resumed_run_gives_the_same_numbers(finished, tiny_folder, tmp_path, marker):
+    out = tmp_path / "run"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "distillkit", *demo_words(tiny_folder, out)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (out / marker).exists() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert (out / marker).exists()
+    assert not (out / "report.json").exists(), "killed too late to test anything"
+    assert main(["demo", "--resume", str(out)]) == 0
+    unbroken = json.loads((finished / "report.json").read_text())
+    resumed = json.loads((out / "report.json").read_text())
+    for name in NUMBERS:
+        assert resumed[name] == unbroken[name], name
+    for name in ("before", "after"):
+        texts = [[row["text"] for row in read_jsonl(d / f"{name}.jsonl")] for d in (out, finished)]
+        assert texts[0] == texts[1]
+
+
+def test_ctrl_c_says_how_to_go_on(tiny_folder, tmp_path):
+    out = tmp_path / "run"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "distillkit", *demo_words(tiny_folder, out)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (out / "training" / "train.jsonl").exists() and child.poll() is None:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert f"--resume {out}" in said and "Traceback" not in said
+
+
+def test_resume_keeps_the_settings_and_says_so(tmp_path, capsys):
+    assert main(["demo", "--resume", str(tmp_path)]) == 1
+    assert "no run to resume" in capsys.readouterr().err
+    assert main(["demo", "--resume", str(tmp_path), "--traces", "5"]) == 1
+    assert "leave out --traces" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo", "--teacher", "oracle", "--out", "{out}"], "unknown teacher 'oracle'"),
+        (["demo", "--student", "no/such-model", "--out", "{out}"], "no such folder"),
+        (["evaluate", "{out}", "--problems", "{out}", "--out", "{out}/x"], "No such file"),
+        (["teach", "solver", "--families", "cubic", "--out", "{out}.jsonl"], "unknown family"),
+    ],
+)
+def test_wrong_input_is_one_clear_message(
+    words, message, tmp_path, capsys, monkeypatch, tiny_folder
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = [word.format(out=tmp_path / "out") for word in words]
+    if "--student" not in words and words[0] == "demo":
+        words += ["--student", str(tiny_folder)]
+    if words[0] == "demo":
+        words += ["--tier", "tiny", "--test", "1"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):
+    problems = tmp_path / "mine.jsonl"
+    problems.write_bytes(
+        b'\xef\xbb\xbf{"question": "Solve for t: 2t = 8", "answer": 4}\r\n'
+        b'{"question": "Solve x^2 = 4", "answer": [2, -2], "family": "quadratic"}\n'
+        b'{"question": "x + y = 3, x - y = 1", "answer": "x = 2, y = 1"}\n'
+        b'{"question": "what?", "answer": "who knows"}\n'
+        b'{"question": "torn'
+    )
+    out = tmp_path / "answers.jsonl"
+    assert main(["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "3 questions read, 2 lines refused" in said
+    assert "refused line 4" in said and "refused line 5" in said
+    rows = read_jsonl(out)
+    assert len(rows) == 3
+    assert set(rows[0]) == {"id", "question", "answer", "output", "read", "exact", "lenient",
+                            "format", "finish"}  # fmt: skip
+    assert main(["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]) == 1
+    assert "exists and is kept" in capsys.readouterr().err
+
+
+def test_teach_journals_and_goes_on(tmp_path, capsys):
+    words = ["teach", "solver", "--problems", "8", "--k", "1", "--out", str(tmp_path / "t.jsonl")]
+    assert main(words) == 0
+    first = (tmp_path / "t.jsonl").read_bytes()
+    assert "pass@1: 100 %" in capsys.readouterr().out
+    assert all(not any(judge(row).values()) for row in read_jsonl(tmp_path / "t.jsonl"))
+    assert main(words) == 0
+    assert (tmp_path / "t.jsonl").read_bytes() == first
+
+
+def test_a_journal_of_another_teacher_is_not_continued(tmp_path, capsys):
+    (tmp_path / "t.jsonl").write_text('{"id": "a/0", "teacher": {"name": "other"}}\n')
+    words = ["teach", "solver", "--problems", "8", "--out", str(tmp_path / "t.jsonl")]
+    assert main(words) == 1
+    assert "made by another teacher" in capsys.readouterr().err
+
+
+def test_text_in_the_report_is_escaped(finished, tmp_path):
+    report = json.loads((finished / "report.json").read_text())
+    report["student"]["name"] = "<script>alert(1)</script>"
+    row = {"text": "<img src=x onerror=alert(1)>", "exact": False,
+           "problem": {"text": "<b>", "answer": "&"}}  # fmt: skip
+    write_report(tmp_path / "r.html", report, [], [(row, row)])
+    page = (tmp_path / "r.html").read_text()
+    assert "<script>alert" not in page and "<img src=x" not in page and "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_training_equation_is_a_test_equation(tier):
+    kit = Session(tier, "cpu", "float32", "any", 0)
+    settings = settings_for(kit)
+    assert isinstance(settings, Settings)
+    unseen = [p for part in unseen_problems(settings) for p in part]
+    for seed in range(5):
+        train = make_problems(200, settings.families, "train", seed)
+        assert overlap(train, unseen) == []
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_whole_job_with_a_real_small_model(smollm, tmp_path):
+    """SmolLM2 learns the form from a few traces: format rises far, whatever its arithmetic."""
+    words = ["demo", "--tier", "tiny", "--traces", "40", "--test", "8"]
+    assert main([*words, "--out", str(tmp_path / "r")]) == 0
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report["student"]["sha256"] == smollm.sha256
+    assert report["before"]["test"]["format"] <= 0.25
+    assert report["after"]["test"]["format"] >= 0.75

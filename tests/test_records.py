@@ -1,0 +1,258 @@
+"""Files that survive a crash: atomic writes and append-only journals, with a real kill at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillkit.records import (
+    Journal,
+    JournalError,
+    read_jsonl,
+    write_atomic,
+    write_json,
+    write_jsonl,
+)
+
+settings.register_profile("kit", deadline=None)
+settings.load_profile("kit")
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = [{"id": "a", "text": "3x = 9\n√2 解 \u2028 \\ \""}, {"id": "b", "value": 0.5}]
+LINES = b'{"id": 1}\n{"id": 2}\n{"id": 3}\n'
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rows.jsonl"
+
+
+def files(path):
+    return sorted(p.name for p in path.parent.iterdir())
+
+
+# --- whole files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("2√\n", b"2\xe2\x88\x9a\n"), (b"\x00\xff", b"\x00\xff"), ("", b"")]
+)
+def test_a_file_is_written_as_it_is(path, content, expected):
+    assert write_atomic(path, content) == path
+    assert path.read_bytes() == expected
+    assert files(path) == ["rows.jsonl"]
+
+
+def test_missing_folders_are_made(tmp_path):
+    assert write_atomic(tmp_path / "a" / "b" / "c.txt", "x").read_text() == "x"
+
+
+def fail(*_):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["replace", "fsync"])
+def test_the_old_file_stays_when_writing_fails(path, monkeypatch, step):
+    path.write_text("old")
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert files(path) == ["rows.jsonl"], "no temporary file is left"
+
+
+def test_the_old_file_stays_when_the_content_cannot_be_written(path):
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(path, "new \ud800")
+    assert (path.read_text(), files(path)) == ("old", ["rows.jsonl"])
+
+
+def test_the_old_file_stays_when_a_row_is_no_json(path):
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_jsonl(path, [{"id": 1}, {"id": object()}])
+    assert (path.read_text(), files(path)) == ("old", ["rows.jsonl"])
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(path, monkeypatch):
+    path.write_text("old")
+    seen, replace = [], os.replace
+
+    def look(source, target):
+        seen.append((path.read_text(), Path(source).read_text()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    write_atomic(path, "new")
+    assert seen == [("old", "new")]
+    assert path.read_text() == "new"
+
+
+def test_json_is_readable_by_people(path):
+    write_json(path, {"name": "Qwen", "text": "√2"})
+    assert path.read_text(encoding="utf-8") == '{\n "name": "Qwen",\n "text": "√2"\n}\n'
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), st.text() | st.integers() | st.none())))
+def test_rows_come_back_as_they_were_written(tmp_path_factory, rows):
+    path = write_jsonl(tmp_path_factory.getbasetemp() / "rows.jsonl", rows)
+    assert read_jsonl(path) == rows
+    assert path.read_bytes().count(b"\n") == len(rows)
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINES,
+        LINES[:-1],  # without the last line break
+        LINES.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + LINES,  # with a byte order mark
+        b"\n" + LINES.replace(b"\n", b"\n\n  \n"),  # with empty lines
+        LINES + b'{"id": 4, "te',  # torn
+        LINES + b'{"id": 4, "text": "\xe8\xa7',  # torn inside a letter
+        LINES + b"{",
+        LINES + b"\0\0\0\0",  # what some file systems leave after a power cut
+    ],
+)
+def test_whole_lines_are_read_and_a_torn_end_is_left_out(path, content):
+    path.write_bytes(content)
+    assert read_jsonl(path) == [{"id": 1}, {"id": 2}, {"id": 3}]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", b"  ", b'{"id'])
+def test_a_file_without_a_whole_line_has_no_rows(path, content):
+    path.write_bytes(content)
+    assert read_jsonl(path) == []
+
+
+def test_a_missing_file_has_no_rows(path):
+    assert read_jsonl(path) == []
+
+
+@pytest.mark.parametrize(
+    "damaged", [b'{"id": 2', b"2", b"[2]", b"null", b'{"id": 2} {"id": 3}', b'{"id": "\xff"}']
+)
+@pytest.mark.parametrize("end", [b'\n{"id": 3}\n', b'\n{"id": 3', b"\n"])
+def test_a_damaged_line_that_is_not_the_torn_end_is_named(path, damaged, end):
+    path.write_bytes(b'{"id": 1}\n' + damaged + end)
+    with pytest.raises(JournalError, match=r"rows\.jsonl, line 2: .*Mend or remove"):
+        read_jsonl(path)
+
+
+# --- journals --------------------------------------------------------------------------------
+
+
+def test_a_row_is_on_disk_before_add_returns(path):
+    with Journal(path) as book:
+        for count, row in enumerate(ROWS, 1):
+            book.add(row)
+            assert read_jsonl(path) == ROWS[:count]
+
+
+def test_a_row_is_forced_to_the_disk(path, monkeypatch):
+    forced = []
+    monkeypatch.setattr(os, "fsync", forced.append)
+    with Journal(path) as book:
+        book.add(ROWS[0])
+        book.add(ROWS[1])
+    assert len(forced) == 2
+
+
+def test_a_journal_is_continued(path):
+    for row in ROWS:
+        with Journal(path) as book:
+            book.add(row)
+    with Journal(path) as book:
+        assert list(book) == book.rows == ROWS
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_opening_a_journal_changes_nothing_in_it(path):
+    path.write_bytes(b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n"))
+    before = path.read_bytes()
+    Journal(path).close()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"id": 4, "te', b'{"id": "\xe8\xa7', b"{", b"\0\0", b"  ", b"4"]
+)
+def test_a_torn_end_is_cut_before_the_next_row(path, torn):
+    path.write_bytes(LINES + torn)
+    with Journal(path) as book:
+        assert len(book.rows) == 3
+        book.add({"id": 5})
+    assert path.read_bytes() == LINES + b'{"id": 5}\n'
+
+
+@pytest.mark.parametrize("whole", [LINES[:-1], b'{"id": 1}'])
+def test_a_whole_last_line_without_its_line_break_is_kept(path, whole):
+    path.write_bytes(whole)
+    with Journal(path) as book:
+        book.add({"id": 5})
+    assert path.read_bytes() == whole + b'\n{"id": 5}\n'
+    assert read_jsonl(path) == book.rows
+
+
+@given(st.integers(0, len(LINES)))
+def test_wherever_a_write_was_cut_the_journal_goes_on(tmp_path_factory, length):
+    path = tmp_path_factory.getbasetemp() / "cut.jsonl"
+    path.write_bytes(LINES[:length])
+    with Journal(path) as book:
+        known = list(book)
+        book.add({"id": "next"})
+    assert read_jsonl(path) == known + [{"id": "next"}]
+    assert known == [{"id": n} for n in (1, 2, 3)][: len(known)]
+    assert len(known) == LINES[: length + 1].count(b"\n")
+
+
+def test_a_damaged_journal_is_refused_and_left_alone(path):
+    path.write_bytes(b'{"id": 1}\noops\n{"id": 3')
+    with pytest.raises(JournalError, match="line 2"):
+        Journal(path)
+    assert path.read_bytes() == b'{"id": 1}\noops\n{"id": 3'
+
+
+def test_a_journal_may_be_in_a_folder_that_is_not_there_yet(tmp_path):
+    with Journal(tmp_path / "new" / "rows.jsonl") as book:
+        book.add(ROWS[0])
+    assert read_jsonl(tmp_path / "new" / "rows.jsonl") == ROWS[:1]
+
+
+APPEND = """
+import sys
+from distillkit.records import Journal
+book = Journal(sys.argv[1])
+for number in range(len(book.rows), 10**9):
+    book.add({"id": number, "text": "解" * 1000})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_nothing_that_was_reported_is_lost_when_the_process_is_killed(path):
+    reported = []
+    for _ in range(2):  # the second process goes on where the first was killed
+        command = [sys.executable, "-c", APPEND, str(path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            reported += [int(process.stdout.readline()) for _ in range(40)]
+            process.kill()
+            reported += map(int, process.stdout.read().split())
+        assert process.returncode == -9
+    ids = [row["id"] for row in read_jsonl(path)]
+    assert ids == list(range(len(ids)))
+    assert len(reported) >= 80 and set(reported) <= set(ids)
+    assert len(set(ids) - set(reported)) <= 2, "at most one a kill was written and not reported"
+    assert all(json.loads(line)["text"] == "解" * 1000
+               for line in path.read_text(encoding="utf-8").split("\n")[: len(ids)])  # fmt: skip

@@ -1,0 +1,550 @@
+"""Training: what the loss sees, what changes, and that a stopped run goes on exactly."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import get_peft_model, get_peft_model_state_dict
+
+from distillkit import training as kit
+from distillkit.models import load
+from distillkit.records import read_jsonl
+from distillkit.templates import THINK, chat_text, messages
+
+
+def trace(question, completion):
+    return {
+        "id": question,
+        "prompt": messages(question, THINK),
+        "completion": [{"role": "assistant", "content": completion}],
+    }
+
+
+def solved(x):
+    return trace(f"Solve for x: 2x = {2 * x}", f"<think>\nx = {x}\n</think>\n<answer>{x}</answer>")
+
+
+TRACES = [solved(x) for x in (3, 14, 159, 2653, 5, 89, 79, 3238, 4, 62)]
+SETTINGS = {"rate": 5e-3, "batch_size": 3, "epochs": 2, "seed": 7}  # 8 steps
+
+
+def train(student, tokenizer, traces=TRACES, **changes):
+    return kit.distill(student, tokenizer, traces, kit.lora(r=2), **(SETTINGS | changes))
+
+
+def weights(run):
+    """The adapter's weights as they are now."""
+    state = get_peft_model_state_dict(run.student)
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def losses(run):
+    return [(row["step"], row["loss"], row["rate"], row["gradient"]) for row in run.log]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny):
+    """The run that every interrupted one has to end like."""
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer)
+    assert run.finished and len(run.log) == 8
+    return SimpleNamespace(weights=weights(run), losses=losses(run), run=run)
+
+
+# --- what the loss sees ---------------------------------------------------------------------------
+
+
+def check_only_the_completion_and_its_end_are_supervised(module, tokenizer):
+    (example,) = module.encode([TRACES[0]], tokenizer)
+    supervised = [label for label in example.labels if label != -100]
+    assert tokenizer.decode(supervised) == "<think>\nx = 3\n</think>\n<answer>3</answer><|im_end|>"
+    prompt = example.ids[: -len(supervised)]
+    assert tokenizer.decode(prompt) == chat_text(tokenizer, TRACES[0]["prompt"])
+    assert example.labels == [-100] * len(prompt) + supervised
+    assert example.ids == prompt + supervised
+
+
+def check_the_loss_is_transformers_own(module, tiny, traces):
+    """The plain model with plain logits, which shifts the labels itself, gives the same loss."""
+    model = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
+    batch = module.collate(module.encode(traces, tiny.tokenizer), tiny.tokenizer.pad_token_id)
+    with torch.no_grad():
+        expected = tiny.model(**batch).loss.item()
+        assert module.CompletionLoss(model)(**batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def check_one_example(module, tiny):
+    check_the_loss_is_transformers_own(module, tiny, TRACES[:1])
+
+
+def check_padded_batch(module, tiny):
+    assert len({len(e.ids) for e in kit.encode(TRACES[:4], tiny.tokenizer)}) > 1
+    check_the_loss_is_transformers_own(module, tiny, TRACES[:4])
+
+
+def check_masking(module, tiny):
+    check_only_the_completion_and_its_end_are_supervised(module, tiny.tokenizer)
+
+
+CHECKS = {"masking": check_masking, "one example": check_one_example, "batch": check_padded_batch}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_loss_sees_the_completion(tiny, name):
+    CHECKS[name](kit, tiny)
+
+
+MUTANTS = {
+    "prompt tokens in the loss": ("[IGNORE] * len(prompt_ids) + own_ids", "prompt_ids + own_ids",
+                                  "masking"),
+    "no end to learn": ("own_ids = [*own_ids, tokenizer.eos_token_id]", "pass", "masking"),
+    "one label late": ("[IGNORE] * len(prompt_ids) + own_ids",
+                       "[IGNORE] * (len(prompt_ids) + 1) + own_ids[1:]", "masking"),
+    "labels not shifted": ("labels[:, 1:]", "labels[:, :-1]", "one example"),
+    "shifted twice": ("labels[:, 1:]", "labels[:, 1:].roll(-1)", "one example"),
+    "padding in the loss": ("padded([e.labels for e in examples], IGNORE)",
+                            "padded([e.labels for e in examples], pad)", "batch"),
+    "mean of means": (
+        "return cross_entropy(logits_NV, next_BL[supervised_BL])",
+        "n_B = supervised_BL.sum(-1).tolist(); return torch.stack([cross_entropy(*pair) for pair "
+        "in zip(logits_NV.split(n_B), next_BL[supervised_BL].split(n_B))]).mean()", "batch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_way_to_see_it_is_noticed(mutant, tiny, name):
+    old, new, check = MUTANTS[name]
+    wrong = mutant(kit, old, new)
+    with pytest.raises(AssertionError):
+        CHECKS[check](wrong, tiny)
+
+
+def test_the_loss_has_the_gradient_of_transformers_own(tiny):
+    batch = kit.collate(kit.encode(TRACES[:3], tiny.tokenizer), tiny.tokenizer.pad_token_id)
+    ours = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
+    theirs = copy.deepcopy(ours)
+    kit.CompletionLoss(ours)(**batch).backward()
+    theirs(**batch).loss.backward()
+    for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
+        if a.requires_grad:
+            torch.testing.assert_close(a.grad, b.grad, msg=name)
+
+
+def test_the_output_head_never_sees_prompt_or_padding(tiny):
+    model = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
+    examples, seen = kit.encode(TRACES[:3], tiny.tokenizer), []
+    head = model.get_base_model().get_output_embeddings()
+    head.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[0]))
+    kit.CompletionLoss(model)(**kit.collate(examples, 0))
+    assert seen == [sum(label != -100 for e in examples for label in e.labels)]
+
+
+def test_an_empty_completion_is_an_error_that_names_the_trace(tiny):
+    with pytest.raises(ValueError, match="'a question'"):
+        kit.encode([trace("a question", " \n")], tiny.tokenizer)
+
+
+def test_collate_pads_on_the_right():
+    batch = kit.collate([kit.Example([5, 6, 7], [-100, 6, 7]), kit.Example([8], [8])], pad=1)
+    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
+        "input_ids": [[5, 6, 7], [8, 1, 1]],
+        "labels": [[-100, 6, 7], [8, -100, -100]],
+        "attention_mask": [[1, 1, 1], [1, 0, 0]],
+    }
+
+
+# --- the order of the data ------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 3))
+def test_each_epoch_has_every_example_once(lengths, size, epochs):
+    plan = kit.batches(lengths, size, epochs, seed=0)
+    per_epoch = -(-len(lengths) // size)
+    assert len(plan) == epochs * per_epoch
+    assert all(1 <= len(batch) <= size for batch in plan)
+    for epoch in range(epochs):
+        part = plan[epoch * per_epoch : (epoch + 1) * per_epoch]
+        assert sorted(i for batch in part for i in batch) == list(range(len(lengths)))
+
+
+def test_the_order_is_fixed_by_the_seed_and_differs_between_epochs():
+    lengths = [1] * 40
+    one, again = (kit.batches(lengths, 4, 2, seed=1) for _ in range(2))
+    assert one == again != kit.batches(lengths, 4, 2, seed=2)
+    assert one[:10] != one[10:]
+
+
+def test_a_longer_run_begins_like_a_shorter_one():
+    lengths = list(range(1, 41))
+    assert kit.batches(lengths, 4, 3, seed=1)[:10] == kit.batches(lengths, 4, 1, seed=1)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (1.5, 15), (0.01, 1)])
+def test_an_epoch_may_be_cut(epochs, steps):
+    plan = kit.batches([1] * 40, 4, epochs, seed=0)
+    assert len(plan) == steps
+    seen = Counter(i for batch in plan for i in batch)
+    assert max(seen.values()) == -(-steps // 10)
+
+
+def test_examples_of_similar_length_go_together():
+    lengths = [1 + 37 * i % 101 for i in range(160)]
+
+    def padding(plan):
+        return sum(len(b) * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in plan)
+
+    apart = [list(range(i, i + 8)) for i in range(0, 160, 8)]
+    assert padding(kit.batches(lengths, 8, 1, seed=0)) < 0.35 * padding(apart)
+
+
+def test_short_batches_do_not_all_come_first():
+    lengths = list(range(1, 65))
+    firsts = [lengths[batch[0]] for batch in kit.batches(lengths, 8, 1, seed=0)]
+    assert firsts != sorted(firsts)
+
+
+# --- the learning rate ----------------------------------------------------------------------------
+
+
+def test_the_rate_warms_up_peaks_and_ends_at_a_tenth():
+    rates = [kit.learning_rate(step, 100, 1.0, warmup=5) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5] == pytest.approx(1.0)
+    assert all(a > b for a, b in zip(rates[5:], rates[6:]))
+    assert kit.learning_rate(52, 99, 1.0, warmup=5) == pytest.approx(0.55)  # half-way: the middle
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_rate_is_in_proportion_to_its_peak():
+    one, five = (kit.learning_rate(30, 99, peak, warmup=5) for peak in (1.0, 5.0))
+    assert five == pytest.approx(5 * one)
+
+
+def test_a_run_of_one_step_has_the_full_rate(fresh_tiny):
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, TRACES[:2], epochs=1)
+    assert [row["rate"] for row in run.log] == [SETTINGS["rate"]]
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def test_the_student_learns_its_traces_by_heart(fresh_tiny):
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, TRACES[:3], rate=2e-2, epochs=40)
+    assert run.log[0]["loss"] > 4
+    assert run.log[-1]["loss"] < 0.25 * run.log[0]["loss"]
+
+
+def test_only_the_adapter_changes(tiny, unbroken):
+    before = tiny.model.state_dict()
+    for name, tensor in unbroken.run.student.get_base_model().state_dict().items():
+        if "lora_" not in name:
+            assert torch.equal(tensor, before[name.replace(".base_layer", "")]), name
+    moved = [name for name, tensor in unbroken.weights.items() if tensor.abs().sum() > 0]
+    assert moved == list(unbroken.weights)  # every B began at zero
+    assert Counter(name.split("lora_")[1][0] for name in moved) == {"A": 14, "B": 14}
+
+
+def test_a_run_is_repeated_exactly(fresh_tiny, unbroken):
+    torch.manual_seed(12345)
+    again = train(fresh_tiny.model, fresh_tiny.tokenizer)
+    assert losses(again) == unbroken.losses
+    assert same_weights(weights(again), unbroken.weights)
+
+
+def test_another_seed_is_another_run(fresh_tiny, unbroken):
+    other = train(fresh_tiny.model, fresh_tiny.tokenizer, seed=8)
+    assert not same_weights(weights(other), unbroken.weights)
+
+
+def test_the_same_student_can_be_trained_again_from_the_start(fresh_tiny, unbroken):
+    train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=1)
+    with pytest.warns(UserWarning, match="second time|peft_config"):
+        again = train(fresh_tiny.model, fresh_tiny.tokenizer)
+    assert same_weights(weights(again), unbroken.weights)
+
+
+def test_a_student_with_an_adapter_is_trained_on(fresh_tiny):
+    first = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=5)
+    second = train(first.student, fresh_tiny.tokenizer, epochs=1)
+    assert second.student is first.student
+    assert second.log[0]["loss"] < 0.8 * first.log[0]["loss"]
+
+
+def test_the_log_counts_steps_tokens_and_seconds(tiny, unbroken):
+    run = unbroken.run
+    assert [row["step"] for row in run.log] == list(range(1, 9))
+    assert {row["steps"] for row in run.log} == {8}
+    assert run.tokens == 2 * sum(len(e.ids) for e in kit.encode(TRACES, tiny.tokenizer))
+    assert run.seconds == pytest.approx(sum(row["seconds"] for row in run.log))
+    assert all(row["gradient"] > 0 and row["seconds"] > 0 for row in run.log)
+
+
+def test_the_student_is_in_train_mode_only_while_it_trains(fresh_tiny):
+    modes = []
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=1,
+                on_step=lambda row: modes.append(fresh_tiny.model.training))  # fmt: skip
+    assert modes == [True] * 4
+    assert not run.student.training and not fresh_tiny.model.training
+
+
+def test_on_step_gets_each_row_of_the_log(fresh_tiny):
+    rows = []
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, on_step=rows.append)
+    assert rows == run.log
+
+
+def test_no_traces_is_an_error_that_asks_why(fresh_tiny):
+    with pytest.raises(ValueError, match="every candidate"):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, [])
+
+
+def test_an_unknown_optimizer_is_named(fresh_tiny):
+    with pytest.raises(ValueError, match="'sgd'"):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, optimizer="sgd")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(fresh_tiny, tmp_path):
+    def break_it(row):
+        if row["step"] == 3:
+            fresh_tiny.model.lm_head.weight.data.fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match="step 3: lower the rate"):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path, on_step=break_it)
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+# --- a stopped run goes on exactly ----------------------------------------------------------------
+
+
+class Stop(Exception):
+    """What a test raises to break a run off."""
+
+
+def stop_at(step):
+    def on_step(row):
+        if row["step"] == step:
+            raise Stop
+
+    return on_step
+
+
+def control_c_at(step):
+    def on_step(row):
+        if row["step"] == step:
+            signal.raise_signal(signal.SIGINT)
+
+    return on_step
+
+
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_a_broken_run_goes_on_exactly(tiny, unbroken, tmp_path, step):
+    with pytest.raises(Stop):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, save_seconds=0,
+              on_step=stop_at(step))  # fmt: skip
+    steps = []
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path,
+                on_step=lambda row: steps.append(row["step"]))  # fmt: skip
+    assert steps == list(range(step, 9)), "the step under way is done again, no other one"
+    assert run.finished and losses(run) == unbroken.losses
+    assert same_weights(weights(run), unbroken.weights)
+    assert read_jsonl(tmp_path / "train.jsonl") == run.log
+    assert run.tokens == unbroken.run.tokens
+
+
+def test_a_run_without_a_checkpoint_starts_again(tiny, unbroken, tmp_path):
+    with pytest.raises(Stop):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=stop_at(3))
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses
+    assert len(read_jsonl(tmp_path / "train.jsonl")) == 8
+
+
+def test_the_journal_may_be_steps_ahead_of_the_checkpoint(tiny, unbroken, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(3))
+    with pytest.raises(Stop):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=stop_at(6))
+    assert len(read_jsonl(tmp_path / "train.jsonl")) == 6
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses
+    assert [row["step"] for row in read_jsonl(tmp_path / "train.jsonl")] == list(range(1, 9))
+
+
+def test_a_torn_last_line_of_the_journal_does_no_harm(tiny, unbroken, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(4))
+    with open(tmp_path / "train.jsonl", "a") as file:
+        file.write('{"step": 5, "lo')
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses
+    assert read_jsonl(tmp_path / "train.jsonl") == run.log
+
+
+def test_what_a_kill_left_half_written_is_cleared(tiny, unbroken, tmp_path):
+    half = tmp_path / ".checkpoint-000004.123"
+    half.mkdir()
+    (half / "adapter.safetensors").write_bytes(b"half")
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses
+    assert not half.exists()
+
+
+def test_the_same_call_again_does_no_step_and_gives_the_same_student(tiny, unbroken, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    again = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=stop_at(8))
+    assert again.finished and losses(again) == unbroken.losses
+    assert same_weights(weights(again), unbroken.weights)
+
+
+def test_a_checkpoint_holds_no_code(tiny, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == [f"checkpoint-000008/{name}" for name in
+                     ("adapter.safetensors", "optimizer.safetensors", "state.json")
+                     ] + ["train.jsonl"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 8},
+        {"batch_size": 2},
+        {"rate": 1e-3},
+        {"epochs": 3},
+        {"traces": TRACES[:-1]},
+        {"traces": [*TRACES[:-1], solved(63)]},  # as long as the trace in its place
+    ],
+    ids=["seed", "batch size", "rate", "epochs", "fewer traces", "one trace of the same length"],
+)
+def test_a_checkpoint_of_another_run_is_refused(tiny, tmp_path, changes):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
+    with pytest.raises(ValueError, match="new folder"):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, **changes)
+
+
+def test_a_checkpoint_of_another_rank_is_refused(tiny, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
+    with pytest.raises(ValueError, match="new folder"):
+        kit.distill(copy.deepcopy(tiny.model), tiny.tokenizer, TRACES, kit.lora(r=4),
+                    out=tmp_path, **SETTINGS)  # fmt: skip
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_ctrl_c_keeps_what_was_learned(tiny, unbroken, tmp_path, step):
+    stopped = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path,
+                    on_step=control_c_at(step))  # fmt: skip
+    assert not stopped.finished and losses(stopped) == unbroken.losses[:step]
+    assert (tmp_path / f"checkpoint-{step:06d}" / "adapter.safetensors").exists()
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert run.finished and losses(run) == unbroken.losses
+    assert same_weights(weights(run), unbroken.weights)
+
+
+def test_after_ctrl_c_the_cell_can_be_run_again_with_the_same_student(
+    fresh_tiny, unbroken, tmp_path
+):
+    train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path, on_step=control_c_at(3))
+    with pytest.warns(UserWarning, match="second time|peft_config"):
+        run = train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses
+    assert same_weights(weights(run), unbroken.weights)
+
+
+def test_ctrl_c_without_a_folder_keeps_the_student(fresh_tiny, unbroken):
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, on_step=control_c_at(5))
+    assert not run.finished and losses(run) == unbroken.losses[:5]
+    assert not run.student.training
+
+
+def test_ctrl_c_in_the_last_step_is_a_finished_run(fresh_tiny, unbroken, tmp_path):
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path, on_step=control_c_at(8))
+    assert run.finished and losses(run) == unbroken.losses
+
+
+def test_a_second_ctrl_c_stops_at_once(fresh_tiny):
+    def twice(row):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, on_step=twice)
+
+
+@pytest.mark.parametrize("on_step", [None, stop_at(2), control_c_at(2)])
+def test_afterwards_ctrl_c_is_what_it_was(fresh_tiny, on_step):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        train(fresh_tiny.model, fresh_tiny.tokenizer, on_step=on_step)
+    except Stop:
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_it_trains_in_another_thread_too(fresh_tiny, unbroken):
+    runs = []
+    thread = threading.Thread(
+        target=lambda: runs.append(train(fresh_tiny.model, fresh_tiny.tokenizer))
+    )
+    thread.start()
+    thread.join(60)
+    assert losses(runs[0]) == unbroken.losses
+
+
+# --- a process of its own -------------------------------------------------------------------------
+
+KILLED = """
+import json, os, signal, sys
+sys.modules["bitsandbytes"] = None  # importing it fails
+from distillkit import models, training
+
+folder, out, traces, settings = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:])
+loaded = models.load(folder)
+
+def on_step(row):
+    if row["step"] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.distill(loaded.model, loaded.tokenizer, traces, training.lora(r=2), out=out,
+                 save_seconds=0, on_step=on_step, **settings)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_a_killed_process_goes_on_exactly_and_needs_no_bitsandbytes(tiny_folder, tmp_path):
+    import json
+
+    words = [tiny_folder, tmp_path, json.dumps(TRACES), json.dumps(SETTINGS)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], text=True,
+                            capture_output=True, cwd=os.getcwd(), timeout=300)  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert len(read_jsonl(tmp_path / "train.jsonl")) == 5
+
+    loaded = load(str(tiny_folder))
+    whole = train(copy.deepcopy(loaded.model), loaded.tokenizer)
+    steps = []
+    run = train(loaded.model, loaded.tokenizer, out=tmp_path,
+                on_step=lambda row: steps.append(row["step"]))  # fmt: skip
+    assert steps == [5, 6, 7, 8]
+    assert losses(run) == losses(whole)
+    assert same_weights(weights(run), weights(whole))
+
+
+def test_8_bit_adam_is_the_only_thing_that_asks_for_bitsandbytes(fresh_tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ImportError):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, optimizer="adamw-8bit")
