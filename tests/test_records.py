@@ -1,4 +1,4 @@
-"""Files that survive a crash: atomic writes and append-only journals, with a real kill at the end."""
+"""Files that survive a crash: atomic writes, append-only journals and a real kill at the end."""
 
 from __future__ import annotations
 

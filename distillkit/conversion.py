@@ -1,0 +1,104 @@
+"""GGUF to safetensors, once: exact float32 weights, embedding and output tied, in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from distillkit.downloads import ModelError, explained, need_space
+from distillkit.records import write_json
+from distillkit.session import cache_dir
+
+STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A folder that transformers can load, and where it came from."""
+
+    name: str
+    path: Path
+    source: str
+    sha256: str
+
+
+def converted(
+    name: str, gguf: Path, source: str, sha256: str, say: Callable, target: Path | None = None
+) -> Resolved:
+    """Turn a GGUF file into a safetensors folder in the cache, once; embedding and output tied."""
+    target = target or cache_dir() / "models" / f"{gguf.stem.lower()}-{sha256[:8]}"
+    if (target / STAMP).exists():
+        return stamped(target)
+    say(f"converting {gguf.name} to safetensors, once (a minute or two)")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        need_space(target.parent, 7 * gguf.stat().st_size)  # 5 to 6 bits a weight become 32
+        shutil.rmtree(temporary, ignore_errors=True)
+        with quiet():
+            _write_float32(gguf, temporary)
+        weights = temporary / "model.safetensors"
+        write_json(temporary / STAMP, {"name": name, "source": source, "sha256": sha256,
+                                       "bytes": weights.stat().st_size})  # fmt: skip
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise explained(error, target) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return stamped(target)
+
+
+def _write_float32(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    if not model.config.tie_word_embeddings:
+        # Qwen's files store the shared matrix twice; the output copy has more bits
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+        if (embedding.weight - output.weight).abs().max() < 0.05:
+            embedding.weight.data.copy_(output.weight.data)
+            model.config.tie_word_embeddings = True
+            model.tie_weights()
+    del model.config.quantization_config
+    model.hf_quantizer = None  # the weights are plain float32 now
+    model.save_pretrained(folder, max_shard_size="20GB")
+    tokenizer.save_pretrained(folder)
+
+
+def stamped(folder: Path) -> Resolved:
+    """Read what a converted folder is; raises ModelError if its weights are cut short."""
+    stamp = json.loads((folder / STAMP).read_text())
+    weights = folder / "model.safetensors"
+    size = weights.stat().st_size if weights.exists() else 0
+    if size != stamp["bytes"]:
+        raise ModelError(
+            f"{weights} has {size} bytes instead of {stamp['bytes']}: remove the folder {folder} "
+            "and run the command again"
+        )
+    return Resolved(stamp["name"], folder, stamp["source"], stamp["sha256"])
+
+
+class quiet:
+    """Silence transformers' progress bars and advice while a model is loaded."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self.before = logging.get_verbosity()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self.before)
+        logging.enable_progress_bar()

@@ -1,0 +1,503 @@
+"""Evaluation: scores, intervals and tests against known values, journals, files of questions."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distillkit import evaluation as kit
+from distillkit.equations import make_problem
+from distillkit.records import read_jsonl
+from distillkit.sampling import Completion
+from distillkit.templates import SHOTS, TEMPLATES, THINK, render_solution
+
+PROBLEMS = [make_problem(equation, family) for equation, family in (
+    ("3x = 6", "one-step"), ("3x + 5 = 20", "two-step"), ("x/5 = -4", "one-step"),
+    ("4(x - 6) = -8", "brackets"), ("2x = 3", "one-step"),
+)]  # fmt: skip
+
+# --- scoring --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "format_", "exact", "lenient"),
+    [
+        ("<think>\n3x = 6\n</think>\n<answer>x = 2</answer>", "stop", True, True, True),
+        ("<think>\n3x = 6\n</think>\n<answer>2</answer>", "eos", True, True, True),
+        ("<think>\n3x = 6\n</think>\n<answer>x = 3</answer>", "stop", True, False, False),
+        ("The answer is x = 2.", "eos", False, False, True),
+        ("The answer is x = 3.", "eos", False, False, False),
+        ("<think>\n3x = 6\n</think>\n<answer>x = 2</answer>", "length", False, False, True),
+        ("<think>\nx = 2", "length", False, False, True),
+        ("I do not know.", "eos", False, False, False),
+        ("", "eos", False, False, False),
+    ],
+    ids=["strict", "bare value", "wrong", "free text", "wrong free text", "obeyed but cut off",
+         "cut off", "no answer", "nothing"],
+)  # fmt: skip
+def test_score(text, finish, format_, exact, lenient):
+    got = kit.score(text, finish, "x = 2")
+    assert (got["format"], got["exact"], got["lenient"]) == (format_, exact, lenient)
+
+
+def test_score_tells_the_answer_as_read():
+    assert kit.score("<think>a</think><answer> x = 4/2 </answer>", "eos", "2")["read"] == "x = 4/2"
+    assert kit.score("so the answer is 7", "eos", "2")["read"] == "7"
+    assert kit.score("no idea", "eos", "2")["read"] is None
+
+
+def test_a_lenient_score_does_not_mend_an_answer_in_the_right_form():
+    """Where the template is obeyed its answer counts, whatever else the text says."""
+    text = "<think>\nx = 2\n</think>\n<answer>x = 3</answer>"
+    assert not kit.score(text, "eos", "x = 2")["lenient"]
+
+
+def test_score_goes_by_the_template():
+    text = "3x = 6\n\\boxed{2}"
+    assert kit.score(text, "eos", "x = 2", TEMPLATES["boxed"])["exact"]
+    assert not kit.score(text, "eos", "x = 2", THINK)["exact"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_right_solution_in_each_template_is_exact(name):
+    for problem in PROBLEMS:
+        text = render_solution(problem, TEMPLATES[name])
+        got = kit.score(text, "eos", problem.answer, TEMPLATES[name])
+        assert got["exact"] and got["format"] and got["lenient"]
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def stub(answers, calls=None):
+    """Stand in for `sample`: the nth text for the nth prompt, the last one done first."""
+
+    def sample(model, tokenizer, prompts, on_done, **options):
+        if calls is not None:
+            calls.append((prompts, options))
+        for i in reversed(range(len(prompts))):
+            text = answers[next(p.id for p in PROBLEMS if p.text in prompts[i])]
+            on_done(i, 0, Completion(text, "stop", 5, 0.1))
+
+    return sample
+
+
+def test_rows_come_in_the_order_of_the_problems_with_their_scores(tiny, monkeypatch):
+    answers = {p.id: render_solution(p) for p in PROBLEMS}
+    answers[PROBLEMS[3].id] = "I think it is 99"
+    monkeypatch.setattr(kit, "sample", stub(answers))
+    rows = kit.evaluate(None, tiny.tokenizer, PROBLEMS, width=2)
+    assert [row["id"] for row in rows] == [p.id for p in PROBLEMS]
+    assert [row["exact"] for row in rows] == [True, True, True, False, True]
+    assert [row["text"] for row in rows] == [answers[p.id] for p in PROBLEMS]
+    assert rows[3]["read"] == "99" and rows[0]["problem"] == PROBLEMS[0].record()
+    assert (rows[0]["finish"], rows[0]["tokens"]) == ("stop", 5)
+
+
+@pytest.mark.parametrize("name", ["think", "boxed"])
+def test_the_model_is_asked_greedily_in_the_form_of_the_template(tiny, monkeypatch, name):
+    template, calls = TEMPLATES[name], []
+    monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
+    kit.evaluate(None, tiny.tokenizer, PROBLEMS[:1], template, shots=SHOTS[:2], max_new_tokens=9)
+    ((prompts, options),) = calls
+    assert options["stop"] == template.stop and options["max_new_tokens"] == 9
+    assert options.get("temperature", 0) == 0 and options.get("k", 1) == 1
+    (prompt,) = prompts
+    assert prompt.startswith("<|im_start|>system\n" + template.instruction)
+    shown = (SHOTS[0].text, render_solution(SHOTS[0], template), SHOTS[1].text, PROBLEMS[0].text)
+    places = [prompt.index(text) for text in shown]
+    assert places == sorted(places)
+    assert prompt.endswith("<|im_start|>assistant\n")
+
+
+def test_the_answer_is_never_in_the_prompt(tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
+    problem = make_problem("7x = 5761")
+    monkeypatch.setattr(f"{__name__}.PROBLEMS", [problem])
+    kit.evaluate(None, tiny.tokenizer, [problem], shots=SHOTS)
+    ((prompts, _),) = calls
+    assert "5761" in prompts[0] and "823" not in prompts[0]
+
+
+def test_groups_have_the_width(tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
+    kit.evaluate(None, tiny.tokenizer, PROBLEMS, width=2)
+    assert [len(prompts) for prompts, _ in calls] == [2, 2, 1]
+    assert {options["width"] for _, options in calls} == {2}
+
+
+def test_no_problems_no_rows(tiny, tmp_path):
+    assert kit.evaluate(tiny.model, tiny.tokenizer, [], journal=tmp_path / "rows.jsonl") == []
+
+
+class Stop(Exception):
+    """What a test raises to break an evaluation off."""
+
+
+def evaluate(tiny, path=None, **options):
+    return kit.evaluate(tiny.model, tiny.tokenizer, PROBLEMS, journal=path, width=2,
+                        max_new_tokens=6, **options)  # fmt: skip
+
+
+def without_seconds(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def stop_after(n):
+    seen = []
+
+    def on_done(row):
+        seen.append(row)
+        if len(seen) == n:
+            raise Stop
+
+    return on_done
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny):
+    return without_seconds(evaluate(tiny))
+
+
+@pytest.mark.parametrize(("reports", "kept"), [(1, 0), (3, 2), (4, 2), (5, 4)])
+def test_a_broken_evaluation_goes_on_exactly(tiny, unbroken, tmp_path, reports, kept):
+    path, again = tmp_path / "rows.jsonl", []
+    with pytest.raises(Stop):
+        evaluate(tiny, path, on_done=stop_after(reports))
+    assert len(read_jsonl(path)) == kept, "whole groups only"
+    rows = evaluate(tiny, path, on_done=again.append)
+    assert without_seconds(rows) == unbroken
+    assert read_jsonl(path) == rows
+    assert len(again) == len(PROBLEMS) - kept, "what is done is not done again"
+
+
+def test_a_group_half_in_the_journal_is_completed(tiny, unbroken, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    evaluate(tiny, path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + lines[3][:20])
+    rows = evaluate(tiny, path)
+    assert without_seconds(rows) == unbroken
+    assert without_seconds(read_jsonl(path)) == unbroken
+
+
+def test_a_finished_evaluation_does_not_ask_the_model(tiny, tmp_path):
+    rows = evaluate(tiny, tmp_path / "rows.jsonl")
+    again = kit.evaluate(None, None, PROBLEMS, journal=tmp_path / "rows.jsonl", width=2)
+    assert again == rows
+
+
+def test_the_journal_is_closed_after_an_error(tiny, tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(kit.Journal, "close", lambda book: closed.append(book._file.close()))
+    with pytest.raises(Stop):
+        evaluate(tiny, tmp_path / "rows.jsonl", on_done=stop_after(1))
+    assert closed == [None]
+
+
+# --- numbers with intervals -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        (1, 2, 0.0945, 0.9055),
+        (45, 48, 0.8316, 0.9785),
+        (15, 148, 0.0624, 0.1605),  # Newcombe 1998, table I, method 3
+        (81, 263, 0.2553, 0.3662),  # the same
+    ],
+)
+def test_wilson_known_values(right, n, low, high):
+    assert kit.wilson(right, n) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_wilson_of_nothing_says_nothing():
+    assert kit.wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_where_the_score_test_ends(counts):
+    right, n = counts
+    low, high = kit.wilson(right, n)
+    assert 0 <= low <= right / n <= high <= 1 and low < high
+    for end, outermost in ((low, right == 0), (high, right == n)):
+        if not outermost:  # the ends q solve |p - q| = z sqrt(q (1 - q) / n)
+            assert abs(right / n - end) == pytest.approx(
+                1.959964 * math.sqrt(end * (1 - end) / n), rel=1e-6
+            )
+
+
+@given(st.integers(0, 30), st.integers(1, 30))
+def test_wilson_shrinks_with_n_and_is_symmetric(right, wrong):
+    n = right + wrong
+    low, high = kit.wilson(right, n)
+    narrow = kit.wilson(10 * right, 10 * n)
+    assert narrow[1] - narrow[0] < high - low
+    assert kit.wilson(wrong, n) == pytest.approx((1 - high, 1 - low))
+
+
+def paired(both, lost, gained, neither):
+    before = [True] * both + [True] * lost + [False] * gained + [False] * neither
+    after = [True] * both + [False] * lost + [True] * gained + [False] * neither
+    return before, after
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "p"),
+    [(0, 0, 1.0), (0, 1, 1.0), (0, 5, 2 / 32), (5, 0, 2 / 32), (1, 9, 22 / 1024), (3, 3, 1.0),
+     (2, 8, 112 / 1024)],
+)  # fmt: skip
+def test_mcnemar_by_hand(lost, gained, p):
+    assert kit.mcnemar(*paired(4, lost, gained, 7)) == pytest.approx(p)
+
+
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_mcnemar_counts_the_outcomes_at_least_as_uneven(lost, gained):
+    n = lost + gained
+    outcomes = [bin(i).count("1") for i in range(2**n)] if n <= 10 else None
+    p = kit.mcnemar(*paired(1, lost, gained, 1))
+    if outcomes:
+        uneven = [abs(2 * k - n) >= abs(lost - gained) for k in outcomes]
+        assert p == pytest.approx(sum(uneven) / len(uneven))
+    assert p == kit.mcnemar(*paired(9, gained, lost, 0))
+
+
+def test_mcnemar_of_many_pairs():
+    assert kit.mcnemar([False] * 3000, [True] * 3000) < 1e-300
+    assert kit.mcnemar(*paired(0, 1500, 1500, 0)) == 1.0
+
+
+def test_mcnemar_needs_pairs():
+    with pytest.raises(ValueError):
+        kit.mcnemar([True], [True, False])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_the_difference_lies_in_its_interval(pairs):
+    before, after = zip(*pairs)
+    change, low, high = kit.paired_difference(before, after, draws=500)
+    assert change == pytest.approx(sum(after) / len(after) - sum(before) / len(before))
+    assert -1 <= low <= change + 1e-9 and change - 1e-9 <= high <= 1
+
+
+def test_the_interval_is_that_of_pairs_and_not_of_two_groups():
+    """Sixty of a hundred before, seventy after: pairs that agree make the interval narrow."""
+    few = kit.paired_difference(*paired(60, 0, 10, 30))
+    many = kit.paired_difference(*paired(35, 25, 35, 5))
+    assert few[0] == pytest.approx(many[0]) == pytest.approx(0.1)
+    half = 1.96 * math.sqrt(0.1 * 0.9 / 100)  # a mean of hundred zeros and ones, normal theory
+    assert few[1:] == pytest.approx((0.1 - half, 0.1 + half), abs=0.012)
+    assert many[2] - many[1] > 2 * (few[2] - few[1]) * 0.95
+
+
+def test_the_difference_has_a_seed_and_a_sign():
+    before, after = paired(5, 2, 6, 7)
+    assert kit.paired_difference(before, after) == kit.paired_difference(before, after)
+    change, low, high = kit.paired_difference(before, after)
+    back = kit.paired_difference(after, before)
+    assert back == pytest.approx((-change, -high, -low), abs=0.051)
+    assert change == pytest.approx(0.2) and low < 0.1 < high
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [(([], []), (0, 0, 0)), (([True] * 4, [True] * 4), (0, 0, 0)), (([False], [True]), (1, 1, 1))],
+)
+def test_differences_without_spread(pairs, expected):
+    assert kit.paired_difference(*pairs) == expected
+
+
+def row(id_, read="1", exact=True, lenient=True, form=True, family="one"):
+    return {"id": id_, "read": read, "exact": exact, "lenient": lenient, "format": form,
+            "problem": {"family": family, "text": "q", "answer": "1"}, "text": "t",
+            "finish": "eos", "tokens": 1}  # fmt: skip
+
+
+MIXED = [
+    row("a"), row("b", exact=False), row("c", exact=False, form=False, family="two"),
+    row("d", exact=False, lenient=False, form=False, family="two"),
+]  # fmt: skip
+
+
+def test_summary():
+    got = kit.summary(MIXED)
+    low, high = kit.wilson(1, 4)
+    assert got == {"exact": 0.25, "lenient": 0.75, "format": 0.5, "n": 4, "low": low, "high": high}
+
+
+def test_summary_of_nothing():
+    got = kit.summary([])
+    assert (got["exact"], got["n"], got["low"], got["high"]) == (0.0, 0, 0.0, 1.0)
+
+
+def test_by_gives_a_summary_for_each_family():
+    got = kit.by(MIXED, "family")
+    assert list(got) == ["one", "two"]
+    assert got["one"] == kit.summary(MIXED[:2]) and got["two"] == kit.summary(MIXED[2:])
+
+
+def test_agreement_is_of_values_and_not_of_letters():
+    student = [row("a", "x = 1/2"), row("b", "3"), row("c", None), row("d", "4")]
+    teacher = [row("d", "5"), row("c", None), row("b", "6/2"), row("a", "0.5")]
+    assert kit.agreement(student, teacher) == 0.5
+
+
+def test_agreement_without_answers_is_none():
+    assert kit.agreement([], []) == 0
+    assert kit.agreement([row("a")], []) == 0
+    assert kit.agreement([row("a")], [row("a", None)]) == 0
+
+
+# --- any file of questions ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write lines, read them as questions."""
+
+    def read(*lines):
+        path = tmp_path / "questions.jsonl"
+        path.write_bytes(b"\n".join(
+            line if isinstance(line, bytes) else (
+                line if isinstance(line, str) else json.dumps(line)).encode()
+            for line in lines
+        ))  # fmt: skip
+        return kit.read_questions(path)
+
+    return read
+
+
+def ask(answer, question="What is x?", **more):
+    return {"question": question, "answer": answer, **more}
+
+
+def test_a_question_becomes_a_problem(read):
+    (problem,), refused = read(ask("x = 5", id=17, family="mine"))
+    assert not refused
+    assert (problem.id, problem.text, problem.answer, problem.family, problem.split) == (
+        "17", "What is x?", "x = 5", "mine", "own")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "wrong"),
+    [
+        ("x = 5", "5", "6"),
+        (5, "x = 5", "6"),
+        (-0.5, "-1/2", "1/2"),
+        (2.0, "2", "20"),
+        ("-7/3", "x = -7/3", "7/3"),
+        ([5, -2], "x = -2 or x = 5", "5"),
+        (["x = 1", "x = 2"], "1, 2", "1, 3"),
+        ([4], "4", "5"),
+        ([], "no solution", "0"),
+        ("x = 1, y = 2", "(1, 2)", "(2, 1)"),
+    ],
+)
+def test_an_answer_may_be_text_a_number_or_a_list(read, answer, right, wrong):
+    (problem,), _ = read(ask(answer))
+    assert kit.score(f"<answer>{right}</answer>", "eos", problem.answer)["lenient"]
+    assert not kit.score(f"<answer>{wrong}</answer>", "eos", problem.answer)["lenient"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"question": "a", "answer": ', "Expecting value"),
+        ("question, answer", "Expecting value"),
+        ('{"question": "a", "answer": 1} {}', "Extra data"),
+        (b'{"question": "\xff", "answer": 1}', "utf-8"),
+        ("[1, 2]", ""),
+        ('"text"', ""),
+        ("5", ""),
+        ("null", ""),
+        ({"answer": 1}, "no field 'question'"),
+        ({"question": "a"}, "no field 'answer'"),
+        (ask(1, question="  "), "no text"),
+        (ask(1, question=5), "no text"),
+        (ask(True), "neither"),
+        (ask([True]), "neither"),
+        (ask(None), "neither"),
+        (ask([1, None]), "neither"),
+        (ask({"x": 1}), "neither"),
+        (ask([[1, 2]]), "neither"),
+        (ask("about five"), "finished"),
+        (ask("3 + 4"), "finished"),
+        (ask("__import__('os').system('true')"), ""),
+        (ask("1/0"), "zero"),
+        (ask("9" * 5000), "longer"),
+        (ask("9**9**9"), ""),
+        (ask(float("nan")), "finished"),
+        (ask(float("inf")), "finished"),
+        ('{"question": "a", "answer": ' + "9" * 5000 + "}", "limit"),
+        ("[" * 100_000, "recursion"),
+        (r'{"question": "\ud800", "answer": 1}', "surrogates"),
+        (r'{"question": "a", "answer": 1, "id": "\ud800"}', "surrogates"),
+        (ask(""), ""),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_number_and_the_reason(read, line, reason):
+    problems, refused = read(ask(1, question="before"), "", line, ask(2, question="after"))
+    assert [p.text for p in problems] == ["before", "after"]
+    (message,) = refused
+    assert message.startswith("line 3: ") and len(message) < 180
+    assert reason in message
+
+
+def test_windows_line_ends_and_a_byte_order_mark(read):
+    problems, refused = read(b"\xef\xbb\xbf" + json.dumps(ask(1)).encode() + b"\r",
+                             json.dumps(ask(2)).encode() + b"\r", b"\r")  # fmt: skip
+    assert [p.answer for p in problems] == ["1", "2"] and not refused
+
+
+@pytest.mark.parametrize("lines", [[], ["", "  ", ""], [b"\xef\xbb\xbf"]])
+def test_an_empty_file_has_no_questions(read, lines):
+    assert read(*lines) == ([], [])
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        kit.read_questions(tmp_path / "none.jsonl")
+
+
+def test_the_second_use_of_an_id_is_refused(read):
+    problems, refused = read(ask(1, id="a"), ask(2, id="a"), ask(3, id="b"))
+    assert [p.answer for p in problems] == ["1", "3"]
+    assert refused == ["line 2: the id 'a' was used before"]
+
+
+def test_questions_without_an_id_are_numbered_by_line(read):
+    problems, refused = read("", ask(1), "nonsense", ask(2))
+    assert [p.id for p in problems] == ["line-2", "line-4"] and len(refused) == 1
+
+
+def test_questions_in_any_language_stay_as_they_are(read):
+    (problem,), _ = read(ask(5, question="求解：2x = 10 😀"))
+    assert problem.text == "求解：2x = 10 😀"
+
+
+def test_questions_are_evaluated_and_answers_written(tiny, read, tmp_path, monkeypatch):
+    problems, _ = read(ask("x = 2", question="Wie groß ist x?", id="q1"), ask([1, 2]))
+
+    def sample(model, tokenizer, prompts, on_done, **options):
+        for i in range(len(prompts)):
+            on_done(i, 0, Completion("so x = 2", "eos", 4, 0.1))
+
+    monkeypatch.setattr(kit, "sample", sample)
+    rows = kit.evaluate(None, tiny.tokenizer, problems)
+    kit.write_answers(tmp_path / "out" / "answers.jsonl", rows)
+    first, second = read_jsonl(tmp_path / "out" / "answers.jsonl")
+    assert first == {
+        "id": "q1", "question": "Wie groß ist x?", "answer": "x = 2", "output": "so x = 2",
+        "read": "x = 2", "exact": False, "lenient": True, "format": False, "finish": "eos",
+    }  # fmt: skip
+    assert (second["answer"], second["lenient"]) == ("{1, 2}", False)
+    assert "groß" in (tmp_path / "out" / "answers.jsonl").read_text(encoding="utf-8")
