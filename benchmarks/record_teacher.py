@@ -8,10 +8,11 @@ Takes about 45 minutes on two CPU cores; a stopped run goes on where it was.
 import sys
 from pathlib import Path
 
-from distillkit.demo import TEACHER_ANSWERS, TEST_SEED
+from distillkit.demo import TEST_SEED
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.records import write_jsonl
+from distillkit.report import TEACHER_ANSWERS
 from distillkit.sampling import sample
 from distillkit.teachers import RECORDED, Local
 from distillkit.templates import SHOTS, chat_text

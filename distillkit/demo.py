@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.models import resolve
 from distillkit.records import read_jsonl, write_json, write_jsonl
-from distillkit.report import ACCURACY_HEAD, accuracy_rows, indented, percent, write_report
-from distillkit.session import Session, data_path, machine, start
+from distillkit.report import (
+    ACCURACY_HEAD,
+    accuracy_rows,
+    build_report,
+    indented,
+    percent,
+    write_report,
+)
+from distillkit.session import Session, data_path, start
 from distillkit.stages import Stages, clock, progress
-from distillkit.teachers import Recorded, teacher
-from distillkit.templates import SHOTS, THINK
+from distillkit.teachers import Recorded, Teacher, teacher
+from distillkit.templates import SHOTS
 
 TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
-TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,13 @@ def settings_for(kit: Session, **asked: object) -> Settings:
 
 def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
     """Do the whole job in folder `out` (or go on with it) and return the report."""
-    from distillkit.evaluation import by, evaluate, summary
-    from distillkit.models import load, resolve
+    from distillkit.evaluation import evaluate, summary
+    from distillkit.models import load
     from distillkit.training import distill, lora
 
     stages = Stages(out)
     write_json(out / "settings.json", asdict(settings))
+    stages.state.setdefault("command", shlex.join(["distillkit", *command]))
     kit = start(settings.tier, settings.seed)
     test, ood = unseen_problems(settings)
     problems = [*test, *ood]
@@ -76,6 +81,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
         stages.say(line)
     with stages.timed("download"):
         resolve(settings.student, stages.say)
+        teacher_ = open_teacher(settings.teacher, stages)
     with stages.timed("load"):
         student = load(settings.student, kit.device, kit.dtype, stages.say, settings.quant)
     stages.say(f"student: {student.name} ({student.source})")
@@ -98,12 +104,13 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
 
     stages.say(f"\n[2/4] teacher: {settings.teacher}; then the rules")
     with stages.timed("sample"):
-        candidates, about = teach(settings, kit, problems, stages)
+        candidates, about = teach(settings, kit, problems, teacher_, stages)
         kept, funnel = reject(candidates)
         chosen = choose(kept, settings.traces, settings.seed)
         traces = to_traces(chosen)
-        general = general_examples()
-        mixed = mix(traces, general, settings.general, settings.seed)
+        general = read_jsonl(data_path("general.jsonl"))
+        most = len(general) / max(1, len(general) + len(traces))
+        mixed = mix(traces, general, min(settings.general, most), settings.seed)
         write_jsonl(out / "traces.jsonl", mixed)
     stages.say(str(funnel))
     stages.say(f"  {funnel.problems_kept} of {funnel.problems} problems have a verified solution")
@@ -138,11 +145,11 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     for row in shown:
         stages.say(indented(next(r for r in after if r["id"] == row["id"])))
 
-    report = assemble(settings, stages, student, about, funnel, mixed, run, command,
-                      before, few_shot, after, len(test), by, summary)  # fmt: skip
-    write_json(out / "report.json", report)
+    report = build_report(asdict(settings), stages.state, student, about, funnel, mixed, run,
+                          before, few_shot, after, len(test))  # fmt: skip
     pairs = [(row, next(r for r in after if r["id"] == row["id"])) for row in shown]
     write_report(out / "report.html", report, run.log, pairs)
+    write_json(out / "report.json", report)  # last: with it, the run is finished
     say_table(stages, report, out)
     return report
 
@@ -154,11 +161,21 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     return test, ood
 
 
-def teach(settings: Settings, kit: Session, unseen: list[Problem], stages: Stages):
+def open_teacher(name: str, stages: Stages) -> Teacher | None:
+    """Build the teacher before any work is done, so that a wrong name costs no time.
+
+    A local model is only downloaded here and loaded when it is needed: it is large.
+    """
+    if name.startswith("hf:"):
+        resolve(name.removeprefix("hf:"), stages.say)
+        return None
+    return teacher(name)
+
+
+def teach(settings: Settings, kit: Session, unseen: list[Problem], teacher_, stages: Stages):
     """Return the teacher's candidates and who it is; nothing overlaps with the test equations."""
     name = settings.teacher
-    options = {"device": kit.device, "dtype": kit.dtype} if name.startswith("hf:") else {}
-    teacher_ = teacher(name, **options)
+    teacher_ = teacher_ or teacher(name, device=kit.device, dtype=kit.dtype)
     if isinstance(teacher_, Recorded):
         problems = teacher_.problems(settings.families)
     else:
@@ -173,11 +190,6 @@ def teach(settings: Settings, kit: Session, unseen: list[Problem], stages: Stage
     candidates = teacher_.sample(problems, k, seed=settings.seed, on_done=report,
                                  journal=stages.out / "candidates.jsonl")  # fmt: skip
     return candidates, candidates[0]["teacher"]
-
-
-def general_examples() -> list[dict]:
-    """Return the general examples of `data/`: written for the kit, answered by the teacher."""
-    return read_jsonl(data_path("general.jsonl"))
 
 
 def pick_shown(rows: Sequence[dict], families: Sequence[str]) -> list[dict]:
@@ -222,58 +234,6 @@ def expected_minutes(settings: Settings, answers: int) -> float:
     traces = settings.traces / (1 - settings.general) * settings.epochs
     training = traces * 110 * 4 * weights / (0.67 * rate)
     return (answering + training) / 60 + 0.3
-
-
-def assemble(settings, stages, student, about, funnel, mixed, run, command,
-             before, few_shot, after, split_at, by, summary) -> dict:  # fmt: skip
-    """Collect the numbers of a run for report.json."""
-    from distillkit.evaluation import agreement, mcnemar, paired_difference
-
-    def splits(rows: list[dict]) -> dict:
-        parts = {"test": rows[:split_at], "ood": rows[split_at:]}
-        return {name: summary(part) for name, part in parts.items() if part}
-
-    theirs = {row["id"]: row for row in read_jsonl(data_path(TEACHER_ANSWERS))}
-    known = settings.teacher == "recorded" and all(row["id"] in theirs for row in after)
-    teacher_rows = [theirs[row["id"]] for row in after] if known else []
-    old = [row["exact"] for row in before[:split_at]]
-    new = [row["exact"] for row in after[:split_at]]
-    difference, low, high = paired_difference(old, new)
-    answered = [*before, *few_shot, *after]
-    seconds = dict(stages.state["seconds"])
-    return {
-        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
-        "teacher": {
-            **{key: about.get(key, "") for key in ("name", "source", "sha256")},
-            **({"exact": splits(teacher_rows), "agreement": {
-                "before": agreement(before, teacher_rows), "after": agreement(after, teacher_rows),
-            }} if known else {}),
-        },
-        "before": splits(before), "few_shot": splits(few_shot), "after": splits(after),
-        "families": {
-            "before": by(before, "family"), "few_shot": by(few_shot, "family"),
-            "after": by(after, "family"),
-        },
-        "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
-        "funnel": asdict(funnel),
-        "traces": {
-            "equations": sum("family" in t for t in mixed),
-            "general": sum("family" not in t for t in mixed),
-        },
-        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
-        "tokens_per_second": {
-            "train": run.tokens / max(run.seconds, 1e-9),
-            "sample": sum(r["tokens"] for r in answered) / sum(r["seconds"] for r in answered),
-        },
-        "peak_memory_bytes": stages.state["peak_memory_bytes"],
-        "seed": settings.seed, "settings": asdict(settings), "template": THINK.name,
-        "versions": {
-            "python": platform.python_version(),
-            **{p: version(p) for p in ("torch", "transformers", "peft", "accelerate")},
-        },
-        "machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "command": shlex.join(["distillkit", *command]) if command else "distillkit demo",
-    }  # fmt: skip
 
 
 def say_table(stages: Stages, report: dict, out: Path) -> None:

@@ -6,13 +6,21 @@ Model output and questions are untrusted text: everything is escaped.
 from __future__ import annotations
 
 import base64
+import platform
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from distillkit.plots import draw_accuracy, draw_funnel, draw_loss, to_png
-from distillkit.records import write_atomic
+from distillkit.records import read_jsonl, write_atomic
+from distillkit.session import data_path, machine
+from distillkit.templates import THINK
+
+TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"  # its answers to the test equations
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
@@ -148,3 +156,55 @@ def write_report(
         "</html>\n",
     ]  # fmt: skip
     write_atomic(path, "\n".join(parts))
+
+
+def build_report(settings: dict, state: dict, student, about, funnel, mixed, run,
+                 before, few_shot, after, split_at) -> dict:  # fmt: skip
+    """Collect the numbers of a run for report.json; rows up to `split_at` are the test split."""
+    from distillkit.evaluation import agreement, by, mcnemar, paired_difference, summary
+
+    def splits(rows: list[dict]) -> dict:
+        parts = {"test": rows[:split_at], "ood": rows[split_at:]}
+        return {name: summary(part) for name, part in parts.items() if part}
+
+    theirs = {row["id"]: row for row in read_jsonl(data_path(TEACHER_ANSWERS))}
+    known = settings["teacher"] == "recorded" and all(row["id"] in theirs for row in after)
+    teacher_rows = [theirs[row["id"]] for row in after] if known else []
+    old = [row["exact"] for row in before[:split_at]]
+    new = [row["exact"] for row in after[:split_at]]
+    difference, low, high = paired_difference(old, new)
+    answered = [*before, *few_shot, *after]
+    seconds = dict(state["seconds"])
+    return {
+        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
+        "teacher": {
+            **{key: about.get(key, "") for key in ("name", "source", "sha256")},
+            **({"exact": splits(teacher_rows), "agreement": {
+                "before": agreement(before, teacher_rows), "after": agreement(after, teacher_rows),
+            }} if known else {}),
+        },
+        "before": splits(before), "few_shot": splits(few_shot), "after": splits(after),
+        "families": {
+            "before": by(before, "family"), "few_shot": by(few_shot, "family"),
+            "after": by(after, "family"),
+        },
+        "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
+        "funnel": asdict(funnel),
+        "traces": {
+            "equations": sum("family" in t for t in mixed),
+            "general": sum("family" not in t for t in mixed),
+        },
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
+        "tokens_per_second": {
+            "train": run.tokens / max(run.seconds, 1e-9),
+            "sample": sum(r["tokens"] for r in answered) / sum(r["seconds"] for r in answered),
+        },
+        "peak_memory_bytes": state["peak_memory_bytes"],
+        "seed": settings["seed"], "settings": settings, "template": THINK.name,
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("torch", "transformers", "peft", "accelerate")},
+        },
+        "machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": state["command"],
+    }  # fmt: skip

@@ -17,7 +17,7 @@ from distillkit.templates import SHOTS, TEMPLATES, THINK, render_solution
 
 PROBLEMS = [make_problem(equation, family) for equation, family in (
     ("3x = 6", "one-step"), ("3x + 5 = 20", "two-step"), ("x/5 = -4", "one-step"),
-    ("4(x - 6) = -8", "brackets"), ("2x = 3", "one-step"),
+    ("4(x - 6) = -8", "brackets"), ("7x = 5761", "one-step"),
 )]  # fmt: skip
 
 # --- scoring --------------------------------------------------------------------------------------
@@ -117,11 +117,10 @@ def test_the_model_is_asked_greedily_in_the_form_of_the_template(tiny, monkeypat
 def test_the_answer_is_never_in_the_prompt(tiny, monkeypatch):
     calls = []
     monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
-    problem = make_problem("7x = 5761")
-    monkeypatch.setattr(f"{__name__}.PROBLEMS", [problem])
-    kit.evaluate(None, tiny.tokenizer, [problem], shots=SHOTS)
+    kit.evaluate(None, tiny.tokenizer, PROBLEMS, shots=SHOTS)
     ((prompts, _),) = calls
-    assert "5761" in prompts[0] and "823" not in prompts[0]
+    assert PROBLEMS[4].answer == "x = 823"
+    assert "5761" in prompts[4] and "823" not in prompts[4]
 
 
 def test_groups_have_the_width(tiny, monkeypatch):
