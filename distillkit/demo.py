@@ -155,10 +155,14 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
 
 
 def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
-    """Return the unseen equations: of the taught families, and of families never taught."""
-    test = make_problems(settings.test, settings.families, "test", TEST_SEED)
-    ood = make_problems(settings.ood, OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
-    return test, ood
+    """Return the unseen equations: of the taught families, and of families never taught.
+
+    A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
+    every length.
+    """
+    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
+    ood = make_problems(max(60, settings.ood), OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
+    return test[: settings.test], ood[: settings.ood]
 
 
 def open_teacher(name: str, stages: Stages) -> Teacher | None:

@@ -69,6 +69,8 @@ def progress(stages: Stages, what: str, total: int) -> Callable[[dict], None]:
         nonlocal count
         count += 1
         left = (time.monotonic() - began) / count * (total - count)
-        stages.show(f"  {what}: {count}/{total}, about {clock(left)} left", count == total)
+        # rows that are computed together end together: the first few say nothing about the rest
+        shown = f", about {clock(left)} left" if total > count >= total / 5 else ""
+        stages.show(f"  {what}: {count}/{total}{shown}", count == total)
 
     return on_done

@@ -110,6 +110,25 @@ def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
     return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
 
 
+def parts_of(examples: Sequence[Example], most: int) -> list[list[Example]]:
+    """Cut a batch into parts of at most `most` tokens with padding; one long example is a part.
+
+    The gradient is the sum over the parts, so the parts change the memory and not the result.
+    """
+    parts: list[list[Example]] = []
+    for example in sorted(examples, key=lambda e: len(e.ids)):
+        if parts and (len(parts[-1]) + 1) * len(example.ids) <= most:
+            parts[-1].append(example)
+        else:
+            parts.append([example])
+    return parts
+
+
+def supervised(examples: Sequence[Example]) -> int:
+    """Return how many positions the loss of these examples is taken over."""
+    return sum(label != IGNORE for example in examples for label in example.labels[1:])
+
+
 def collate(examples: Sequence[Example], pad: int) -> dict[str, torch.Tensor]:
     """Pad a batch on the right: input_ids, labels, attention_mask, each (B, L)."""
     longest = max(len(example.ids) for example in examples)
@@ -159,6 +178,7 @@ def distill(
     out: str | Path | None = None,
     optimizer: str = "adamw",
     precision: str = "no",
+    part_tokens: int = 512,
     save_seconds: float = 20.0,
     on_step: Callable[[dict], None] | None = None,
 ) -> Run:
@@ -167,6 +187,7 @@ def distill(
     With `out`, each step is logged to `out/train.jsonl` and a checkpoint written about every
     `save_seconds`; the same call goes on from it exactly (weights, optimizer, order of data).
     Ctrl-C ends after the step under way, keeps what was learned and returns finished=False.
+    A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient.
     `on_step` gets each log row: step, steps, loss, rate, gradient, tokens, seconds.
     `optimizer` is "adamw" or, with bitsandbytes on CUDA, "adamw-8bit"; `precision` is
     accelerate's mixed precision: "no", "bf16" or "fp16".  Raises ValueError without traces.
@@ -195,25 +216,30 @@ def distill(
     try:
         for step in range(done, len(plan)):
             began = time.perf_counter()
-            batch = collate([examples[i] for i in plan[step]], tokenizer.pad_token_id)
-            tokens = int(batch["attention_mask"].sum())
-            batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+            batch = [examples[i] for i in plan[step]]
             now = learning_rate(step, len(plan), rate, warmup=max(1, len(plan) // 20))
             for group in optimizer_.param_groups:
                 group["lr"] = now
-            loss = module(**batch)
-            if not math.isfinite(loss.item()):  # before it reaches the weights
-                raise FloatingPointError(f"loss {loss.item()} at step {step + 1}: lower the rate")
-            accelerator.backward(loss)
+            loss = 0.0
+            for part in parts_of(batch, part_tokens):
+                tensors = collate(part, tokenizer.pad_token_id)
+                tensors = {name: t.to(accelerator.device) for name, t in tensors.items()}
+                # The mean over the batch is the weighted mean of the parts' means
+                part_loss = module(**tensors) * (supervised(part) / supervised(batch))
+                loss += part_loss.item()
+                if not math.isfinite(loss):  # before it reaches the weights
+                    raise FloatingPointError(f"loss {loss} at step {step + 1}: lower the rate")
+                accelerator.backward(part_loss)
             norm = accelerator.clip_grad_norm_(trained, 1.0)
             optimizer_.step()
             optimizer_.zero_grad()
             row = {
-                "step": step + 1, "steps": len(plan), "loss": loss.item(), "rate": now,
-                "gradient": float(norm), "tokens": tokens, "seconds": time.perf_counter() - began,
+                "step": step + 1, "steps": len(plan), "loss": loss, "rate": now,
+                "gradient": float(norm), "tokens": sum(len(e.ids) for e in batch),
+                "seconds": time.perf_counter() - began,
             }  # fmt: skip
             run.log.append(row)
-            run.tokens += tokens
+            run.tokens += row["tokens"]
             run.seconds += row["seconds"]
             if journal:
                 journal.add(row)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,6 +221,12 @@ def test_examples_of_similar_length_go_together():
     assert padding(kit.batches(lengths, 8, 1, seed=0)) < 0.35 * padding(apart)
 
 
+def test_other_examples_meet_in_each_epoch():
+    plan = kit.batches(list(range(1, 161)), 4, 2, seed=0)
+    first, second = ({frozenset(batch) for batch in part} for part in (plan[:40], plan[40:]))
+    assert len(first & second) < 4
+
+
 def test_short_batches_do_not_all_come_first():
     lengths = list(range(1, 65))
     firsts = [lengths[batch[0]] for batch in kit.batches(lengths, 8, 1, seed=0)]
@@ -255,6 +262,36 @@ def test_the_student_learns_its_traces_by_heart(fresh_tiny):
     run = train(fresh_tiny.model, fresh_tiny.tokenizer, TRACES[:3], rate=2e-2, epochs=40)
     assert run.log[0]["loss"] > 4
     assert run.log[-1]["loss"] < 0.25 * run.log[0]["loss"]
+
+
+def test_the_loop_is_plain_adam_on_transformers_own_loss(fresh_tiny, unbroken):
+    """Written once more with nothing of ours but the order of the data."""
+    tokenizer = fresh_tiny.tokenizer
+    examples = kit.encode(TRACES, tokenizer)
+    torch.manual_seed(SETTINGS["seed"])
+    model = get_peft_model(fresh_tiny.model, kit.lora(r=2)).train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    adam = torch.optim.AdamW(trained, weight_decay=0)
+    plan = kit.batches([len(e.ids) for e in examples], 3, 2, seed=SETTINGS["seed"])
+    for batch, (_, logged, rate, gradient) in zip(plan, unbroken.losses):
+        adam.param_groups[0]["lr"] = rate
+        loss = model(**kit.collate([examples[i] for i in batch], tokenizer.pad_token_id)).loss
+        assert loss.item() == pytest.approx(logged, rel=1e-4)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        assert norm.item() == pytest.approx(gradient, rel=1e-3)
+        adam.step()
+        adam.zero_grad()
+    for name, weight in get_peft_model_state_dict(model).items():
+        torch.testing.assert_close(weight, unbroken.weights[name], atol=2e-4, rtol=0)
+
+
+def test_the_first_step_is_as_long_as_the_warm_up_says(fresh_tiny):
+    """Adam's first step moves each weight by the rate, and B starts at zero."""
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=20, on_step=control_c_at(1))
+    moved = max(float(w.abs().max()) for name, w in weights(run).items() if "lora_B" in name)
+    assert run.log[0]["rate"] == SETTINGS["rate"] / 4  # 80 steps: a warm-up of four
+    assert moved == pytest.approx(run.log[0]["rate"], rel=1e-3)
 
 
 def test_only_the_adapter_changes(tiny, unbroken):
@@ -410,6 +447,19 @@ def test_what_a_kill_left_half_written_is_cleared(tiny, unbroken, tmp_path):
     assert not half.exists()
 
 
+def test_of_two_checkpoints_the_newer_counts(tiny, unbroken, tmp_path):
+    """A kill between writing the new one and removing the old one leaves both."""
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
+    older = tmp_path / "checkpoint-000002"
+    shutil.copytree(older, tmp_path / "kept")
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(4))
+    (tmp_path / "kept").rename(older)
+    steps = []
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path,
+                on_step=lambda row: steps.append(row["step"]))  # fmt: skip
+    assert steps == [5, 6, 7, 8] and losses(run) == unbroken.losses
+
+
 def test_the_same_call_again_does_no_step_and_gives_the_same_student(tiny, unbroken, tmp_path):
     train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
     again = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=stop_at(8))
@@ -417,8 +467,8 @@ def test_the_same_call_again_does_no_step_and_gives_the_same_student(tiny, unbro
     assert same_weights(weights(again), unbroken.weights)
 
 
-def test_a_checkpoint_holds_no_code(tiny, tmp_path):
-    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+def test_there_is_one_checkpoint_and_it_holds_no_code(tiny, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, save_seconds=0)
     files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert files == [f"checkpoint-000008/{name}" for name in
                      ("adapter.safetensors", "optimizer.safetensors", "state.json")
