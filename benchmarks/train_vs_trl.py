@@ -59,11 +59,10 @@ class Probe:
 def side(name, options):
     """Train one side and print one JSON line."""
     import torch
-    from peft import get_peft_model
 
     from distillkit.models import load
     from distillkit.session import peak_memory_bytes
-    from distillkit.training import distill, encode, lora
+    from distillkit.training import distill, encode, lora, with_adapter
 
     student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
     traces, test = data(options)
@@ -73,7 +72,7 @@ def side(name, options):
         probe = Probe(student.tokenizer, test, steps)
         before = peak_memory_bytes()
         torch.manual_seed(options.seed)
-        model = get_peft_model(student.model, lora())
+        model = with_adapter(student.model, lora())
         distill(model, student.tokenizer, traces, None, 5e-4, 8, 1, options.seed,
                 on_step=lambda row: probe(row["step"], model))  # fmt: skip
     else:

@@ -18,8 +18,9 @@ def cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tens
     kept_N = labels_N != IGNORE
     if not kept_N.any():
         raise ValueError("every label is -100: nothing to train on")
-    logprobs_NV = logits_NV[kept_N].float().log_softmax(-1)
-    return -logprobs_NV.gather(-1, labels_N[kept_N, None]).mean()
+    if not kept_N.all():  # indexing copies the logits, the largest tensor of all
+        logits_NV, labels_N = logits_NV[kept_N], labels_N[kept_N]
+    return -logits_NV.float().log_softmax(-1).gather(-1, labels_N[:, None]).mean()
 
 
 def soft_loss(

@@ -73,7 +73,11 @@ class Server:
                 if stop.is_set():
                     return None
                 began = time.perf_counter()
-                text, finish, tokens = self._ask(problem, temperature, seed + number)
+                try:
+                    text, finish, tokens = self._ask(problem, temperature, seed + number)
+                except TeacherError:
+                    stop.set()  # requests under way end; those that wait are not sent
+                    raise
                 seconds = time.perf_counter() - began
                 return candidate_row(problem, about, number, text=text, finish=finish,
                                      tokens=tokens, seconds=seconds)  # fmt: skip
@@ -85,13 +89,12 @@ class Server:
                         try:
                             row = job.result()
                         except TeacherError as error:  # answers under way are still kept
-                            stop.set()
                             failures.append(error)
                             continue
                         if row:
                             report(row)
                 except BaseException:
-                    stop.set()  # requests under way end; those that wait are not sent
+                    stop.set()
                     raise
             if failures:
                 raise failures[0]

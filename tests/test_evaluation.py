@@ -50,10 +50,12 @@ def test_score_tells_the_answer_as_read():
     assert kit.score("no idea", "eos", "2")["read"] is None
 
 
-def test_a_lenient_score_does_not_mend_an_answer_in_the_right_form():
+@pytest.mark.parametrize("answer", ["x = 3", "about 2"])
+def test_a_lenient_score_does_not_mend_an_answer_in_the_right_form(answer):
     """Where the template is obeyed its answer counts, whatever else the text says."""
-    text = "<think>\nx = 2\n</think>\n<answer>x = 3</answer>"
-    assert not kit.score(text, "eos", "x = 2")["lenient"]
+    text = f"<think>\nx = 2\n</think>\n<answer>{answer}</answer>"
+    got = kit.score(text, "eos", "x = 2")
+    assert (got["read"], got["format"], got["lenient"]) == (answer, True, False)
 
 
 def test_score_goes_by_the_template():
@@ -101,8 +103,10 @@ def test_rows_come_in_the_order_of_the_problems_with_their_scores(tiny, monkeypa
 @pytest.mark.parametrize("name", ["think", "boxed"])
 def test_the_model_is_asked_greedily_in_the_form_of_the_template(tiny, monkeypatch, name):
     template, calls = TEMPLATES[name], []
-    monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
-    kit.evaluate(None, tiny.tokenizer, PROBLEMS[:1], template, shots=SHOTS[:2], max_new_tokens=9)
+    answers = {p.id: render_solution(p, template) for p in PROBLEMS}
+    monkeypatch.setattr(kit, "sample", stub(answers, calls))
+    (row,) = kit.evaluate(None, tiny.tokenizer, PROBLEMS[:1], template, SHOTS[:2], None, 9)
+    assert row["exact"]
     ((prompts, options),) = calls
     assert options["stop"] == template.stop and options["max_new_tokens"] == 9
     assert options.get("temperature", 0) == 0 and options.get("k", 1) == 1
@@ -293,14 +297,20 @@ def test_the_interval_is_that_of_pairs_and_not_of_two_groups():
     few = kit.paired_difference(*paired(60, 0, 10, 30))
     many = kit.paired_difference(*paired(35, 25, 35, 5))
     assert few[0] == pytest.approx(many[0]) == pytest.approx(0.1)
-    half = 1.96 * math.sqrt(0.1 * 0.9 / 100)  # a mean of hundred zeros and ones, normal theory
-    assert few[1:] == pytest.approx((0.1 - half, 0.1 + half), abs=0.012)
     assert many[2] - many[1] > 2 * (few[2] - few[1]) * 0.95
 
 
+def test_the_interval_is_a_95_percent_one():
+    _, low, high = kit.paired_difference(*paired(600, 0, 100, 300), draws=2000)
+    half = 1.96 * math.sqrt(0.1 * 0.9 / 1000)  # a mean of thousand zeros and ones, normal theory
+    assert (low, high) == pytest.approx((0.1 - half, 0.1 + half), abs=0.0015)
+
+
 def test_the_difference_has_a_seed_and_a_sign():
+    before, after = paired(50, 20, 61, 70)
+    one, again, other = (kit.paired_difference(before, after, 99, seed) for seed in (1, 1, 2))
+    assert one == again != other
     before, after = paired(5, 2, 6, 7)
-    assert kit.paired_difference(before, after) == kit.paired_difference(before, after)
     change, low, high = kit.paired_difference(before, after)
     back = kit.paired_difference(after, before)
     assert back == pytest.approx((-change, -high, -low), abs=0.051)
@@ -346,7 +356,7 @@ def test_by_gives_a_summary_for_each_family():
 
 def test_agreement_is_of_values_and_not_of_letters():
     student = [row("a", "x = 1/2"), row("b", "3"), row("c", None), row("d", "4")]
-    teacher = [row("d", "5"), row("c", None), row("b", "6/2"), row("a", "0.5")]
+    teacher = [row("d", "5"), row("c", None), row("b", "6/2"), row("a", "0.5"), row("e", "1")]
     assert kit.agreement(student, teacher) == 0.5
 
 
@@ -471,6 +481,11 @@ def test_the_second_use_of_an_id_is_refused(read):
     problems, refused = read(ask(1, id="a"), ask(2, id="a"), ask(3, id="b"))
     assert [p.answer for p in problems] == ["1", "3"]
     assert refused == ["line 2: the id 'a' was used before"]
+
+
+def test_a_refusal_is_short_even_where_the_line_is_not(read):
+    _, refused = read(ask(1, id="a" * 999), ask(2, id="a" * 999))
+    assert refused[0].startswith("line 2: the id 'aaa") and len(refused[0]) < 180
 
 
 def test_questions_without_an_id_are_numbered_by_line(read):

@@ -648,11 +648,12 @@ def test_answers_under_way_are_kept_when_another_request_fails(api, journal):
 def test_after_a_failure_nothing_more_is_asked(api):
     api.behave = lambda request, count: failure(401, "no")
     refusal(api, make_problems(40), 4, parallel=2)
-    assert len(api.requests) <= 4
+    assert len(api.requests) <= 2, "one for each thread"
 
 
 def test_a_stopped_run_sends_nothing_more_and_goes_on_later(api, journal):
     problems = make_problems(30)
+    api.behave = lambda request, count: time.sleep(0.05)
     with pytest.raises(Stop):
         served(api, parallel=2).sample(problems, 1, journal=journal, on_done=stop_after(3))
     sent = len(api.requests)
@@ -660,6 +661,7 @@ def test_a_stopped_run_sends_nothing_more_and_goes_on_later(api, journal):
     time.sleep(0.1)
     assert len(api.requests) == sent
     done = len(read_jsonl(journal))
+    api.behave = lambda request, count: None
     api.requests.clear()
     assert ids(served(api).sample(problems, 1, journal=journal)) == all_ids(problems, 1)
     assert len(api.requests) == 30 - done

@@ -603,3 +603,26 @@ def test_8_bit_adam_is_the_only_thing_that_asks_for_bitsandbytes(fresh_tiny, mon
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ImportError):
         train(fresh_tiny.model, fresh_tiny.tokenizer, optimizer="adamw-8bit")
+
+
+# --- parts of a batch ------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.integers(1, 200))
+def test_the_parts_hold_every_example_once_and_keep_the_limit(lengths, most):
+    examples = [kit.Example([n] * n, [n] * n) for n in lengths]
+    parts = kit.parts_of(examples, most)
+    assert sorted(len(e.ids) for part in parts for e in part) == sorted(lengths)
+    for part in parts:
+        assert len(part) == 1 or len(part) * max(len(e.ids) for e in part) <= most
+
+
+def test_the_parts_of_a_batch_change_the_memory_and_not_the_result(tiny):
+    runs = [
+        kit.distill(copy.deepcopy(tiny.model), tiny.tokenizer, TRACES, batch_size=4,
+                    part_tokens=tokens)
+        for tokens in (1, 10_000)
+    ]  # fmt: skip
+    for one, whole in zip(runs[0].log, runs[1].log):
+        assert one["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+        assert one["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
