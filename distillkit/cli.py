@@ -150,6 +150,7 @@ def _load_run(folder: Path):
     """Load the student of a run with its adapter merged; the base must be the same file."""
     from peft import PeftModel
 
+    from distillkit.conversion import quiet
     from distillkit.downloads import ModelError
     from distillkit.models import load
     from distillkit.session import start
@@ -165,7 +166,8 @@ def _load_run(folder: Path):
             f"{student.name} ({student.source}) is not the model this adapter was trained on "
             f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
         )
-    model = PeftModel.from_pretrained(student.model, folder / "adapter")
+    with quiet():
+        model = PeftModel.from_pretrained(student.model, folder / "adapter")
     if not settings["quant"]:
         model.merge_adapter()
     return model, student.tokenizer

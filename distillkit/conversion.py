@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,18 +89,18 @@ def stamped(folder: Path) -> Resolved:
     return Resolved(stamp["name"], folder, stamp["source"], stamp["sha256"])
 
 
-class quiet:
-    """Silence transformers' progress bars and advice while a model is loaded."""
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers' progress bars, advice and deprecation notes for a while."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self.before = logging.get_verbosity()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self.before)
-        logging.enable_progress_bar()
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft calls transformers by an old name
+        try:
+            yield
+        finally:
+            logging.set_verbosity(before)
+            logging.enable_progress_bar()

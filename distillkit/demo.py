@@ -54,8 +54,9 @@ class Settings:
 TIERS = {
     "cpu": {"teacher": "recorded", "families": NARROW, "traces": 160, "test": 48, "ood": 30},
     "gpu": {"teacher": "recorded", "families": NARROW, "traces": 200, "test": 100, "ood": 60},
-    "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 200, "test": 48, "ood": 0},
-}
+    "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 200, "test": 48, "ood": 0,
+             "rate": 2e-3},
+}  # fmt: skip
 
 
 def settings_for(kit: Session, **asked: object) -> Settings:

@@ -11,7 +11,6 @@ import random
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from accelerate import Accelerator
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
 from distillkit.checkpoints import digest, restore, save
+from distillkit.conversion import quiet
 from distillkit.losses import IGNORE, cross_entropy
 from distillkit.records import Journal
 from distillkit.templates import chat_text
@@ -56,8 +56,7 @@ def lora(r: int = 16, alpha: int | None = None, targets: str = "all-linear") -> 
 
 def with_adapter(student, adapter: LoraConfig) -> PeftModel:
     """Freeze the student and add a trainable LoRA adapter; a 4-bit student is prepared first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+    with quiet():
         if getattr(student, "is_loaded_in_4bit", False):
             student = prepare_model_for_kbit_training(student, use_gradient_checkpointing=False)
         return get_peft_model(student, adapter)

@@ -211,7 +211,7 @@ def test_no_training_equation_is_a_test_equation(tier):
 @pytest.mark.slow
 def test_the_whole_job_with_a_real_small_model(smollm, tmp_path):
     """SmolLM2 learns the form from a few traces: format rises far, whatever its arithmetic."""
-    words = ["demo", "--tier", "tiny", "--traces", "40", "--test", "8"]
+    words = ["demo", "--tier", "tiny", "--traces", "64", "--test", "8"]
     assert main([*words, "--out", str(tmp_path / "r")]) == 0
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert report["student"]["sha256"] == smollm.sha256

@@ -171,14 +171,12 @@ MUTANTS = {
     "no gradient for the student": (
         "student_NV[..., :v].float()", "student_NV[..., :v].detach().float()", "soft_gradient"),
     "0 · log 0 is NaN": (".masked_fill(teacher.isneginf(), 0.0)", "", "ruled_out_tokens"),
-    "sign of the hard loss": ("-logprobs_NV", "logprobs_NV", "hard_value"),
+    "sign of the hard loss": ("return -logits_NV", "return logits_NV", "hard_value"),
     "prompt counted in the mean": (
-        "labels_N[kept_N, None]).mean()", "labels_N[kept_N, None]).sum() / len(labels_N)",
-        "hard_value"),
+        "labels_N[:, None]).mean()", "labels_N[:, None]).sum() / len(kept_N)", "hard_value"),
     "prompt tokens in the loss": (
         "labels_N != IGNORE", "labels_N == labels_N.clamp_(0)", "hard_equals_torch"),
-    "sum of the hard loss": ("[kept_N, None]).mean()", "[kept_N, None]).sum()",
-                             "hard_equals_torch"),
+    "sum of the hard loss": ("[:, None]).mean()", "[:, None]).sum()", "hard_equals_torch"),
     "alpha the wrong way round": (
         "alpha * soft + (1 - alpha) *", "(1 - alpha) * soft + alpha *", "mixture"),
     "hard loss at the temperature": (
