@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     from distillkit.candidates import TeacherError
     from distillkit.downloads import ModelError
     from distillkit.records import JournalError
+    from distillkit.session import command_name
 
     words = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(words)
@@ -23,8 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options, words)
     except KeyboardInterrupt:
         folder = getattr(options, "folder", None)
-        hint = f": nothing is lost, go on with: distillkit demo --resume {folder}" if folder else ""
-        print(f"\nstopped{hint}", file=sys.stderr)
+        hint = f"go on with: {command_name()} demo --resume {folder}" if folder else ""
+        print("\nstopped" + (f": nothing is lost, {hint}" if hint else ""), file=sys.stderr)
         return 130
     except (ModelError, TeacherError, JournalError, ValueError, OSError) as error:
         if os.environ.get("DISTILLKIT_DEBUG"):

@@ -20,7 +20,7 @@ from distillkit.report import (
     percent,
     write_report,
 )
-from distillkit.session import Session, data_path, start
+from distillkit.session import Session, command_name, data_path, start
 from distillkit.stages import Stages, clock, progress
 from distillkit.teachers import Recorded, Teacher, teacher
 from distillkit.templates import SHOTS
@@ -213,7 +213,8 @@ def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
         f"      up to {settings.traces} verified traces of the teacher '{settings.teacher}', "
         f"{settings.epochs:g} epoch(s), seed {settings.seed}",
         f"time: about {minutes:.0f} min on this machine, after downloads",
-        f"out:  {out}  (stopped? go on with: distillkit demo --resume {shlex.quote(str(out))})",
+        f"out:  {out}",
+        f"stopped? go on with: {command_name()} demo --resume {shlex.quote(str(out))}",
     ]
 
 

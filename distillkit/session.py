@@ -92,6 +92,12 @@ def data_path(name: str) -> Path:
     )
 
 
+def command_name() -> str:
+    """Return how a person calls the kit here: through kit.py in a checkout, else by its name."""
+    in_checkout = (Path(__file__).resolve().parent.parent / "kit.py").exists()
+    return "python3 kit.py" if in_checkout else "distillkit"
+
+
 def machine() -> str:
     """Describe the processor in a few words."""
     import torch

@@ -242,3 +242,11 @@ def test_a_real_model_is_converted_once_with_one_embedding(smollm):
 def test_importing_the_kit_does_not_import_torch():
     code = "import sys, distillkit, distillkit.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_4_bit_without_bitsandbytes_says_what_to_do(tiny_folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install bitsandbytes, or leave --quant out"):
+        models.load(str(tiny_folder), say=silent, quant="nf4")
+    with pytest.raises(ModelError, match="unknown quantisation 'int3'"):
+        models.load(str(tiny_folder), say=silent, quant="int3")

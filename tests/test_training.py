@@ -626,3 +626,16 @@ def test_the_parts_of_a_batch_change_the_memory_and_not_the_result(tiny):
     for one, whole in zip(runs[0].log, runs[1].log):
         assert one["loss"] == pytest.approx(whole["loss"], rel=1e-4)
         assert one["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
+
+
+# --- 4-bit students --------------------------------------------------------------------------
+
+
+def test_a_4_bit_student_is_trained_by_the_same_call(tiny_folder, tiny):
+    pytest.importorskip("bitsandbytes")
+    student = load(str(tiny_folder), quant="nf4", say=lambda _: None)
+    run = kit.distill(student.model, student.tokenizer, TRACES, rate=1e-2, batch_size=4, epochs=6)
+    base = run.student.get_base_model()
+    assert base.is_loaded_in_4bit
+    assert base.base_model.layers[0].mlp.up_proj.base_layer.weight.dtype == torch.uint8
+    assert run.log[-1]["loss"] < run.log[0]["loss"]
