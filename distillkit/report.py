@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from distillkit.filters import Funnel
 from distillkit.plots import draw_accuracy, draw_funnel, draw_loss, to_png
 from distillkit.records import read_jsonl, write_atomic
 from distillkit.session import data_path, machine
@@ -106,9 +107,7 @@ def write_report(
     """Write the HTML report; `pairs` are (before, after) rows of the transcripts."""
     student, teacher, test = report["student"], report["teacher"], report["after"].get("test")
     families = report["families"]
-    funnel = [("candidates", report["funnel"]["total"])]
-    for name, count in report["funnel"]["stopped"].items():
-        funnel.append((name, funnel[-1][1] - count))
+    funnel = Funnel(**report["funnel"]).rows()
     change = report["change"]
     memory = report["peak_memory_bytes"] / 1e9
     speed = report["tokens_per_second"]
