@@ -61,8 +61,9 @@ def side(name, options):
     import torch
 
     from distillkit.models import load
+    from distillkit.packing import encode
     from distillkit.session import peak_memory_bytes
-    from distillkit.training import distill, encode, lora, with_adapter
+    from distillkit.training import distill, lora, with_adapter
 
     student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
     traces, test = data(options)

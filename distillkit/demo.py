@@ -47,6 +47,7 @@ class Settings:
     epochs: float = 1.0
     width: int = 96
     quant: str = ""
+    matmul: str = "float32"
 
 
 # SmolLM2-135M learns the form at once, but its arithmetic is too weak for the cpu tier's
@@ -61,7 +62,8 @@ TIERS = {
 
 def settings_for(kit: Session, **asked: object) -> Settings:
     """Return the tier's settings with what was asked for in their place (None: the default)."""
-    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, **TIERS[kit.tier])
+    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, matmul=kit.matmul,
+                    **TIERS[kit.tier])  # fmt: skip
     return replace(base, **{name: value for name, value in asked.items() if value is not None})
 
 
@@ -74,7 +76,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     stages = Stages(out)
     write_json(out / "settings.json", asdict(settings))
     stages.state.setdefault("command", shlex.join(["distillkit", *command]))
-    kit = start(settings.tier, settings.seed)
+    kit = start(settings.tier, settings.seed, settings.matmul)
     test, ood = unseen_problems(settings)
     problems = [*test, *ood]
     stages.say(f"{kit}")

@@ -10,7 +10,7 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import comb
@@ -197,8 +197,16 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - comb(n - c, k) / comb(n, k)
 
 
-def choose(kept: Sequence[dict], n: int | None = None, seed: int = 0) -> list[dict]:
-    """Choose up to `n` kept candidates: one a problem first, the families evenly, seeded order."""
+def choose(
+    kept: Sequence[dict],
+    n: int | None = None,
+    seed: int = 0,
+    shares: Mapping[str, float] | None = None,
+) -> list[dict]:
+    """Choose up to `n` kept candidates: one a problem first, in an order fixed by the seed.
+
+    The families come evenly, or in proportion to `shares` (a family not named there counts 1).
+    """
     rng = random.Random(f"choose-{seed}")
     by_problem: dict[str, list[dict]] = defaultdict(list)
     for candidate in kept:
@@ -210,7 +218,8 @@ def choose(kept: Sequence[dict], n: int | None = None, seed: int = 0) -> list[di
     for group in groups:
         for number, candidate in enumerate(group):
             turn[number, family := candidate["problem"]["family"]] += 1
-            ranked.append((number, turn[number, family], len(ranked), candidate))
+            place = turn[number, family] / (shares or {}).get(family, 1)
+            ranked.append((number, place, len(ranked), candidate))
     ranked.sort(key=lambda item: item[:3])
     return [candidate for *_, candidate in ranked[:n]]
 

@@ -6,6 +6,8 @@ import random
 import time
 from itertools import combinations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -436,6 +438,12 @@ def test_choose_takes_the_families_evenly(counts, n, seed):
     for family, number in taken.items():
         there = sum(f == family for f, _ in counts)
         assert number == there or number >= max(taken.values()) - 1
+
+
+def test_a_family_with_a_larger_share_comes_more_often():
+    everyone = crowd({(family, n): 1 for family in "abc" for n in range(60)})
+    chosen = choose(everyone, 50, shares={"a": 3, "b": 1})
+    assert Counter(one["problem"]["family"] for one in chosen) == {"a": 30, "b": 10, "c": 10}
 
 
 @given(kept_crowds, st.integers(0, 5))

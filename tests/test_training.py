@@ -17,14 +17,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from peft import get_peft_model, get_peft_model_state_dict
 
 from distillkit import training as kit
 from distillkit.models import load
+from distillkit.packing import batches, encode
 from distillkit.records import read_jsonl
-from distillkit.templates import THINK, chat_text, messages
+from distillkit.templates import THINK, messages
 
 
 def trace(question, completion):
@@ -41,6 +40,20 @@ def solved(x):
 
 TRACES = [solved(x) for x in (3, 14, 159, 2653, 5, 89, 79, 3238, 4, 62)]
 SETTINGS = {"rate": 5e-3, "batch_size": 3, "epochs": 2, "seed": 7}  # 8 steps
+
+
+def padded(examples):
+    """The plain way, which the kit does not go: a rectangle with padding on the right."""
+    longest = max(len(e.ids) for e in examples)
+
+    def rectangle(rows, value):
+        return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+
+    return {
+        "input_ids": rectangle([e.ids for e in examples], 0),
+        "labels": rectangle([e.labels for e in examples], -100),
+        "attention_mask": rectangle([[1] * len(e.ids) for e in examples], 0),
+    }
 
 
 def train(student, tokenizer, traces=TRACES, **changes):
@@ -67,170 +80,6 @@ def unbroken(tiny):
     run = train(copy.deepcopy(tiny.model), tiny.tokenizer)
     assert run.finished and len(run.log) == 8
     return SimpleNamespace(weights=weights(run), losses=losses(run), run=run)
-
-
-# --- what the loss sees ---------------------------------------------------------------------------
-
-
-def check_only_the_completion_and_its_end_are_supervised(module, tokenizer):
-    (example,) = module.encode([TRACES[0]], tokenizer)
-    supervised = [label for label in example.labels if label != -100]
-    assert tokenizer.decode(supervised) == "<think>\nx = 3\n</think>\n<answer>3</answer><|im_end|>"
-    prompt = example.ids[: -len(supervised)]
-    assert tokenizer.decode(prompt) == chat_text(tokenizer, TRACES[0]["prompt"])
-    assert example.labels == [-100] * len(prompt) + supervised
-    assert example.ids == prompt + supervised
-
-
-def check_the_loss_is_transformers_own(module, tiny, traces):
-    """The plain model shifts the labels itself; here it reads the examples one by one, unpadded."""
-    model = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
-    total = count = 0
-    with torch.no_grad():
-        for example in kit.encode(traces, tiny.tokenizer):
-            ids, labels = torch.tensor([example.ids]), torch.tensor([example.labels])
-            n = sum(label != -100 for label in example.labels)
-            total += tiny.model(input_ids=ids, labels=labels).loss.item() * n
-            count += n
-        batch = module.collate(module.encode(traces, tiny.tokenizer), tiny.tokenizer.pad_token_id)
-        loss = module.CompletionLoss(model)(**batch).item()
-    assert loss == pytest.approx(total / count, rel=1e-5)
-
-
-def check_one_example(module, tiny):
-    check_the_loss_is_transformers_own(module, tiny, TRACES[:1])
-
-
-def check_padded_batch(module, tiny):
-    assert len({len(e.ids) for e in kit.encode(TRACES[:4], tiny.tokenizer)}) > 1
-    check_the_loss_is_transformers_own(module, tiny, TRACES[:4])
-
-
-def check_masking(module, tiny):
-    check_only_the_completion_and_its_end_are_supervised(module, tiny.tokenizer)
-
-
-CHECKS = {"masking": check_masking, "one example": check_one_example, "batch": check_padded_batch}
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_loss_sees_the_completion(tiny, name):
-    CHECKS[name](kit, tiny)
-
-
-MUTANTS = {
-    "prompt tokens in the loss": ("[IGNORE] * len(prompt_ids) + own_ids", "prompt_ids + own_ids",
-                                  "masking"),
-    "no end to learn": ("own_ids = [*own_ids, tokenizer.eos_token_id]", "pass", "masking"),
-    "one label late": ("[IGNORE] * len(prompt_ids) + own_ids",
-                       "[IGNORE] * (len(prompt_ids) + 1) + own_ids[1:]", "masking"),
-    "labels not shifted": ("labels[:, 1:]", "labels[:, :-1]", "one example"),
-    "shifted twice": ("labels[:, 1:]", "labels[:, 1:].roll(-1)", "one example"),
-    "padding in the loss": ("padded([e.labels for e in examples], IGNORE)",
-                            "padded([e.labels for e in examples], pad)", "batch"),
-    "mean of means": (
-        "return cross_entropy(logits_NV, next_BL[supervised_BL])",
-        "n_B = supervised_BL.sum(-1).tolist(); return torch.stack([cross_entropy(*pair) for pair "
-        "in zip(logits_NV.split(n_B), next_BL[supervised_BL].split(n_B))]).mean()", "batch"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_wrong_way_to_see_it_is_noticed(mutant, tiny, name):
-    old, new, check = MUTANTS[name]
-    wrong = mutant(kit, old, new)
-    with pytest.raises(AssertionError):
-        CHECKS[check](wrong, tiny)
-
-
-def test_the_loss_has_the_gradient_of_transformers_own(tiny):
-    batch = kit.collate(kit.encode(TRACES[:3], tiny.tokenizer), tiny.tokenizer.pad_token_id)
-    ours = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
-    theirs = copy.deepcopy(ours)
-    kit.CompletionLoss(ours)(**batch).backward()
-    theirs(**batch).loss.backward()
-    for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
-        if a.requires_grad:
-            torch.testing.assert_close(a.grad, b.grad, msg=name)
-
-
-def test_the_output_head_never_sees_prompt_or_padding(tiny):
-    model = get_peft_model(copy.deepcopy(tiny.model), kit.lora(r=2))
-    examples, seen = kit.encode(TRACES[:3], tiny.tokenizer), []
-    head = model.get_base_model().get_output_embeddings()
-    head.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[0]))
-    kit.CompletionLoss(model)(**kit.collate(examples, 0))
-    assert seen == [sum(label != -100 for e in examples for label in e.labels)]
-
-
-def test_an_empty_completion_is_an_error_that_names_the_trace(tiny):
-    with pytest.raises(ValueError, match="'a question'"):
-        kit.encode([trace("a question", " \n")], tiny.tokenizer)
-
-
-def test_collate_pads_on_the_right():
-    batch = kit.collate([kit.Example([5, 6, 7], [-100, 6, 7]), kit.Example([8], [8])], pad=1)
-    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
-        "input_ids": [[5, 6, 7], [8, 1, 1]],
-        "labels": [[-100, 6, 7], [8, -100, -100]],
-        "attention_mask": [[1, 1, 1], [1, 0, 0]],
-    }
-
-
-# --- the order of the data ------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 3))
-def test_each_epoch_has_every_example_once(lengths, size, epochs):
-    plan = kit.batches(lengths, size, epochs, seed=0)
-    per_epoch = -(-len(lengths) // size)
-    assert len(plan) == epochs * per_epoch
-    assert all(1 <= len(batch) <= size for batch in plan)
-    for epoch in range(epochs):
-        part = plan[epoch * per_epoch : (epoch + 1) * per_epoch]
-        assert sorted(i for batch in part for i in batch) == list(range(len(lengths)))
-
-
-def test_the_order_is_fixed_by_the_seed_and_differs_between_epochs():
-    lengths = [1] * 40
-    one, again = (kit.batches(lengths, 4, 2, seed=1) for _ in range(2))
-    assert one == again != kit.batches(lengths, 4, 2, seed=2)
-    assert one[:10] != one[10:]
-
-
-def test_a_longer_run_begins_like_a_shorter_one():
-    lengths = list(range(1, 41))
-    assert kit.batches(lengths, 4, 3, seed=1)[:10] == kit.batches(lengths, 4, 1, seed=1)
-
-
-@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (1.5, 15), (0.01, 1)])
-def test_an_epoch_may_be_cut(epochs, steps):
-    plan = kit.batches([1] * 40, 4, epochs, seed=0)
-    assert len(plan) == steps
-    seen = Counter(i for batch in plan for i in batch)
-    assert max(seen.values()) == -(-steps // 10)
-
-
-def test_examples_of_similar_length_go_together():
-    lengths = [1 + 37 * i % 101 for i in range(160)]
-
-    def padding(plan):
-        return sum(len(b) * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in plan)
-
-    apart = [list(range(i, i + 8)) for i in range(0, 160, 8)]
-    assert padding(kit.batches(lengths, 8, 1, seed=0)) < 0.35 * padding(apart)
-
-
-def test_other_examples_meet_in_each_epoch():
-    plan = kit.batches(list(range(1, 161)), 4, 2, seed=0)
-    first, second = ({frozenset(batch) for batch in part} for part in (plan[:40], plan[40:]))
-    assert len(first & second) < 4
-
-
-def test_short_batches_do_not_all_come_first():
-    lengths = list(range(1, 65))
-    firsts = [lengths[batch[0]] for batch in kit.batches(lengths, 8, 1, seed=0)]
-    assert firsts != sorted(firsts)
 
 
 # --- the learning rate ----------------------------------------------------------------------------
@@ -267,15 +116,15 @@ def test_the_student_learns_its_traces_by_heart(fresh_tiny):
 def test_the_loop_is_plain_adam_on_transformers_own_loss(fresh_tiny, unbroken):
     """Written once more with nothing of ours but the order of the data."""
     tokenizer = fresh_tiny.tokenizer
-    examples = kit.encode(TRACES, tokenizer)
+    examples = encode(TRACES, tokenizer)
     torch.manual_seed(SETTINGS["seed"])
     model = get_peft_model(fresh_tiny.model, kit.lora(r=2)).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.AdamW(trained, weight_decay=0)
-    plan = kit.batches([len(e.ids) for e in examples], 3, 2, seed=SETTINGS["seed"])
+    plan = batches(len(examples), 3, 2, seed=SETTINGS["seed"])
     for batch, (_, logged, rate, gradient) in zip(plan, unbroken.losses):
         adam.param_groups[0]["lr"] = rate
-        loss = model(**kit.collate([examples[i] for i in batch], tokenizer.pad_token_id)).loss
+        loss = model(**padded([examples[i] for i in batch])).loss
         assert loss.item() == pytest.approx(logged, rel=1e-4)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -334,7 +183,7 @@ def test_the_log_counts_steps_tokens_and_seconds(tiny, unbroken):
     run = unbroken.run
     assert [row["step"] for row in run.log] == list(range(1, 9))
     assert {row["steps"] for row in run.log} == {8}
-    assert run.tokens == 2 * sum(len(e.ids) for e in kit.encode(TRACES, tiny.tokenizer))
+    assert run.tokens == 2 * sum(len(e.ids) for e in encode(TRACES, tiny.tokenizer))
     assert run.seconds == pytest.approx(sum(row["seconds"] for row in run.log))
     assert all(row["gradient"] > 0 and row["seconds"] > 0 for row in run.log)
 
@@ -606,15 +455,6 @@ def test_8_bit_adam_is_the_only_thing_that_asks_for_bitsandbytes(fresh_tiny, mon
 
 
 # --- parts of a batch ------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.integers(1, 200))
-def test_the_parts_hold_every_example_once_and_keep_the_limit(lengths, most):
-    examples = [kit.Example([n] * n, [n] * n) for n in lengths]
-    parts = kit.parts_of(examples, most)
-    assert sorted(len(e.ids) for part in parts for e in part) == sorted(lengths)
-    for part in parts:
-        assert len(part) == 1 or len(part) * max(len(e.ids) for e in part) <= most
 
 
 def test_the_parts_of_a_batch_change_the_memory_and_not_the_result(tiny):

@@ -1,0 +1,117 @@
+"""What each change to the recipe does alone: seconds, tokens, accuracy, over three seeds.
+
+    python benchmarks/ablation.py [--seeds 0,1,2] [--traces 64] [--test 60] [--only batch-4,…]
+
+Trains Qwen-0.5B on few traces, so that there is room above and below, and appends one row a run
+to `data/ablation_training.csv`; runs that are there already are not repeated.  Accuracy is on
+unseen equations of the narrow families; training seconds are without loading and evaluation.
+"""
+
+import argparse
+import csv
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from distillkit import training
+from distillkit.demo import TEST_SEED
+from distillkit.equations import NARROW, make_problems
+from distillkit.evaluation import evaluate, summary
+from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.models import load
+from distillkit.packing import pack
+from distillkit.records import read_jsonl
+from distillkit.session import data_path, machine, start
+from distillkit.teachers import Recorded
+
+OUT = Path(__file__).resolve().parents[1] / "data" / "ablation_training.csv"
+FIELDS = ("change", "seed", "traces", "tokens", "computed_tokens", "train_seconds", "test",
+          "exact", "format", "last_loss", "matmul", "machine", "date")  # fmt: skip
+HARD = {"one-step": 1, "two-step": 1, "both-sides": 3, "brackets": 1}
+RECIPES = {  # each differs from "base" in one thing, but for the last
+    "base": {},
+    "sequences apart": {"apart": True},
+    "batch 4": {"batch_size": 4},
+    "rate 1e-3": {"rate": 1e-3},
+    "upper half of the layers": {"upper": 12},
+    "upper two thirds of the layers": {"upper": 16},
+    "three times as many both-sides": {"shares": HARD},
+    "half the traces, two epochs": {"epochs": 2},
+    "20 % general data": {"general": 0.2},
+    "batch 4, upper half, more both-sides": {"batch_size": 4, "upper": 12, "shares": HARD},
+}
+
+
+def apart(examples):
+    """Lay examples out side by side: packed without padding, but nothing is shared."""
+    trees, first = [pack([example]) for example in examples], 0
+    for tree in trees:
+        tree["nodes_N"] += first
+        first += tree["input_ids"].numel()
+    joined = {name: torch.cat([tree[name] for tree in trees], -1)
+              for name in ("input_ids", "position_ids", "nodes_N", "labels_N")}  # fmt: skip
+    sees = torch.block_diag(*(tree["attention_mask"][0, 0] for tree in trees)).bool()
+    return {**joined, "attention_mask": sees[None, None]}
+
+
+def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=24, epochs=1,
+        general=0.0, shares=None, apart=False):  # fmt: skip
+    """Train once and return a row."""
+    traces = to_traces(choose(kept, options.traces // epochs, seed, shares))
+    if general:
+        traces = mix(traces, read_jsonl(data_path("general.jsonl")), general, seed)
+    layers = range(24 - upper, 24)
+    torch.manual_seed(seed)
+    model = training.with_adapter(student.model, training.lora(layers=layers))
+    training.pack = globals()["apart"] if apart else pack
+    began = time.perf_counter()
+    log = training.distill(model, student.tokenizer, traces, rate=rate, batch_size=batch_size,
+                           epochs=epochs, seed=seed).log  # fmt: skip
+    seconds = time.perf_counter() - began
+    model.merge_adapter()
+    after = summary(evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=96))
+    model.unmerge_adapter()
+    model.unload()
+    return {
+        "seed": seed, "traces": len(traces), "tokens": sum(r["tokens"] for r in log),
+        "computed_tokens": sum(r["computed"] for r in log), "train_seconds": round(seconds, 1),
+        "test": len(test), "exact": round(after["exact"], 4), "format": round(after["format"], 4),
+        "last_loss": round(log[-1]["loss"], 4), "machine": machine(), "date": date.today(),
+    }  # fmt: skip
+
+
+def main():
+    """Run what is missing and append it."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seeds", default="0,1,2")
+    arguments.add_argument("--traces", type=int, default=64)
+    arguments.add_argument("--test", type=int, default=60)
+    arguments.add_argument("--only", default=",".join(RECIPES))
+    options = arguments.parse_args()
+    kit = start("cpu")
+    done = set()
+    if OUT.exists():
+        with open(OUT, newline="", encoding="utf-8") as file:
+            done = {(row["change"], row["seed"]) for row in csv.DictReader(file)}
+    student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
+    teacher = Recorded()
+    kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
+    test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
+    for seed in options.seeds.split(","):
+        for name in options.only.split(","):
+            if (name, seed) in done:
+                continue
+            row = run(student, kept, test, options, int(seed), **RECIPES[name])
+            new = not OUT.exists()
+            with open(OUT, "a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                if new:
+                    writer.writeheader()
+                writer.writerow({"change": name, "matmul": kit.matmul, **row})
+            print(name, row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

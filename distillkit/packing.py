@@ -1,0 +1,121 @@
+"""Traces as training examples, and batches in which nothing is computed twice.
+
+All traces begin with the same instruction, so a part of a batch is laid out as a prefix tree: a
+beginning that several examples share is there once, and every token sees exactly the tokens of its
+own example before it.  There is no padding, and the gradient is that of separate sequences.
+
+Dimension key: L nodes of the tree, N supervised positions.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from distillkit.losses import IGNORE
+from distillkit.templates import chat_text
+
+
+@dataclass
+class Example:
+    """Token ids of prompt and completion; only the completion's labels are not -100."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+def encode(traces: Sequence[dict], tokenizer) -> list[Example]:
+    """Turn prompt-completion traces into examples: the loss sees the completion and its end.
+
+    Raises ValueError for a trace whose completion is empty.
+    """
+    examples = []
+    for trace in traces:
+        prompt = chat_text(tokenizer, trace["prompt"])
+        completion = trace["completion"][0]["content"]
+        if not completion.strip():
+            raise ValueError(f"trace {trace.get('id')!r} has an empty completion")
+        # Apart, so that no token can span the border: sampling cuts there, too
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        own_ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
+        own_ids = [*own_ids, tokenizer.eos_token_id]  # the student must learn to stop
+        examples.append(Example(prompt_ids + own_ids, [IGNORE] * len(prompt_ids) + own_ids))
+    return examples
+
+
+def batches(examples: int, size: int, epochs: float, seed: int) -> list[list[int]]:
+    """Return the batches of all epochs as lists of indices, each epoch shuffled by the seed."""
+    plan: list[list[int]] = []
+    for epoch in range(math.ceil(epochs)):
+        order = list(range(examples))
+        random.Random(f"batches-{seed}-{epoch}").shuffle(order)
+        plan += [order[i : i + size] for i in range(0, examples, size)]
+    return plan[: max(1, round(epochs * math.ceil(examples / size)))]
+
+
+def supervised(examples: Sequence[Example]) -> int:
+    """Return how many positions the loss of these examples is taken over."""
+    return sum(label != IGNORE for example in examples for label in example.labels[1:])
+
+
+def parts_of(examples: Sequence[Example], most: int) -> list[list[Example]]:
+    """Cut a batch into parts whose trees have at most `most` nodes; one long example is a part.
+
+    The gradient is the sum over the parts, so the parts change the memory and not the result.
+    """
+    parts: list[list[Example]] = []
+    nodes, last = 0, []
+    for example in sorted(examples, key=lambda e: e.ids):  # neighbours share most
+        own = len(example.ids) - _shared(last, example.ids)
+        if parts and nodes + own <= most:
+            parts[-1].append(example)
+            nodes += own
+        else:
+            parts.append([example])
+            nodes = len(example.ids)
+        last = example.ids
+    return parts
+
+
+def _shared(one: list[int], other: list[int]) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+                min(len(one), len(other)))  # fmt: skip
+
+
+def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Lay examples out as one prefix tree.
+
+    Returns input_ids and position_ids (1, L), attention_mask (1, 1, L, L; True where a node sees
+    another), and the supervised pairs: nodes_N predicts labels_N.
+    """
+    tokens: list[int] = []
+    parents: list[int] = []
+    nodes: list[int] = []
+    labels: list[int] = []
+    child: dict[tuple[int, int], int] = {}  # (node, token) -> the node that token leads to
+    for example in examples:
+        at = -1  # before the first token
+        for token, label in zip(example.ids, example.labels, strict=True):
+            if label != IGNORE and at >= 0:
+                nodes.append(at)
+                labels.append(label)
+            if (at, token) not in child:
+                child[at, token] = len(tokens)
+                tokens.append(token)
+                parents.append(at)
+            at = child[at, token]
+    sees_LL = torch.eye(len(tokens), dtype=torch.bool)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            sees_LL[node] |= sees_LL[parent]  # itself and all that its parent sees
+    return {
+        "input_ids": torch.tensor([tokens]),
+        "position_ids": sees_LL.sum(-1)[None] - 1,  # how deep it lies
+        "attention_mask": sees_LL[None, None],
+        "nodes_N": torch.tensor(nodes),
+        "labels_N": torch.tensor(labels),
+    }
