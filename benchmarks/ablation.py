@@ -38,9 +38,9 @@ RECIPES = {  # each differs from "base" in one thing, but for the last
     "upper half of the layers": {"upper": 12},
     "upper two thirds of the layers": {"upper": 16},
     "three times as many both-sides": {"shares": HARD},
-    "half the traces, two epochs": {"epochs": 2},
+    "half the traces twice": {"epochs": 2},
     "20 % general data": {"general": 0.2},
-    "batch 4, upper half, more both-sides": {"batch_size": 4, "upper": 12, "shares": HARD},
+    "batch 4 + upper half + more both-sides": {"batch_size": 4, "upper": 12, "shares": HARD},
 }
 
 

@@ -1,42 +1,34 @@
-"""Our training against TRL's SFTTrainer: tokens/s, minutes to 90 % exact, peak memory.
+"""Our training against TRL's SFTTrainer: tokens/s, seconds to 90 % exact, peak memory.
 
     pip install trl
-    python benchmarks/train_vs_trl.py [--traces 160] [--test 48] [--out benchmarks/results/x.json]
+    python benchmarks/train_vs_trl.py [--seeds 0,1,2] [--matmul float32] [--sides ours,trl]
 
-Both sides train Qwen-0.5B with the same LoRA (r = 16, all linear layers), the same 160 verified
-traces, batch 8, rate 5e-4 and one epoch, in float32 on the CPU, each in a process of its own,
-one after the other.  TRL's other settings are its defaults, with and without packing.  Accuracy is
-measured on unseen equations after every fifth step; the clock stands still meanwhile.
+Both sides train Qwen-0.5B from the same verified traces on the CPU: LoRA r = 16 on all linear
+layers, batch 8, rate 5e-4, cosine, one epoch.  `ours` is the demo's recipe (batch size and layers
+as in `distillkit.demo`); the other sides are SFTTrainer with its defaults (`trl`: bfloat16 autocast
+and gradient checkpointing are on; with --matmul float32 it gets bf16=False), with packing
+(`trl-packed`: rows of 1,024 tokens) and without gradient checkpointing (`trl-no-checkpointing`).
+Each run has a process of its own, one after the other, seeds in turn.  Accuracy is measured on
+unseen equations now and then; the clock stands still meanwhile.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-SIDES = ("ours", "trl", "trl-packed")
-
-
-def data(options):
-    """Return traces and test equations."""
-    from distillkit.demo import TEST_SEED
-    from distillkit.equations import NARROW, make_problems
-    from distillkit.filters import choose, reject, to_traces
-    from distillkit.teachers import Recorded
-
-    teacher = Recorded()
-    kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
-    test = make_problems(options.test, NARROW, "test", TEST_SEED)
-    return to_traces(choose(kept, options.traces, options.seed)), test
+SIDES = ("ours", "trl", "trl-packed", "trl-no-checkpointing")
 
 
 class Probe:
     """Measures accuracy now and then and keeps its own time off the clock."""
 
-    def __init__(self, tokenizer, test, total, every=5):
-        self.tokenizer, self.test, self.total, self.every = tokenizer, test, total, every
+    def __init__(self, tokenizer, test, total, batch, every, first):
+        self.tokenizer, self.test, self.total = tokenizer, test, total
+        self.batch, self.every, self.first = batch, every, first
         self.began, self.away, self.points = time.perf_counter(), 0.0, []
 
     def clock(self):
@@ -44,38 +36,52 @@ class Probe:
         return time.perf_counter() - self.began - self.away
 
     def __call__(self, step, model):
-        if step % self.every and step != self.total:
+        """Evaluate when `every` more traces have been seen, and at the end."""
+        traces = step * self.batch
+        if not self.test or (step != self.total and (traces % self.every or traces < self.first)):
             return
         from distillkit.evaluation import evaluate, summary
 
         seconds, start = self.clock(), time.perf_counter()
-        exact = summary(evaluate(model, self.tokenizer, self.test, max_new_tokens=96))["exact"]
+        rows = evaluate(model, self.tokenizer, self.test, max_new_tokens=96, width=len(self.test))
         self.away += time.perf_counter() - start
         model.train()
-        self.points.append({"step": step, "seconds": round(seconds, 1), "exact": exact})
+        self.points.append({"traces": traces, "seconds": round(seconds, 1),
+                            "exact": summary(rows)["exact"]})  # fmt: skip
         print(self.points[-1], flush=True)
 
 
 def side(name, options):
-    """Train one side and print one JSON line."""
+    """Train one side with one seed and print one JSON line."""
     import torch
 
+    from distillkit.demo import TEST_SEED, TIERS
+    from distillkit.equations import NARROW, make_problems
+    from distillkit.filters import choose, reject, to_traces
     from distillkit.models import load
     from distillkit.packing import encode
-    from distillkit.session import peak_memory_bytes
-    from distillkit.training import distill, lora, with_adapter
+    from distillkit.session import peak_memory_bytes, start
+    from distillkit.teachers import Recorded
+    from distillkit.training import distill, lora, upper_part, with_adapter
 
+    recipe = TIERS["cpu"]
+    kit = start("cpu", options.seed, options.matmul)
     student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
-    traces, test = data(options)
+    teacher = Recorded()
+    kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
+    traces = to_traces(choose(kept, options.traces, options.seed, dict(recipe["shares"])))
+    test = make_problems(options.test, NARROW, "test", TEST_SEED) if options.test else []
     tokens = sum(len(example.ids) for example in encode(traces, student.tokenizer))
-    steps = -(-len(traces) // 8)
+    before = peak_memory_bytes()
+    points = options.every, options.first
     if name == "ours":
-        probe = Probe(student.tokenizer, test, steps)
-        before = peak_memory_bytes()
+        batch = recipe["batch_size"]
+        probe = Probe(student.tokenizer, test, -(-len(traces) // batch), batch, *points)
         torch.manual_seed(options.seed)
-        model = with_adapter(student.model, lora())
-        distill(model, student.tokenizer, traces, None, 5e-4, 8, 1, options.seed,
-                on_step=lambda row: probe(row["step"], model))  # fmt: skip
+        layers = upper_part(student.model, recipe["upper"])
+        model = with_adapter(student.model, lora(layers=layers))
+        distill(model, student.tokenizer, traces, rate=recipe["rate"], batch_size=batch,
+                seed=options.seed, on_step=lambda row: probe(row["step"], model))  # fmt: skip
     else:
         from datasets import Dataset
         from transformers import TrainerCallback
@@ -85,61 +91,80 @@ def side(name, options):
             def on_step_end(self, args, state, control, model=None, **_):
                 probe(state.global_step, model)
 
+        more = {} if kit.matmul == "bfloat16" else {"bf16": False}
+        if name == "trl-packed":
+            more |= {"packing": True, "max_length": 1024}
+        if name == "trl-no-checkpointing":
+            more |= {"gradient_checkpointing": False}
+        torch.set_float32_matmul_precision("highest")  # what SFTTrainer finds in a new process
         config = SFTConfig(
-            output_dir="/tmp/trl-out", per_device_train_batch_size=8, learning_rate=5e-4,
-            num_train_epochs=1, seed=options.seed, use_cpu=True, bf16=False, report_to=[],
-            save_strategy="no", logging_steps=1000, packing=name == "trl-packed",
-            lr_scheduler_type="cosine", disable_tqdm=True,
-            **({"max_length": 1024} if name == "trl-packed" else {}),
+            output_dir="/tmp/trl-out", learning_rate=5e-4, num_train_epochs=1, seed=options.seed,
+            per_device_train_batch_size=1 if name == "trl-packed" else 8, use_cpu=True,
+            report_to=[], save_strategy="no", lr_scheduler_type="cosine", disable_tqdm=True, **more,
         )  # fmt: skip
         rows = [{"prompt": t["prompt"], "completion": t["completion"]} for t in traces]
-        torch.manual_seed(options.seed)
         trainer = SFTTrainer(student.model, config, train_dataset=Dataset.from_list(rows),
                              processing_class=student.tokenizer, peft_config=lora(),
                              callbacks=[Watch()])  # fmt: skip
         steps = len(trainer.get_train_dataloader())
-        probe = Probe(student.tokenizer, test, steps, 5 if name == "trl" else 1)
-        before = peak_memory_bytes()
+        probe = Probe(student.tokenizer, test, steps, -(-len(traces) // steps), *points)
         trainer.train()
     seconds = probe.clock()
     print("RESULT " + json.dumps({
-        "side": name, "tokens": tokens, "seconds": round(seconds, 1), "points": probe.points,
+        "side": name, "seed": options.seed, "matmul": kit.matmul, "traces": len(traces),
+        "tokens": tokens, "seconds": round(seconds, 1), "test": len(test), "points": probe.points,
         "tokens_per_second": round(tokens / seconds, 1),
         "to_90": next((p["seconds"] for p in probe.points if p["exact"] >= 0.9), None),
         "loaded_bytes": before, "peak_bytes": peak_memory_bytes(),
     }), flush=True)  # fmt: skip
 
 
+def middle(values, digits=1):
+    """Write a median with its range."""
+    if not values or None in values:
+        return "not reached by all"
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
 def main():
     """Run the sides one after the other, each in its own process, and print the table."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--traces", type=int, default=160)
-    arguments.add_argument("--test", type=int, default=48)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--side", choices=SIDES)
-    arguments.add_argument("--sides", default=",".join(SIDES))
-    arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--test", type=int, default=100, help="0: speed and memory only")
+    arguments.add_argument("--every", type=int, default=32, help="traces from probe to probe")
+    arguments.add_argument("--first", type=int, default=64, help="no probe before so many traces")
+    arguments.add_argument("--seeds", default="0,1,2")
+    arguments.add_argument("--sides", default="ours,trl")
+    arguments.add_argument("--matmul", choices=("float32", "bfloat16"))
+    arguments.add_argument("--out", type=Path, help="results are added to this JSON file")
+    arguments.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    arguments.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.side:
         return side(options.side, options)
+    passed = ["--traces", options.traces, "--test", options.test, "--every", options.every,
+              "--first", options.first]  # fmt: skip
+    passed += ["--matmul", options.matmul] if options.matmul else []
     results = []
+    for seed in options.seeds.split(","):
+        for name in options.sides.split(","):
+            words = [sys.executable, __file__, "--side", name, "--seed", seed, *map(str, passed)]
+            child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            for line in child.stdout:
+                print(f"{name} seed {seed}: {line}", end="", flush=True)
+                if line.startswith("RESULT "):
+                    results.append(json.loads(line[7:]))
+            if child.wait():
+                print(f"{name}: failed")
+            if options.out:
+                old = json.loads(options.out.read_text()) if options.out.exists() else []
+                options.out.write_text(json.dumps([*old, *results[-1:]], indent=1) + "\n")
     for name in options.sides.split(","):
-        words = [sys.executable, __file__, "--side", name, "--traces", str(options.traces),
-                 "--test", str(options.test), "--seed", str(options.seed)]  # fmt: skip
-        child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        for line in child.stdout:
-            print(f"{name}: {line}", end="", flush=True)
-            if line.startswith("RESULT "):
-                results.append(json.loads(line[7:]))
-        if child.wait():
-            print(f"{name}: failed")
-    for r in results:
-        to_90 = f"{r['to_90'] / 60:.1f} min" if r["to_90"] else "not reached"
-        print(f"{r['side']:>12}  {r['tokens_per_second']:6.1f} tokens/s  90 %: {to_90:>12}  "
-              f"last {100 * r['points'][-1]['exact']:.0f} %  peak {r['peak_bytes'] / 1e9:.2f} GB")
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+        rows = [r for r in results if r["side"] == name]
+        print(f"{name:>21}  {middle([r['tokens_per_second'] for r in rows])} tokens/s  "
+              f"90 % after {middle([r['to_90'] for r in rows], 0)} s  "
+              f"peak {middle([r['peak_bytes'] / 1e9 for r in rows])} GB")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, Problem, make_problems, overlap
@@ -44,6 +44,8 @@ class Settings:
     k: int = 4
     rate: float = 5e-4
     batch_size: int = 8
+    upper: float = 1.0  # the share of the layers that get an adapter
+    shares: dict[str, float] = field(default_factory=dict)  # a family not named here counts 1
     epochs: float = 1.0
     width: int = 96
     quant: str = ""
@@ -71,7 +73,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     """Do the whole job in folder `out` (or go on with it) and return the report."""
     from distillkit.evaluation import evaluate, summary
     from distillkit.models import load
-    from distillkit.training import distill, lora
+    from distillkit.training import distill, lora, upper_part
 
     stages = Stages(out)
     write_json(out / "settings.json", asdict(settings))
@@ -109,7 +111,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     with stages.timed("sample"):
         candidates, about = teach(settings, kit, problems, teacher_, stages)
         kept, funnel = reject(candidates)
-        chosen = choose(kept, settings.traces, settings.seed)
+        chosen = choose(kept, settings.traces, settings.seed, settings.shares)
         traces = to_traces(chosen)
         general = read_jsonl(data_path("general.jsonl"))
         most = len(general) / max(1, len(general) + len(traces))
@@ -130,8 +132,9 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
             stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
                         f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
 
+        adapter = lora(layers=upper_part(student.model, settings.upper))
         run = distill(
-            student.model, student.tokenizer, mixed, lora(), settings.rate, settings.batch_size,
+            student.model, student.tokenizer, mixed, adapter, settings.rate, settings.batch_size,
             settings.epochs, settings.seed, out / "training", on_step=on_step,
             precision={"bfloat16": "bf16", "float16": "fp16"}.get(kit.dtype, "no"),
         )  # fmt: skip

@@ -151,7 +151,9 @@ def machine() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    rounded = torch.get_float32_matmul_precision() == MATMUL["bfloat16"]
+    products = ", products in bfloat16" if rounded else ""
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads{products}"
 
 
 def peak_memory_bytes() -> int:

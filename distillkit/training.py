@@ -51,10 +51,10 @@ def lora(
     )  # fmt: skip
 
 
-def upper_half(student) -> range:
-    """Return the numbers of the upper half of a model's decoder layers."""
+def upper_part(student, share: float) -> range:
+    """Return the numbers of the upper `share` of a model's decoder layers, 0 < share <= 1."""
     n = student.config.num_hidden_layers
-    return range(n // 2, n)
+    return range(n - max(1, round(share * n)), n)
 
 
 def with_adapter(student, adapter: LoraConfig) -> PeftModel:
@@ -133,7 +133,8 @@ def distill(
     optimizer_ = _optimizer(optimizer, trained, rate)
     module, optimizer_ = accelerator.prepare(module, optimizer_)
     out = Path(out) if out else None
-    mark = digest([seed, plan, examples, rate, optimizer, [(name, tuple(p.shape)) for name, p in named]])
+    shapes = [(name, tuple(p.shape)) for name, p in named]
+    mark = digest([seed, plan, examples, rate, optimizer, precision, shapes])
     done, log = restore(out, model, optimizer_, mark) if out else (0, [])
     run = Run(model, log, tokens=sum(r["tokens"] for r in log),
               seconds=sum(r["seconds"] for r in log))  # fmt: skip

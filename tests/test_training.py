@@ -21,7 +21,7 @@ from peft import get_peft_model, get_peft_model_state_dict
 
 from distillkit import training as kit
 from distillkit.models import load
-from distillkit.packing import batches, encode
+from distillkit.packing import batches, encode, pack
 from distillkit.records import read_jsonl
 from distillkit.templates import THINK, messages
 
@@ -40,6 +40,9 @@ def solved(x):
 
 TRACES = [solved(x) for x in (3, 14, 159, 2653, 5, 89, 79, 3238, 4, 62)]
 SETTINGS = {"rate": 5e-3, "batch_size": 3, "epochs": 2, "seed": 7}  # 8 steps
+
+
+NOTHING = contextlib.nullcontext()
 
 
 def padded(examples):
@@ -347,6 +350,42 @@ def test_a_checkpoint_of_another_rank_is_refused(tiny, tmp_path):
     with pytest.raises(ValueError, match="new folder"):
         kit.distill(copy.deepcopy(tiny.model), tiny.tokenizer, TRACES, kit.lora(r=4),
                     out=tmp_path, **SETTINGS)  # fmt: skip
+
+
+def test_a_checkpoint_of_other_layers_is_refused(tiny, tmp_path):
+    """They have the same shapes, and the same number of them."""
+    for layers in ([0], [1]):
+        model = copy.deepcopy(tiny.model)
+        with pytest.raises(ValueError, match="new folder") if layers == [1] else NOTHING:
+            kit.distill(model, tiny.tokenizer, TRACES, kit.lora(r=2, layers=layers), out=tmp_path,
+                        on_step=control_c_at(2), **SETTINGS)  # fmt: skip
+
+
+# --- which layers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("layers", "trained"), [(None, {0, 1}), ([1], {1}), ([0], {0})])
+def test_the_named_layers_get_an_adapter(tiny, layers, trained):
+    model = kit.with_adapter(copy.deepcopy(tiny.model), kit.lora(r=2, layers=layers))
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert {int(name.split(".layers.")[1].split(".")[0]) for name in names} == trained
+    assert len(names) == 14 * len(trained)  # A and B of seven matrices
+
+
+@pytest.mark.parametrize(("share", "layers"), [(1, [0, 1]), (0.5, [1]), (0.01, [1])])
+def test_the_upper_part_of_the_layers(tiny, share, layers):
+    assert list(kit.upper_part(tiny.model, share)) == layers
+
+
+def test_below_the_lowest_adapter_nothing_is_kept_for_a_gradient(tiny):
+    """This is where the time and the memory are saved."""
+    model = kit.with_adapter(copy.deepcopy(tiny.model), kit.lora(r=2, layers=[1]))
+    seen = []
+    for layer in model.get_base_model().base_model.layers:
+        layer.register_forward_hook(lambda module, args, out: seen.append(
+            (out[0] if isinstance(out, tuple) else out).requires_grad))  # fmt: skip
+    kit.CompletionLoss(model)(**pack(encode(TRACES[:2], tiny.tokenizer))).backward()
+    assert seen == [False, True]
 
 
 # --- Ctrl-C ---------------------------------------------------------------------------------------
