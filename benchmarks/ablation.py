@@ -52,8 +52,9 @@ def apart(examples):
         first += tree["input_ids"].numel()
     joined = {name: torch.cat([tree[name] for tree in trees], -1)
               for name in ("input_ids", "position_ids", "nodes_N", "labels_N")}  # fmt: skip
-    sees = torch.block_diag(*(tree["attention_mask"][0, 0] for tree in trees)).bool()
-    return {**joined, "attention_mask": sees[None, None]}
+    sees = torch.block_diag(*((tree["attention_mask"][0, 0] == 0).float() for tree in trees))
+    mask = torch.zeros(sees.shape).masked_fill(sees == 0, -torch.inf)
+    return {**joined, "attention_mask": mask[None, None]}
 
 
 def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=24, epochs=1,

@@ -55,7 +55,7 @@ def side(name, options):
     """Train one side with one seed and print one JSON line."""
     import torch
 
-    from distillkit.demo import TEST_SEED, TIERS
+    from distillkit.demo import TEST_SEED, settings_for
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import choose, reject, to_traces
     from distillkit.models import load
@@ -64,23 +64,23 @@ def side(name, options):
     from distillkit.teachers import Recorded
     from distillkit.training import distill, lora, upper_part, with_adapter
 
-    recipe = TIERS["cpu"]
+    recipe = settings_for(start("cpu"))
     kit = start("cpu", options.seed, options.matmul)
     student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
-    traces = to_traces(choose(kept, options.traces, options.seed, dict(recipe["shares"])))
+    traces = to_traces(choose(kept, options.traces, options.seed, recipe.shares))
     test = make_problems(options.test, NARROW, "test", TEST_SEED) if options.test else []
     tokens = sum(len(example.ids) for example in encode(traces, student.tokenizer))
     before = peak_memory_bytes()
     points = options.every, options.first
     if name == "ours":
-        batch = recipe["batch_size"]
+        batch = recipe.batch_size
         probe = Probe(student.tokenizer, test, -(-len(traces) // batch), batch, *points)
         torch.manual_seed(options.seed)
-        layers = upper_part(student.model, recipe["upper"])
+        layers = upper_part(student.model, recipe.upper)
         model = with_adapter(student.model, lora(layers=layers))
-        distill(model, student.tokenizer, traces, rate=recipe["rate"], batch_size=batch,
+        distill(model, student.tokenizer, traces, rate=recipe.rate, batch_size=batch,
                 seed=options.seed, on_step=lambda row: probe(row["step"], model))  # fmt: skip
     else:
         from datasets import Dataset
@@ -115,6 +115,7 @@ def side(name, options):
         "tokens": tokens, "seconds": round(seconds, 1), "test": len(test), "points": probe.points,
         "tokens_per_second": round(tokens / seconds, 1),
         "to_90": next((p["seconds"] for p in probe.points if p["exact"] >= 0.9), None),
+        "last": probe.points[-1]["exact"] if probe.points else None,
         "loaded_bytes": before, "peak_bytes": peak_memory_bytes(),
     }), flush=True)  # fmt: skip
 
@@ -130,10 +131,10 @@ def middle(values, digits=1):
 def main():
     """Run the sides one after the other, each in its own process, and print the table."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--traces", type=int, default=160)
+    arguments.add_argument("--traces", type=int, default=128)
     arguments.add_argument("--test", type=int, default=100, help="0: speed and memory only")
     arguments.add_argument("--every", type=int, default=32, help="traces from probe to probe")
-    arguments.add_argument("--first", type=int, default=64, help="no probe before so many traces")
+    arguments.add_argument("--first", type=int, default=96, help="no probe before so many traces")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--sides", default="ours,trl")
     arguments.add_argument("--matmul", choices=("float32", "bfloat16"))

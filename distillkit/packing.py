@@ -89,8 +89,8 @@ def _shared(one: list[int], other: list[int]) -> int:
 def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Lay examples out as one prefix tree.
 
-    Returns input_ids and position_ids (1, L), attention_mask (1, 1, L, L; True where a node sees
-    another), and the supervised pairs: nodes_N predicts labels_N.
+    Returns input_ids and position_ids (1, L), attention_mask (1, 1, L, L; added to the scores: 0
+    where a node sees another, else -inf), and the supervised pairs: nodes_N predicts labels_N.
     """
     tokens: list[int] = []
     parents: list[int] = []
@@ -115,7 +115,7 @@ def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     return {
         "input_ids": torch.tensor([tokens]),
         "position_ids": sees_LL.sum(-1)[None] - 1,  # how deep it lies
-        "attention_mask": sees_LL[None, None],
+        "attention_mask": torch.zeros(sees_LL.shape).masked_fill(~sees_LL, -torch.inf)[None, None],
         "nodes_N": torch.tensor(nodes),
         "labels_N": torch.tensor(labels),
     }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from itertools import combinations
-
 from collections import Counter
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings

@@ -88,9 +88,8 @@ MUTANTS = {
     "labels not shifted": ("            at = child[at, token]\n",
                            "            at = child[at, token]\n            nodes[-1:] = "
                            "[at] if label != IGNORE else nodes[-1:]\n", "one example"),
-    "no mask": ("sees_LL[None, None]", "torch.ones_like(sees_LL)[None, None]", "one example"),
-    "one long sequence": ("sees_LL[None, None]", "torch.ones_like(sees_LL).tril()[None, None]",
-                          "a tree"),
+    "no mask": ("~sees_LL", "torch.zeros_like(sees_LL)", "one example"),
+    "one long sequence": ("~sees_LL", "torch.ones_like(sees_LL).triu(1)", "a tree"),
     "positions counted through": ("sees_LL.sum(-1)[None] - 1", "torch.arange(len(tokens))[None]",
                                   "a tree"),
     "positions late by the others": ("sees_LL.sum(-1)[None] - 1", "sees_LL.sum(-1)[None] % 60",
@@ -172,7 +171,7 @@ def examples_of(sequences, prompt=1):
 @given(SEQUENCES)
 def test_each_node_sees_the_beginning_it_stands_for(sequences):
     tree = kit.pack(examples_of(sequences))
-    tokens, (sees,) = tree["input_ids"][0].tolist(), tree["attention_mask"][0]
+    tokens, (sees,) = tree["input_ids"][0].tolist(), (tree["attention_mask"][0] == 0)
     beginnings = [
         tuple(tokens[i] for i in row.nonzero().flatten().tolist()) for row in sees
     ]  # parents stand before their children, so this is the order of the sequence

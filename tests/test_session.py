@@ -44,19 +44,20 @@ def test_rounded_products_stay_close():
 
 
 def test_an_unknown_type_of_products_is_named():
-    with pytest.raises(ValueError, match="'int3'.*float32, bfloat16"):
+    with pytest.raises(ValueError, match=r"'int3'.*float32, bfloat16"):
         session.start("cpu", matmul="int3")
 
 
 def test_an_unknown_tier_is_named():
-    with pytest.raises(ValueError, match="'big'.*tiny, cpu, gpu"):
+    with pytest.raises(ValueError, match=r"'big'.*tiny, cpu, gpu"):
         session.start("big")
 
 
 def test_importing_the_kit_imports_no_torch():
-    """What a learner waits for in the first cell: torch comes with the first thing that needs it."""
+    """What a learner waits for in the first cell; torch comes when something needs it."""
     code = (
-        "import sys, distillkit as dk; dk.make_problems(3); dk.TEMPLATES; dk.extract('x = 1');"
+        "import sys, distillkit as dk, distillkit.cli;"
+        "dk.make_problems(3); dk.TEMPLATES; dk.extract('x = 1');"
         "print([m for m in ('torch', 'transformers', 'peft', 'accelerate') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
