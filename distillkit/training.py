@@ -106,7 +106,7 @@ def distill(
     out: str | Path | None = None,
     optimizer: str = "adamw",
     precision: str = "no",
-    part_tokens: int = 512,
+    part_tokens: int = 256,
     save_seconds: float = 20.0,
     on_step: Callable[[dict], None] | None = None,
 ) -> Run:
