@@ -94,7 +94,7 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
         figure.canvas.draw()
         cells.append((numpy.asarray(figure.canvas.buffer_rgba()).copy(), title, caption))
     wide = max(pixels.shape[1] for pixels, _, _ in cells) + 12
-    folded = [textwrap.wrap(caption, int(wide / 6.6)) for _, _, caption in cells]
+    folded = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
     line = 18
     tall = max(pixels.shape[0] for pixels, _, _ in cells)
     tall += 28 + line * max(len(lines) for lines in folded) + 14
