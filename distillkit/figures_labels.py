@@ -12,9 +12,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from distillkit.labels import Missing, interval
+from distillkit.labels import Missing
 from distillkit.losses import soft_loss
 from distillkit.plots import BLUE, GREEN, GREY, ORANGE, _figure
+from distillkit.seeds import interval
 
 Drawn = tuple[Figure, str]
 

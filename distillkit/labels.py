@@ -1,4 +1,4 @@
-"""Soft and hard labels on real digits: data, teacher, small student, paired seeds, intervals.
+"""Soft and hard labels on real digits: data, teacher, small student, paired seeds.
 
 Dimension key: B digits, P pixels (64), C classes (10).  One seed draws the student's digits and its
 first weights, so that two ways of teaching are compared on the same student.
@@ -6,9 +6,8 @@ first weights, so that two ways of teaching are compared on the same student.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -167,6 +166,22 @@ def student_errors(
     return errors
 
 
+def new_pair(
+    seed: int, members: int = 5, epochs: int = 40, n: int = 100, temperature: float = 4.0
+) -> tuple[float, float]:
+    """Return the errors in 100 of a hard and of a soft student where `seed` draws everything anew.
+
+    Split, teacher, the student's digits and first weights: what one fixed teacher and one fixed
+    test set cannot show.
+    """
+    data = load_digits(seed=seed)
+    teacher_BC = ask(train_teacher(data, members, epochs, seed), data.pool_BP)
+    hard, soft = (
+        student_errors(data, teacher_BC, [seed], n, alpha, temperature)[0] for alpha in (0.0, 1.0)
+    )
+    return hard, soft
+
+
 # --- the digit that the student never saw ---------------------------------------------------------
 
 
@@ -228,52 +243,3 @@ def miss_digit(
         digit, ask(student, data.pool_BP[spare]), data.pool_labels_B[spare],
         ask(student, data.test_BP), data.test_labels_B,
     )  # fmt: skip
-
-
-# --- intervals and sentences ----------------------------------------------------------------------
-
-
-def t_quantile(freedom: int) -> float:
-    """Return the 97.5 % point of Student's t (Abramowitz and Stegun 1964, 26.7.5; 0.3 % off at 4).
-
-    Raises ValueError below 2 degrees of freedom, where the formula is wrong.
-    """
-    if freedom < 2:
-        raise ValueError("an interval needs at least three seeds")
-    z, v = 1.959964, freedom
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    return z + (z**3 + z) / (4 * v) + second + third
-
-
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return mean, low and high end of the 95 % t interval of the mean over seeds."""
-    numbers = torch.tensor(list(values), dtype=torch.float64)
-    mean = numbers.mean().item()
-    half = t_quantile(len(numbers) - 1) * numbers.std().item() / sqrt(len(numbers))
-    return mean, mean - half, mean + half
-
-
-def paired(baseline: Sequence[float], treatment: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of treatment - baseline over paired seeds with its 95 % interval."""
-    return interval([t - b for b, t in zip(baseline, treatment, strict=True)])
-
-
-def verdict(baseline: Sequence[float], treatment: Sequence[float], names: tuple[str, str]) -> str:
-    """Say in one sentence what a paired comparison of errors in 100 means, whichever way it went.
-
-    `names` are those of the baseline and of the treatment.
-    """
-    mean, low, high = paired(baseline, treatment)
-    seeds = f"{len(baseline)} paired seeds"
-    if low <= 0 <= high:
-        return (
-            f"Between {names[0]} and {names[1]} no difference can be claimed: {mean:+.1f} errors "
-            f"in 100 digits (95 % interval {low:+.1f} to {high:+.1f}, {seeds})."
-        )
-    few, many = sorted((abs(low), abs(high)))
-    word = "fewer" if mean < 0 else "more"
-    return (
-        f"{names[1][:1].upper()}{names[1][1:]} gave {abs(mean):.1f} {word} errors in 100 digits "
-        f"than {names[0]} (95 % interval {few:.1f} to {many:.1f}, {seeds})."
-    )

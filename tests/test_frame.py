@@ -25,9 +25,9 @@ NAMED_IN_ENVIRONMENT = {  # the packages that environment.yml has to name itself
     "bitsandbytes",
 }  # fmt: skip
 ORDER = (  # no module imports one that stands after it
-    "records", "session", "downloads", "conversion", "models", "algebra", "equations", "solver",
-    "templates", "answers", "sampling", "candidates", "servers", "teachers", "filters", "losses",
-    "labels", "packing", "checkpoints", "training", "evaluation", "export", "plots",
+    "records", "seeds", "session", "downloads", "conversion", "models", "algebra", "equations",
+    "solver", "templates", "answers", "sampling", "candidates", "servers", "teachers", "filters",
+    "losses", "labels", "packing", "checkpoints", "training", "evaluation", "export", "plots",
     "figures_labels", "report", "stages", "demo", "widgets", "checks", "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").glob("*.py"))
