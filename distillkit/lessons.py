@@ -16,7 +16,7 @@ SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a les
 
 @dataclass(frozen=True)
 class Lesson:
-    """A row of data/lessons.csv: `minutes` were measured on `machine` on `date`, or are empty."""
+    """A row of data/lessons.csv: `minutes` measured on `machine` on `date`, empty, or "planned"."""
 
     number: str
     title: str
@@ -27,8 +27,8 @@ class Lesson:
 
     def expected(self) -> str:
         """Say in words how long the lesson takes to run from top to bottom."""
-        if not self.minutes:
-            return "minutes not measured yet"
+        if self.minutes in ("", "planned"):
+            return self.minutes or "minutes not measured yet"
         whose = f"measured on {self.machine}, {self.date}"
         return f"runs for about {self.minutes} min ({whose})"
 

@@ -111,7 +111,8 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
     place = f"notebooks/{'solutions/' if solution else ''}{path.stem}.ipynb"
     cells, ids = [], {}
     for at, cell in enumerate(master.cells):
-        words = re.findall(r"[a-z0-9]+", cell.source.split("\n", 1)[0].lower())
+        first = cell.source.replace(f"{OPEN}\n", "").split("\n", 1)[0]
+        words = re.findall(r"[a-z0-9]+", first.lower())
         name = "-".join(words)[:40].strip("-") or cell.cell_type
         ids[name] = ids.get(name, 0) + 1
         source, metadata = cell.source, {}

@@ -24,7 +24,8 @@ def execute(notebook: NotebookNode, folder: Path, timeout: float = 1800, **env: 
     """
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", record_timing=False,
-        coalesce_streams=True, resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True, extra_arguments=["--log-level=40"],
+        resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
     try:
         client.execute(env={**os.environ, "PYTHONHASHSEED": "0", **env})
