@@ -10,6 +10,7 @@ import base64
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from typing import Any
 
@@ -78,6 +79,7 @@ class Explorer:
         self.strip = self._draw_strip()
         self.controls: dict[str, Any] = {}
         self.box = self.image = self.caption = self.message = None
+        self._silent = False
         self._build()
 
     def _build(self) -> None:
@@ -111,25 +113,36 @@ class Explorer:
 
     def _moved(self, change: Any = None) -> None:
         """Draw again; a failure becomes a line of text, because nobody sees a traceback here."""
+        if self._silent:
+            return
         with _DRAWING:
-            self.params = {n: _tidy(self._specs[n], c.value) for n, c in self.controls.items()}
+            for name, control in self.controls.items():
+                self.params[name] = _tidy(self._specs[name], control.value)
+            self.error, line = None, ""
             try:
-                self.image.value, words = self._png(self.params)
-                self._say(words)
-                self.error, self.message.value = None, ""
+                png, words = self._png(self.params)
             except Exception as error:
-                self.error = error
-                self.message.value = _error_line(error)
+                self.error, line = error, _error_line(error)
+            if self.box is None:
+                return
+            if self.error is None:
+                self.image.value = png
+                self._say(words)
+            self.message.value = line
 
     def move(self, **params: Any) -> Explorer:
         """Set controls from code, as a learner would with the mouse; `error` tells how it went."""
         unknown = set(params) - set(self.start)
         if unknown:
             raise ValueError(f"no control is called {sorted(unknown)}: {sorted(self.start)}")
-        self.params = {**self.params, **params}
-        for name, value in params.items():
-            if self.controls:
+        self._silent = True
+        try:
+            for name, value in params.items() if self.controls else ():
                 self.controls[name].value = value
+        finally:
+            self._silent = False
+        self.params = {**self.params, **params}
+        self._moved()
         return self
 
     def extremes(self) -> list[dict]:
@@ -195,12 +208,12 @@ def _start(name: str, spec: Any, first: dict) -> Any:
     """Return where a control starts; raises ValueError for a control that makes no sense."""
     if isinstance(spec, bool | str):
         return first.get(name, spec)
-    if isinstance(spec, list) and spec:
+    if isinstance(spec, list) and first.get(name, *spec[:1]) in spec:
         return first.get(name, spec[0])
     if isinstance(spec, tuple) and len(spec) in (3, 4) and spec[0] < spec[1] and spec[2] > 0:
         start = spec[3] if len(spec) == 4 else first.get(name, spec[0])
         if spec[0] <= start <= spec[1]:
-            return start
+            return start if _whole(spec) else float(start)
     raise ValueError(f"control {name}={spec!r}: (low, high, step[, start]), a list, text or bool")
 
 
@@ -210,9 +223,14 @@ def _tidy(spec: Any, value: Any) -> Any:
 
 
 def _decimals(spec: Any) -> int:
+    """Return how many digits behind the point a slider's numbers have."""
     if not isinstance(spec, tuple):
         return 12
-    return max(len(f"{part:.6f}".rstrip("0").partition(".")[2]) for part in spec)
+    return max(-min(Decimal(str(part)).normalize().as_tuple().exponent, 0) for part in spec)
+
+
+def _whole(spec: tuple) -> bool:
+    return all(isinstance(part, int) for part in spec)
 
 
 def _ends(spec: Any) -> list:
@@ -235,7 +253,8 @@ def _control(w: Any, name: str, spec: Any, start: Any) -> Any:
         if all(isinstance(option, str) for option in spec):
             return w.Dropdown(options=spec, value=start, **common)
         return w.SelectionSlider(options=spec, value=start, continuous_update=False, **common)
-    whole = all(isinstance(part, int) for part in spec)
-    kind, form = (w.IntSlider, "d") if whole else (w.FloatSlider, f".{_decimals(spec)}f")
+    kind, form = w.IntSlider, "d"
+    if not _whole(spec):
+        kind, form = w.FloatSlider, f".{max(1, _decimals(spec))}f"
     return kind(value=start, min=spec[0], max=spec[1], step=spec[2], readout_format=form,
                 continuous_update=False, **common)  # fmt: skip

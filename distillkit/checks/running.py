@@ -67,17 +67,24 @@ def add_gradients(done: Run, function: Callable, arguments: tuple, traced: tuple
         again = run(function, tuple(leaves.get(at, value) for at, value in enumerate(arguments)))
         done.seconds += again.seconds
         done.gradient_error = again.error
-        value = again.value
-        if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        parts = again.value if isinstance(again.value, list | tuple) else [again.value]
+        parts = [p for p in parts if isinstance(p, torch.Tensor) and p.requires_grad]
+        if not parts:
             return
-        weights = torch.arange(1, value.numel() + 1).reshape(value.shape).to(value.dtype)
         try:
-            total = (value * weights).sum()
+            total = sum((part * _weights(part)).sum() for part in parts)
             found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
         except RuntimeError as error:
             done.gradient_error = error
             return
     done.gradients = [z if g is None else g for z, g in zip(done.gradients, found, strict=True)]
+
+
+def _weights(part: Any) -> Any:
+    """Return 1, 2, 3, … in the shape of a tensor: each of its numbers counts differently."""
+    import torch
+
+    return torch.arange(1, part.numel() + 1).reshape(part.shape).to(part.dtype)
 
 
 def one_line(error: BaseException, function: Callable | None = None) -> str:
