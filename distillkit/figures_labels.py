@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -41,11 +40,21 @@ def draw_softened(
         axes = figure.add_subplot()
     else:
         photo, axes = figure.subplots(1, 2, width_ratios=(1, 3))
-        photo.imshow(picture_P.view(8, 8), cmap="gray_r", vmin=0, vmax=1)
+        photo.imshow(picture_P.view(8, 8).tolist(), cmap="gray_r", vmin=0, vmax=1)
         photo.set(xticks=[], yticks=[])
-    at = torch.arange(len(names), dtype=torch.float32)
-    axes.bar(at - 0.2, plain_C, 0.38, color="white", edgecolor=GREY, hatch="//", label="T = 1")
-    bars = axes.bar(at + 0.2, soft_C, 0.38, color=BLUE, label=f"T = {temperature:g}")
+    at = range(len(names))
+    axes.bar(
+        [i - 0.2 for i in at],
+        plain_C.tolist(),
+        0.38,
+        color="white",
+        edgecolor=GREY,
+        hatch="//",
+        label="T = 1",
+    )
+    bars = axes.bar(
+        [i + 0.2 for i in at], soft_C.tolist(), 0.38, color=BLUE, label=f"T = {temperature:g}"
+    )
     axes.bar_label(bars, [f"{100 * p:.0f}" if p >= 0.005 else "" for p in soft_C], fontsize=9)
     axes.set_xticks(at, names)
     _tidy(axes, ylim=(0, 1.1), ylabel="probability (blue: in %)")

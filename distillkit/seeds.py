@@ -10,7 +10,7 @@ from statistics import mean, stdev
 def t_quantile(freedom: int) -> float:
     """Return the 97.5 % point of Student's t (Abramowitz and Stegun 1964, 26.7.5).
 
-    It is 1.5 % too small for 2 degrees of freedom, 0.3 % for 4 and exact to four digits from 10 on.
+    It is 0.8 % too small for 2 degrees of freedom, and less than 0.2 % from 3 on.
     Raises ValueError below 2, where the formula is wrong.
     """
     if freedom < 2:
@@ -18,7 +18,8 @@ def t_quantile(freedom: int) -> float:
     z, v = 1.959964, freedom
     second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    return z + (z**3 + z) / (4 * v) + second + third
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
+    return z + (z**3 + z) / (4 * v) + second + third + fourth
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,4 +1,7 @@
-"""Exercises on soft and hard labels.  Dimension key: N positions, V vocabulary."""
+"""Exercises on soft and hard labels.
+
+Dimension key: N positions, V vocabulary, B examples, C classes.
+"""
 
 from __future__ import annotations
 
@@ -160,6 +163,57 @@ soft_loss = Exercise(
         Mistake(
             "the softmax runs over the positions: take it over the vocabulary, dim=-1",
             _first_axis,
+        ),
+    ],
+)
+
+
+# --- soft labels: the softmax at a temperature ------------------------------------------------
+
+
+def _softened(logits_BC: Tensor, temperature: float) -> Tensor:
+    """Return softmax(logits / temperature): (B, C)."""
+    return (logits_BC / temperature).softmax(-1)
+
+
+def _logit_probes() -> list[tuple[Tensor, float]]:
+    """Return (logits, temperature): plain, warm, cold, and with large logits."""
+    numbers = torch.Generator().manual_seed(6)
+    probes = [(2 * torch.randn(3, 5, generator=numbers), t) for t in (1.0, 4.0, 0.5)]
+    return [*probes, (torch.tensor([[300.0, 0.0, 299.0], [0.0, 1.0, 2.0]]), 1.0)]
+
+
+softened = Exercise(
+    "softened",
+    reference=_softened,
+    probes=_logit_probes,
+    mistakes=[
+        Mistake(
+            "this multiplies by the temperature: a higher T then sharpens; divide the logits by T",
+            lambda z, t: (z * t).softmax(-1),
+        ),
+        Mistake("the temperature is not used: divide the logits by it", lambda z, t: z.softmax(-1)),
+        Mistake(
+            "this divides the probabilities, and they no longer add up to 1: divide the logits, "
+            "before the softmax",
+            lambda z, t: z.softmax(-1) / t,
+        ),
+        Mistake(
+            "this takes the softmax twice: divide the logits by T, then one softmax",
+            lambda z, t: (z.softmax(-1) / t).softmax(-1),
+        ),
+        Mistake(
+            "the softmax runs over the examples: each row must add up to 1, so dim=-1",
+            lambda z, t: (z / t).softmax(0),
+        ),
+        Mistake(
+            "these are log-probabilities: softmax is asked for, not log_softmax",
+            lambda z, t: (z / t).log_softmax(-1),
+        ),
+        Mistake(
+            "the formula is right, but exp of a large logit is infinite, and inf / inf is NaN: "
+            "use softmax, which subtracts the largest logit first",
+            lambda z, t: (z / t).exp() / (z / t).exp().sum(-1, keepdim=True),
         ),
     ],
 )
