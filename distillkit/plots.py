@@ -94,22 +94,23 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
         figure.canvas.draw()
         cells.append((numpy.asarray(figure.canvas.buffer_rgba()).copy(), title, caption))
     wide = max(pixels.shape[1] for pixels, _, _ in cells) + 12
-    folded = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
-    line = 18
-    tall = max(pixels.shape[0] for pixels, _, _ in cells)
-    tall += 28 + line * max(len(lines) for lines in folded) + 14
+    line = 18  # pixels from one line of text to the next
+    titles = [textwrap.wrap(title, wide // 9) for _, title, _ in cells]
+    words = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
+    above = 10 + line * max(map(len, titles))
+    below = 14 + line * max(map(len, words))
+    tall = above + max(pixels.shape[0] for pixels, _, _ in cells) + below
     columns = min(columns, len(cells))
-    rows = -(-len(cells) // columns)
-    size = (columns * wide, rows * tall)
+    size = (columns * wide, -(-len(cells) // columns) * tall)
     strip = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
     FigureCanvasAgg(strip)
-    for at, ((pixels, title, _), lines) in enumerate(zip(cells, folded, strict=True)):
+    for at, (pixels, _, _) in enumerate(cells):
         left, top = at % columns * wide, size[1] - at // columns * tall
-        bottom = top - 28 - pixels.shape[0]
+        bottom = top - above - pixels.shape[0]
         strip.figimage(pixels, left, bottom)
-        place = {"transform": None, "va": "top"}  # pixels
-        strip.text(left + 6, top - 6, title, weight="bold", fontsize=10, **place)
-        strip.text(left + 6, bottom - 2, "\n".join(lines), fontsize=9, linespacing=1.3, **place)
+        place = {"transform": None, "va": "top", "linespacing": 1.3, "parse_math": False}
+        strip.text(left + 6, top - 6, "\n".join(titles[at]), weight="bold", fontsize=10, **place)
+        strip.text(left + 6, bottom - 2, "\n".join(words[at]), fontsize=9, **place)
     return strip
 
 

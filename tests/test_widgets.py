@@ -250,7 +250,8 @@ def test_without_ipywidgets_only_the_strip_is_left(monkeypatch):
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_a_strip_shows_every_panel(count):
     figures = [plots.new_figure(4, 2)[0] for _ in range(count)]
-    panels = [(figure, "x = 1", "A sentence about it. " * 8) for figure in figures]
+    long = "temperature = 0.5, prompt = Which $x$ is the capital, " * 3
+    panels = [(figure, long, "A sentence about it. " * 8) for figure in figures]
     with Image.open(io.BytesIO(plots.to_png(plots.draw_strip(panels)))) as image:
         dark = numpy.asarray(image.convert("L")) < 128
     columns, rows = min(count, 2), -(-count // 2)
