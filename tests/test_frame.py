@@ -28,7 +28,8 @@ ORDER = (  # no module imports one that stands after it
     "records", "seeds", "session", "downloads", "conversion", "models", "algebra", "equations",
     "solver", "templates", "answers", "sampling", "candidates", "servers", "teachers", "filters",
     "losses", "labels", "packing", "checkpoints", "training", "evaluation", "export", "plots",
-    "figures_labels", "report", "stages", "demo", "widgets", "checks", "cli",
+    "figures_labels", "report", "stages", "demo", "lessons", "widgets", "checks",
+    "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").rglob("*.py"))
 
@@ -141,8 +142,11 @@ def test_wheel_has_the_data_and_the_modules(tmp_path):
 
 def test_continuous_integration_runs_the_kit():
     script = ROOT / ".ci" / "run"
-    assert "exec python3 kit.py test" in script.read_text(encoding="utf-8")
-    assert os.name == "nt" or os.access(script, os.X_OK)
+    source = script.read_text(encoding="utf-8")
+    assert "\npython3 kit.py test" in source and "\n    tests/ipywidgets7.sh" in source
+    assert "export DISTILLKIT_REQUIRE_BROWSER=1" in source
+    for path in (script, ROOT / "tests" / "ipywidgets7.sh"):
+        assert os.name == "nt" or os.access(path, os.X_OK)
 
 
 # --- rules for the sources -----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -53,6 +54,7 @@ def test_a_lesson_runs_to_its_end(master, solution, tmp_path):
     assert running.hidden_errors(notebook, widgets) == []
     setup = notebook.cells[1].outputs[0].text
     assert "fast mode" in setup and f"lesson {master.name[:2]}" in setup
+    assert f"ipywidgets {version('ipywidgets')}" in setup, "the kernel is of another environment"
     print(f"{master.stem}: {len(counted)} code cells in {seconds:.0f} s")
     assert seconds < BUDGET_S, f"{seconds:.0f} s in fast mode; DISTILLKIT_BUDGET_S moves the limit"
 
