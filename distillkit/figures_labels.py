@@ -30,9 +30,13 @@ def _legend(figure: Figure) -> None:
 
 
 def draw_softened(
-    logits_C: Tensor, temperature: float, names: Sequence[str], picture_P: Tensor | None = None
+    logits_C: Tensor,
+    temperature: float,
+    names: Sequence[str],
+    picture_P: Tensor | None = None,
+    label: str = "",
 ) -> Drawn:
-    """Draw softmax(logits / temperature) beside temperature 1, and the picture it is about."""
+    """Draw softmax(logits / temperature) beside temperature 1, and the picture with its label."""
     plain_C = logits_C.softmax(-1)
     soft_C = (logits_C / temperature).softmax(-1)
     figure = _figure(7.2, 2.9)
@@ -41,7 +45,7 @@ def draw_softened(
     else:
         photo, axes = figure.subplots(1, 2, width_ratios=(1, 3))
         photo.imshow(picture_P.view(8, 8).tolist(), cmap="gray_r", vmin=0, vmax=1)
-        photo.set(xticks=[], yticks=[])
+        photo.set(xticks=[], yticks=[], xlabel=f"label: {label}")
     at = range(len(names))
     axes.bar(
         [i - 0.2 for i in at],
@@ -55,22 +59,27 @@ def draw_softened(
     bars = axes.bar(
         [i + 0.2 for i in at], soft_C.tolist(), 0.38, color=BLUE, label=f"T = {temperature:g}"
     )
-    axes.bar_label(bars, [f"{100 * p:.0f}" if p >= 0.005 else "" for p in soft_C], fontsize=9)
+    axes.bar_label(bars, [f"{100 * p:.0f}" if p >= 0.005 else "" for p in soft_C], fontsize=9,
+                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
     axes.set_xticks(at, names)
     _tidy(axes, ylim=(0, 1.1), ylabel="probability (blue: in %)")
     _legend(figure)
     first, second = soft_C.topk(2).indices.tolist()
-    return figure, (
+    caption = (
         f"At T = {temperature:g} the teacher gives {_percent(soft_C[first])} to {names[first]} and "
-        f"{_percent(soft_C[second])} to {names[second]}; at T = 1 it gives "
-        f"{_percent(plain_C[first])} and {_percent(plain_C[second])}."
+        f"{_percent(soft_C[second])} to {names[second]}"
     )
+    if temperature != 1:
+        caption += f"; at T = 1 {_percent(plain_C[first])} and {_percent(plain_C[second])}"
+    return figure, caption + "."
 
 
 def _percent(share: Tensor | float) -> str:
     share = 100 * float(share)
     if 0 < share < 0.1:
         return "less than 0.1 %"
+    if 99.9 < share < 100:
+        return "more than 99.9 %"
     return f"{share:.1f} %" if share < 1 or 99 < share < 100 else f"{share:.0f} %"
 
 

@@ -224,8 +224,9 @@ def check(drawn, *words):
 def test_softened_labels_at_the_ends_of_the_controls(data, teacher, temperature, rank):
     logits_BC = labels.ask(teacher, data.test_BP)
     place = logits_BC.max(-1).values.argsort()[rank]
-    drawn = figures.draw_softened(logits_BC[place], temperature, DIGITS, data.test_BP[place])
-    check(drawn, f"At T = {temperature:g} the teacher gives", "at T = 1")
+    drawn = figures.draw_softened(logits_BC[place], temperature, DIGITS, data.test_BP[place], "7")
+    check(drawn, f"At T = {temperature:g} the teacher gives")
+    assert ("; at T = 1 " in drawn[1]) == (temperature != 1)
 
 
 def test_the_caption_gives_the_numbers_drawn():

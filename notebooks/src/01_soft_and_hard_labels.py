@@ -130,8 +130,9 @@ digits = [str(d) for d in range(10)]
 def draw_label(temperature, rank):
     place = sureness[rank]
     picture = data.test_BP[place]
+    label = str(data.test_labels_B[place].item())
     return figures.draw_softened(
-        test_logits[place], temperature, digits, picture
+        test_logits[place], temperature, digits, picture, label
     )
 
 
@@ -503,6 +504,7 @@ explore(
 
 # %% [markdown]
 # *Move the bias. Where do you find most 3s without losing the other digits?*
+# The picture shows the two students of seed 0.
 # Now all seeds, with the bias chosen on the spare digits for each student:
 
 # %%
