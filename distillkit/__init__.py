@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {  # public name -> the module it lives in
     "start": "session",
+    "start_lesson": "lessons",
     "make_problem": "equations",
     "make_problems": "equations",
     "FAMILIES": "equations",

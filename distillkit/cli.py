@@ -1,4 +1,4 @@
-"""The command line: demo, evaluate, teach, prefetch, doctor."""
+"""The command line: demo, evaluate, teach, lesson, prefetch, doctor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -48,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--seed", type=int, default=0, metavar="N")
     demo.add_argument("--matmul", choices=("float32", "bfloat16"),
-                      help="a CPU's matrix products; default: bfloat16 where it is faster")
+                      help="a CPU's matrix products; default: bfloat16 where it is faster")  # fmt: skip
     demo.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
     demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
@@ -71,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
     teach.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
                        help="the journal; a stopped run goes on with it")  # fmt: skip
     teach.set_defaults(run=_teach)
+
+    lesson = commands.add_parser("lesson", help="list the lessons, find or copy one")
+    lesson.add_argument("number", nargs="?", metavar="NN", help="default: list them all")
+    lesson.add_argument("--copy", action="store_true", help="make a copy of your own to work in")
+    lesson.add_argument("--to", type=Path, metavar="DIR", help="default: notebooks/mine")
+    lesson.set_defaults(run=_lesson)
 
     prefetch = commands.add_parser("prefetch", help="fill a folder with models for offline use")
     prefetch.add_argument("--to", type=Path, required=True, metavar="FOLDER")
@@ -210,6 +215,28 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _lesson(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.lessons import all_lessons, copy_lesson, lesson_path
+    from distillkit.session import command_name
+
+    if options.number is None:
+        if options.copy or options.to:
+            raise ValueError("say which lesson to copy: lesson 03 --copy")
+        for lesson in all_lessons().values():
+            print(f"{lesson.number}  {lesson.title}: {lesson.expected()}")
+        return 0
+    if options.to and not options.copy:
+        raise ValueError("--to says where a copy goes: add --copy")
+    if options.copy:
+        print(f"your copy: {copy_lesson(options.number, options.to)}")
+    else:
+        print(f"the lesson: {lesson_path(options.number)}")
+        print(f"a copy of your own: {command_name()} lesson {options.number} --copy")
+    opener = "python3 kit.py lab" if command_name() != "distillkit" else "jupyter lab"
+    print(f"open it with: {opener}, with VS Code, or upload it to Colab")
+    return 0
+
+
 def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.models import prefetch
 
@@ -222,17 +249,13 @@ def _doctor(options: argparse.Namespace, words: list[str]) -> int:
     """Print versions, tier, models and faults; exit code 1 if something needs mending."""
     import shutil
 
+    from distillkit import lessons
     from distillkit.downloads import catalog
     from distillkit.models import hub_answers
     from distillkit.session import cache_dir, start
 
-    faults = []
-    print(f"python       {sys.version.split()[0]}")
-    for package in ("torch", "transformers", "peft", "accelerate", "datasets"):
-        try:
-            print(f"{package:12} {version(package)}")
-        except PackageNotFoundError:
-            faults.append(f"{package} is missing: python kit.py doctor installs it")
+    faults = lessons.faults()
+    print(lessons.versions())
     print(start())
     cache = cache_dir()
     for key in catalog():

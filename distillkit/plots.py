@@ -4,12 +4,21 @@ apart (Okabe and Ito 2008), and hatches or line styles besides."""
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+DPI = 110  # 10-point text is 15 pixels high: readable from the back of a room at 1280 x 720
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
+RED, PURPLE, SKY, BLACK = "#D55E00", "#CC79A7", "#56B4E9", "#000000"
+COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
 BARS = ((GREY, "", "before, zero-shot"), (ORANGE, "//", "before, few-shot"), (BLUE, "", "after"))
 
 
@@ -19,11 +28,90 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def to_png(figure: Figure, dpi: int = 110) -> bytes:
-    """Return the figure as PNG bytes."""
+def to_png(figure: Figure, dpi: int = DPI, colors: int | None = None) -> bytes:
+    """Return the figure as PNG bytes; `colors` reduces them to a palette, a third of the size."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    if colors is None:
+        return buffer.getvalue()
+    from PIL import Image  # Matplotlib needs Pillow itself
+
+    small = io.BytesIO()
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(
+            small, format="png", optimize=True
+        )
+    return small.getvalue()
+
+
+def new_figure(
+    width: float = 6.8, height: float = 3.3, rows: int = 1, columns: int = 1, **words: Any
+) -> tuple[Figure, Any]:
+    """Return a figure (inches) in the kit's style and its axes, an array if there are several.
+
+    `words` are those of `Axes.set`: title, xlabel, ylabel, xlim, … for every one of the axes.
+    """
+    figure = _figure(width, height)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        style(axes).set(**words)
+    return figure, grid[0, 0] if grid.size == 1 else grid.squeeze()
+
+
+def style(axes: Axes) -> Axes:
+    """Give axes the look of all figures of the kit: no box, a light grid behind the data."""
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def line_look(i: int) -> dict[str, Any]:
+    """Return the keywords of the i-th line: its colour, line style and marker differ."""
+    i %= len(COLORS)
+    return {"color": COLORS[i], "linestyle": LINES[i], "marker": MARKERS[i],
+            "linewidth": 2, "markersize": 5}  # fmt: skip
+
+
+def bar_look(i: int) -> dict[str, Any]:
+    """Return the keywords of the i-th kind of bar: its colour and hatch differ."""
+    i %= len(COLORS)
+    return {"color": COLORS[i], "hatch": HATCHES[i], "edgecolor": "white"}
+
+
+def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> Figure:
+    """Draw (figure, title, caption) beside and below each other, pixel by pixel.
+
+    Every panel is laid out again at 4.6 inches, so that its text keeps its size.
+    """
+    import numpy
+
+    cells = []
+    for figure, title, caption in panels:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(min(width, 4.6), min(height, max(2.6, height * 0.8)))
+        figure.set_dpi(DPI)
+        figure.canvas.draw()
+        cells.append((numpy.asarray(figure.canvas.buffer_rgba()).copy(), title, caption))
+    wide = max(pixels.shape[1] for pixels, _, _ in cells) + 12
+    line = 18  # pixels from one line of text to the next
+    titles = [textwrap.wrap(title, wide // 9) for _, title, _ in cells]
+    words = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
+    above = 10 + line * max(map(len, titles))
+    below = 14 + line * max(map(len, words))
+    tall = above + max(pixels.shape[0] for pixels, _, _ in cells) + below
+    columns = min(columns, len(cells))
+    size = (columns * wide, -(-len(cells) // columns) * tall)
+    strip = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
+    FigureCanvasAgg(strip)
+    for at, (pixels, _, _) in enumerate(cells):
+        left, top = at % columns * wide, size[1] - at // columns * tall
+        bottom = top - above - pixels.shape[0]
+        strip.figimage(pixels, left, bottom)
+        place = {"transform": None, "va": "top", "linespacing": 1.3, "parse_math": False}
+        strip.text(left + 6, top - 6, "\n".join(titles[at]), weight="bold", fontsize=10, **place)
+        strip.text(left + 6, bottom - 2, "\n".join(words[at]), fontsize=9, **place)
+    return strip
 
 
 def draw_loss(log: Sequence[dict]) -> Figure:

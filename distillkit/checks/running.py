@@ -1,0 +1,101 @@
+"""Run an attempt: with seeds, without its printing, and with the gradient of its result."""
+
+from __future__ import annotations
+
+import io
+import linecache
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+STOPPED = (Exception, KeyboardInterrupt, SystemExit)  # what an attempt may raise in a check
+
+
+@dataclass
+class Run:
+    """What a function did with one probe."""
+
+    value: Any = None
+    error: BaseException | None = None
+    arguments: tuple = ()  # afterwards, to see whether they were changed
+    gradients: list | None = None  # of the arguments asked for; None: not asked for
+    gradient_error: BaseException | None = None
+    printed: str = ""
+    seconds: float = 0.0
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """Seed the generators for one run and put them back afterwards."""
+    import numpy
+    import torch
+
+    state, numbers = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(0)
+        numpy.random.seed(0)
+        torch.manual_seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(state)
+            numpy.random.set_state(numbers)
+
+
+def run(function: Callable, arguments: tuple) -> Run:
+    """Call the function and return what happened; what it raises or prints is kept."""
+    done, printed, began = Run(arguments=arguments), io.StringIO(), time.perf_counter()
+    try:
+        with _same_chance(), redirect_stdout(printed):
+            done.value = function(*arguments)
+    except STOPPED as error:
+        done.error = error
+    done.printed, done.seconds = printed.getvalue(), time.perf_counter() - began
+    return done
+
+
+def add_gradients(done: Run, function: Callable, arguments: tuple, traced: tuple) -> None:
+    """Add the gradients of a weighted sum of the result; no gradient counts as zeros."""
+    import torch
+
+    leaves = {at: arguments[at].clone().requires_grad_() for at in traced}
+    done.gradients = [torch.zeros_like(leaf) for leaf in leaves.values()]
+    with torch.enable_grad():
+        again = run(function, tuple(leaves.get(at, value) for at, value in enumerate(arguments)))
+        done.seconds += again.seconds
+        done.gradient_error = again.error
+        parts = again.value if isinstance(again.value, list | tuple) else [again.value]
+        parts = [p for p in parts if isinstance(p, torch.Tensor) and p.requires_grad]
+        if not parts:
+            return
+        try:
+            total = sum((part * _weights(part)).sum() for part in parts)
+            found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
+        except RuntimeError as error:
+            done.gradient_error = error
+            return
+    done.gradients = [z if g is None else g for z, g in zip(done.gradients, found, strict=True)]
+
+
+def _weights(part: Any) -> Any:
+    """Return 1, 2, 3, … in the shape of a tensor: each of its numbers counts differently."""
+    import torch
+
+    return torch.arange(1, part.numel() + 1).reshape(part.shape).to(part.dtype)
+
+
+def one_line(error: BaseException, function: Callable | None = None) -> str:
+    """Return "Type: message (at: the line of the function)" of an exception, in one line."""
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    words = words if len(words) <= 200 else words[:199] + "…"
+    code = getattr(function, "__code__", None)
+    step, line = error.__traceback__, None
+    while code is not None and step is not None:
+        if step.tb_frame.f_code.co_filename == code.co_filename:
+            line = step.tb_lineno
+        step = step.tb_next
+    text = linecache.getline(code.co_filename, line).strip() if line else ""
+    return f"{words} (at: {text})" if text else words

@@ -1,0 +1,260 @@
+"""Pictures that a learner moves: a pure `draw(**params) -> (Figure, caption)` behind controls.
+
+The picture travels as PNG bytes into `ipywidgets.Image.value`.  There is no pyplot and no
+`Output` here, because JupyterLab may run a control's callback on another thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from distillkit import plots
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+ERROR_CLASS = "distillkit-error"  # marks a failed redraw in the widget's state
+NONSENSE = ("", " ", "?" * 300, "x = = <b>&</b> $1/0$ ∞ 😀\n")  # what `sweep` types into text boxes
+_DRAWING = threading.RLock()  # Matplotlib is not safe for two threads at once
+
+Draw = Callable[..., tuple[Figure, str]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture and the sentence below it, which is the picture's alternative text, too."""
+
+    png: bytes
+    caption: str
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        return _bundle(self.png, self.caption)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # only a notebook calls this
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        below = f"<p>{escape(self.caption, quote=False)}</p>"
+        display({"text/html": below, "text/plain": self.caption}, raw=True)
+
+
+def show(figure: Figure, caption: str) -> Shown:
+    """Return an object that a notebook displays as the figure with its caption below."""
+    with _DRAWING:
+        return Shown(plots.to_png(figure, colors=128), caption)
+
+
+def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:
+    """Return `draw` behind one control for each parameter, with a strip of the static settings.
+
+    A control is (low, high, step) or (low, high, step, start) for a slider of whole numbers or
+    floats, a list for a choice, a text for a text box, True or False for a check box.  A control
+    without a start of its own starts where the first static setting has it.  `draw` raises
+    ValueError for a setting that cannot be drawn; the learner reads its message.  Whatever goes
+    wrong in the first drawing or in the strip is raised here, so that a run of the lesson sees it.
+    """
+    return Explorer(draw, static, controls)
+
+
+class Explorer:
+    """A picture with its controls; `move` sets them from code, `error` is what went wrong last."""
+
+    def __init__(self, draw: Draw, static: Sequence[dict], controls: dict[str, Any]) -> None:
+        if not static:
+            raise ValueError("static needs three or four settings, each a dict of parameters")
+        unknown = {name for setting in static for name in setting} - set(controls)
+        if unknown:
+            raise ValueError(f"static sets {sorted(unknown)}, which no control sets")
+        self.draw, self.static, self.error = draw, [dict(s) for s in static], None
+        self._specs = controls
+        self.start = {n: _start(n, spec, self.static[0]) for n, spec in controls.items()}
+        self.params = dict(self.start)
+        self.strip = self._draw_strip()
+        self.controls: dict[str, Any] = {}
+        self.box = self.image = self.caption = self.message = None
+        self._silent = False
+        self._build()
+
+    def _build(self) -> None:
+        """Make the widgets and draw for the first time; without ipywidgets only draw."""
+        try:
+            import ipywidgets as w
+        except ImportError:
+            self.draw(**self.params)
+            return
+        png, words = self._png(self.params)
+        self.controls = {n: _control(w, n, s, self.start[n]) for n, s in self._specs.items()}
+        wide = w.Layout(max_width="100%", height="auto")
+        self.image = w.Image(value=png, format="png", layout=wide)
+        self.caption, self.message = w.HTML(), w.HTML()
+        self._say(words)
+        rows = w.Layout(display="flex", flex_flow="row wrap")
+        row = w.Box(list(self.controls.values()), layout=rows)
+        self.box = w.VBox([row, self.message, self.image, self.caption])
+        for control in self.controls.values():
+            control.observe(self._moved, names="value")
+
+    def _png(self, params: dict) -> tuple[bytes, str]:
+        with _DRAWING:
+            figure, words = self.draw(**params)
+            return plots.to_png(figure), words
+
+    def _say(self, words: str) -> None:
+        self.caption.value = f'<p style="line-height:1.4">{escape(words, quote=False)}</p>'
+        if self.image.has_trait("tooltip"):  # ipywidgets 8: the picture's accessible name
+            self.image.tooltip = words
+
+    def _moved(self, change: Any = None) -> None:
+        """Draw again; a failure becomes a line of text, because nobody sees a traceback here."""
+        if self._silent:
+            return
+        with _DRAWING:
+            for name, control in self.controls.items():
+                self.params[name] = _tidy(self._specs[name], control.value)
+            self.error, line = None, ""
+            try:
+                png, words = self._png(self.params)
+            except Exception as error:
+                self.error, line = error, _error_line(error)
+            if self.box is None:
+                return
+            if self.error is None:
+                self.image.value = png
+                self._say(words)
+            self.message.value = line
+
+    def move(self, **params: Any) -> Explorer:
+        """Set controls from code, as a learner would with the mouse; `error` tells how it went."""
+        unknown = set(params) - set(self.start)
+        if unknown:
+            raise ValueError(f"no control is called {sorted(unknown)}: {sorted(self.start)}")
+        self._silent = True
+        try:
+            for name, value in params.items() if self.controls else ():
+                self.controls[name].value = value
+        finally:
+            self._silent = False
+        self.params = {**self.params, **params}
+        self._moved()
+        return self
+
+    def extremes(self) -> list[dict]:
+        """Return settings at both ends of every control, one at a time and all together."""
+        ends = {name: _ends(spec) for name, spec in self._specs.items()}
+        alone = [{name: value} for name, values in ends.items() for value in values]
+        low, high = ({n: values[at] for n, values in ends.items()} for at in (0, -1))
+        return [{**self.start, **setting} for setting in [*alone, low, high]]
+
+    def sweep(self) -> int:
+        """Draw all of `extremes` and return how many; for tests, raises what `draw` raises.
+
+        A ValueError for what was typed into a text box is the right answer and passes.
+        """
+        for setting in self.extremes():
+            typed = [n for n, s in self._specs.items() if isinstance(s, str) and setting[n] != s]
+            try:
+                self._png(setting)
+            except ValueError as error:
+                if not typed or not str(error):
+                    raise
+        return len(self.extremes())
+
+    def _draw_strip(self) -> Shown:
+        panels, words = [], []
+        with _DRAWING:
+            for setting in self.static:
+                figure, caption = self.draw(**{**self.start, **setting})
+                title = ", ".join(f"{_words(n)} = {v}" for n, v in setting.items())
+                panels.append((figure, title, caption))
+                words.append(f"{title}: {caption}")
+            return Shown(plots.to_png(plots.draw_strip(panels), colors=128), "\n".join(words))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        data, metadata = _bundle(self.strip.png, self.strip.caption)
+        if self.box is not None:
+            model = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+            data[VIEW] = model
+        return data, metadata
+
+
+def _bundle(png: bytes, caption: str) -> tuple[dict, dict]:
+    data = {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": caption}
+    return data, {"image/png": {"alt": caption}}
+
+
+def _error_line(error: Exception) -> str:
+    """Say what is wrong with the setting (ValueError) or that the drawing failed (the rest)."""
+    if isinstance(error, ValueError):
+        words = f"Not possible: {error}."
+    else:
+        words = f"The drawing failed: {type(error).__name__}: {error}."
+    words += " The picture below is still the one before."
+    style = "color:#a33c00;font-weight:bold;margin:0"
+    return f'<p role="alert" class="{ERROR_CLASS}" style="{style}">⚠ {escape(words)}</p>'
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _start(name: str, spec: Any, first: dict) -> Any:
+    """Return where a control starts; raises ValueError for a control that makes no sense."""
+    if isinstance(spec, bool | str):
+        return first.get(name, spec)
+    if isinstance(spec, list) and first.get(name, *spec[:1]) in spec:
+        return first.get(name, spec[0])
+    if isinstance(spec, tuple) and len(spec) in (3, 4) and spec[0] < spec[1] and spec[2] > 0:
+        start = spec[3] if len(spec) == 4 else first.get(name, spec[0])
+        if spec[0] <= start <= spec[1]:
+            return start if _whole(spec) else float(start)
+    raise ValueError(f"control {name}={spec!r}: (low, high, step[, start]), a list, text or bool")
+
+
+def _tidy(spec: Any, value: Any) -> Any:
+    """Return a slider's value without the dust of binary fractions (0.30000000000000004)."""
+    return round(value, _decimals(spec)) if isinstance(value, float) else value
+
+
+def _decimals(spec: Any) -> int:
+    """Return how many digits behind the point a slider's numbers have."""
+    if not isinstance(spec, tuple):
+        return 12
+    return max(-min(Decimal(str(part)).normalize().as_tuple().exponent, 0) for part in spec)
+
+
+def _whole(spec: tuple) -> bool:
+    return all(isinstance(part, int) for part in spec)
+
+
+def _ends(spec: Any) -> list:
+    if isinstance(spec, bool):
+        return [False, True]
+    if isinstance(spec, str):
+        return [*NONSENSE]
+    return list(spec) if isinstance(spec, list) else [spec[0], spec[1]]
+
+
+def _control(w: Any, name: str, spec: Any, start: Any) -> Any:
+    """Make the widget for one parameter; every kind works from the keyboard."""
+    style = {"description_width": "initial"}
+    common = {"description": _words(name), "style": style}
+    if isinstance(spec, bool):
+        return w.Checkbox(value=start, indent=False, **common)
+    if isinstance(spec, str):
+        return w.Text(value=start, continuous_update=False, **common)
+    if isinstance(spec, list):
+        if all(isinstance(option, str) for option in spec):
+            return w.Dropdown(options=spec, value=start, **common)
+        return w.SelectionSlider(options=spec, value=start, continuous_update=False, **common)
+    kind, form = w.IntSlider, "d"
+    if not _whole(spec):
+        kind, form = w.FloatSlider, f".{max(1, _decimals(spec))}f"
+    return kind(value=start, min=spec[0], max=spec[1], step=spec[2], readout_format=form,
+                continuous_update=False, **common)  # fmt: skip

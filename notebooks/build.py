@@ -1,0 +1,283 @@
+"""Builds the notebooks from their masters, runs them and keeps their outputs.
+
+    python -m notebooks.build            build every lesson: for learners, and with solutions
+    python -m notebooks.build 00 03      build these lessons
+    python -m notebooks.build --check    prove that the notebooks are what the masters build
+
+`--check --run` runs the lessons as well and compares the outputs, numbers aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from distillkit.records import write_atomic
+from notebooks.running import BuildError, clean, execute, hidden_errors
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_CELLS, MAX_COLUMNS, MAX_BYTES = 60, 80, 300_000
+OPEN, CLOSE = "# >>> solution", "# <<< stub: "
+COLAB_LACKS = "gguf"  # pure Python packages of the kit that Colab's base image does not have
+
+BADGES = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{name}/blob/HEAD/{path})
+[![View on GitHub](https://img.shields.io/badge/view_on-GitHub-555)]\
+({address}/blob/HEAD/{path})
+
+"""
+SETUP = """\
+# Run this cell first: it finds the kit or, as in Colab, installs it.
+import pathlib
+import sys
+
+above = [pathlib.Path.cwd(), *pathlib.Path.cwd().parents]
+kits = [p for p in above if (p / "distillkit" / "lessons.py").exists()]
+sys.path[:0] = map(str, kits[:1])
+try:
+    import distillkit as dk
+except ModuleNotFoundError:
+    KIT = "{address}/archive/HEAD.zip"
+    %pip install -q --no-deps {{KIT}} {lacks}
+    import distillkit as dk
+
+kit = dk.start_lesson("{number}")"""
+
+
+def cut(source: str, solution: bool) -> str:
+    """Return a code cell with its solutions, or with a stub of one line in place of each.
+
+    Raises BuildError for a marker without its partner.
+    """
+    kept, inside = [], False
+    for line in source.split("\n"):
+        bare = line.strip()
+        if bare == OPEN and not inside:
+            inside = True
+        elif bare.startswith(CLOSE) and inside:
+            inside = False
+            if not solution:
+                kept.append(line.replace(CLOSE, "", 1))
+        elif bare.startswith((OPEN, CLOSE.strip())):
+            raise BuildError(f"a marker without its partner: {bare}")
+        elif solution or not inside:
+            kept.append(line)
+    if inside:
+        raise BuildError(f"{OPEN!r} is not followed by {CLOSE!r}")
+    return "\n".join(kept)
+
+
+def solution_lines(master: NotebookNode) -> set[str]:
+    """Return the lines that only solutions hold: none may be in a learner's notebook."""
+    hidden, given = set(), set()
+    for cell in master.cells:
+        parts = re.split(rf"^[ \t]*{OPEN}$(.*?)^[ \t]*{CLOSE}", cell.source, flags=re.M | re.S)
+        given.update(line.strip() for part in parts[::2] for line in part.split("\n"))
+        hidden.update(line.strip() for part in parts[1::2] for line in part.split("\n"))
+    return {line for line in hidden - given if line.strip("()[]{}:, ") not in ("", "else", "try")}
+
+
+def address() -> str:
+    """Return the repository's public address; it stands only in pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]["urls"]["Repository"].rstrip("/")
+
+
+def read_master(path: Path) -> NotebookNode:
+    """Read a py:percent master; raises BuildError unless its first code cell is the set-up."""
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    asked = f'import distillkit as dk\nkit = dk.start_lesson("{path.name[:2]}")'
+    first = code[0].source.replace("\n\n", "\n") if code else ""
+    if first != asked or code[0].metadata.get("tags") != ["setup"]:
+        raise BuildError(f'the first code cell must be\n# %% tags=["setup"]\n{asked}')
+    return notebook
+
+
+def assemble(path: Path, solution: bool) -> NotebookNode:
+    """Build the notebook of a master without running it."""
+    master, repository, number = read_master(path), address(), path.name[:2]
+    place = f"notebooks/{'solutions/' if solution else ''}{path.stem}.ipynb"
+    cells, ids = [], {}
+    for at, cell in enumerate(master.cells):
+        first = cell.source.replace(f"{OPEN}\n", "").split("\n", 1)[0]
+        words = re.findall(r"[a-z0-9]+", first.lower())
+        name = "-".join(words)[:40].strip("-") or cell.cell_type
+        ids[name] = ids.get(name, 0) + 1
+        source, metadata = cell.source, {}
+        if at == 0 and cell.cell_type == "markdown":
+            badges = BADGES.format(
+                name=repository.removeprefix("https://github.com/"), path=place, address=repository
+            )
+            source = badges + source
+        elif cell.metadata.get("tags") == ["setup"]:
+            source = SETUP.format(number=number, address=repository, lacks=COLAB_LACKS)
+            metadata = {"tags": ["setup"]}
+        elif cell.cell_type == "code":
+            source = cut(source, solution)
+        new = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
+        cells.append(new(source, id=name + (f"-{ids[name]}" if ids[name] > 1 else ""),
+                         metadata=metadata))  # fmt: skip
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    notebook.metadata["distillkit"] = {"lesson": number, "sources": fingerprint(notebook)}
+    return notebook
+
+
+def fingerprint(notebook: NotebookNode) -> str:
+    """Return a hash of what a person can edit: the kinds and sources of the cells."""
+    sources = [[cell.cell_type, cell.source.rstrip()] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
+
+
+def changed_by_hand(path: Path) -> bool:
+    """Say whether a notebook on disk is no longer what a build wrote there."""
+    if not path.exists():
+        return False
+    notebook = nbformat.read(path, as_version=4)
+    return notebook.metadata.get("distillkit", {}).get("sources") != fingerprint(notebook)
+
+
+def faults(notebook: NotebookNode) -> list[str]:
+    """List the rules that a notebook breaks: size, columns, headings, and outputs if it has any."""
+    found = []
+    if len(notebook.cells) > MAX_CELLS:
+        found.append(f"{len(notebook.cells)} cells, {MAX_CELLS} are allowed")
+    titles = [line for cell in notebook.cells if cell.cell_type == "markdown"
+              for line in cell.source.split("\n") if line.startswith("# ")]  # fmt: skip
+    if len(titles) != 1:
+        found.append(f"one H1 heading is asked for, not {len(titles)}")
+    outputs = [(cell.id, out) for cell in notebook.cells for out in cell.get("outputs", [])]
+    for cell in notebook.cells:
+        for line in cell.source.split("\n"):
+            link = cell.cell_type == "markdown" and ("://" in line or line.startswith("|"))
+            setup = "setup" in cell.metadata.get("tags", [])  # its address has any length
+            if len(line) > MAX_COLUMNS and not link and not setup:
+                found.append(f"{cell.id}: {len(line)} columns, {MAX_COLUMNS} are allowed: {line}")
+    for where, out in outputs:
+        text = json.dumps(out, ensure_ascii=False)
+        if out.get("name") == "stderr":
+            found.append(f"{where}: it wrote to stderr: {out['text'][:200]}")
+        if str(ROOT) in text or f"{Path.home()}/" in text:
+            found.append(f"{where}: its output names a folder of this machine")
+    size = sum(len(json.dumps(out)) for _, out in outputs)
+    if size > MAX_BYTES:
+        found.append(f"outputs of {size // 1000} KB, {MAX_BYTES // 1000} KB are allowed")
+    return found + hidden_errors(notebook, {})
+
+
+def notebook_path(master: Path, solution: bool) -> Path:
+    """Return where the notebook of a master belongs."""
+    folder = master.parent.parent
+    return (folder / "solutions" if solution else folder) / f"{master.stem}.ipynb"
+
+
+def build(master: Path) -> None:
+    """Build, run and write both notebooks of a master; nothing is written if a rule is broken."""
+    done = []
+    for solution in (False, True):
+        path, notebook = notebook_path(master, solution), assemble(master, solution)
+        if changed_by_hand(path):
+            raise BuildError(
+                f"{path.name} was changed since it was built, and is kept.  To keep the changes, "
+                "move it elsewhere; to drop them, delete it; then build again"
+            )
+        path.parent.mkdir(exist_ok=True)
+        began = time.monotonic()
+        refuse(faults(notebook))
+        refuse(hidden_errors(notebook, execute(notebook, path.parent, DISTILLKIT_FAST="")))
+        clean(notebook)
+        refuse(faults(notebook) + ([] if solution else leaks(master, notebook)))
+        done.append((path, notebook, time.monotonic() - began))
+    for path, notebook, seconds in done:
+        write_atomic(path, nbformat.writes(notebook) + "\n")
+        print(f"built {path.relative_to(master.parent.parent)} in {seconds:.0f} s")
+
+
+def refuse(found: list[str]) -> None:
+    """Raise BuildError if anything was found."""
+    if found:
+        raise BuildError("\n  ".join(found))
+
+
+def leaks(master: Path, notebook: NotebookNode) -> list[str]:
+    """List the lines of solutions that a learner's notebook holds, in cells or in outputs."""
+    hidden = solution_lines(read_master(master))
+    texts = [(cell.id, cell.source) for cell in notebook.cells]
+    texts += [
+        (cell.id, readable(out)) for cell in notebook.cells for out in cell.get("outputs", [])
+    ]
+    lines = [(where, line.strip()) for where, text in texts for line in text.split("\n")]
+    return [f"{at}: this line of a solution leaks: {line}" for at, line in lines if line in hidden]
+
+
+def readable(out: NotebookNode) -> str:
+    """Return what an output says in words."""
+    return str(out.get("text") or out.get("data", {}).get("text/plain", ""))
+
+
+def shape(notebook: NotebookNode) -> list[tuple]:
+    """Return kinds and words of all outputs with every number masked; not the set-up's."""
+    cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
+    return [(cell.id, out.output_type, sorted(out.get("data", {})),
+             re.sub(r"[-−+]?\d[\d.,]*(e[-+]?\d+)?|\s+", "#", readable(out)))
+            for cell in cells for out in cell.get("outputs", [])]  # fmt: skip
+
+
+def check(master: Path, run: bool = False) -> None:
+    """Raise BuildError unless both notebooks on disk are what the master builds."""
+    for solution in (False, True):
+        path, built = notebook_path(master, solution), assemble(master, solution)
+        refuse([] if path.exists() else [f"{path.name} is missing: build it"])
+        found = nbformat.read(path, as_version=4)
+        parts = [
+            [(c.cell_type, c.id, c.source, c.metadata) for c in n.cells] for n in (built, found)
+        ]
+        if parts[0] != parts[1] or built.metadata != found.metadata:
+            at = next((a[1] for a, b in zip(*parts, strict=False) if a != b), "number of cells")
+            raise BuildError(f"{path.name} is not what {master.name} builds ({at}): build it again")
+        counts = [cell.execution_count for cell in found.cells if cell.cell_type == "code"]
+        refuse([] if counts == [*range(1, len(counts) + 1)] else [f"{path.name} was not run"])
+        refuse(faults(found) + ([] if solution else leaks(master, found)))
+        if run:
+            refuse(hidden_errors(built, execute(built, path.parent, DISTILLKIT_FAST="")))
+            clean(built)
+            other = [f"{a} became {b}" for a, b in zip(shape(found), shape(built)) if a != b]
+            same = len(shape(found)) == len(shape(built))
+            refuse(other if same else ["the number of outputs is not the same"])
+
+
+def main(words: list[str] | None = None, folder: Path = ROOT / "notebooks") -> int:
+    """Build or check the lessons that are asked for; the exit code says whether all went well."""
+    options = argparse.ArgumentParser(prog="python -m notebooks.build", description=__doc__)
+    options.add_argument("--check", action="store_true", help="compare, write nothing")
+    options.add_argument("--run", action="store_true", help="with --check: compare outputs, too")
+    options.add_argument("lessons", nargs="*", metavar="NN", help="default: all")
+    asked = options.parse_args(words)
+    masters = sorted((folder / "src").glob("[0-9][0-9]_*.py"))
+    chosen = [m for m in masters if not asked.lessons or m.name[:2] in asked.lessons]
+    unknown = set(asked.lessons) - {m.name[:2] for m in masters}
+    failed = [f"no lesson {number}" for number in sorted(unknown)]
+    for master in chosen:
+        try:
+            check(master, asked.run) if asked.check else build(master)
+        except BuildError as error:
+            failed.append(f"{master.name}:\n  {error}")
+    print("\n".join(failed) if failed else f"{len(chosen)} lessons: all good", file=sys.stderr)
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

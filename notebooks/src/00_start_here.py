@@ -1,0 +1,219 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# **After this lesson** you can say what distillation is, you know what your
+# machine can do, and you have seen the result of a real run: a small model
+# that learns to solve equations from a larger one.
+#
+# **Hardware:** any computer with 6 GB of memory; no GPU is needed. This
+# lesson itself loads no model. The cell below prints how long it takes.
+#
+# **How to use a lesson:** run the cells from top to bottom. Where a cell says
+# `your code here`, try it yourself. A lesson also runs to its end when you
+# leave everything as it is.
+
+# %% tags=["setup"]
+import distillkit as dk
+
+kit = dk.start_lesson("00")
+
+# %% [markdown]
+# ## Guess first, then run
+#
+# A small language model gets equations such as `3(x - 2) = 15`. It has to
+# answer in a fixed form, with its steps. Asked plainly, it hardly ever does.
+# Then it is trained for a few minutes on solutions that a model of three times
+# its size wrote, and it gets 100 equations that it has never seen.
+#
+# How many of the 100 does it solve now? Write your guess into the cell.
+
+# %%
+# >>> solution
+guess = 90
+# <<< stub: guess = None  # your number, 0 to 100
+
+# %% [markdown]
+# ## The idea in one picture
+#
+# A **teacher** model writes several solutions of each problem: the
+# *candidates*. Rules check every one. What passes is a *trace*: a text that
+# the **student**, a much smaller model, is trained on. Afterwards the student
+# answers problems that neither training nor the rules have seen.
+
+# %%
+from distillkit import plots
+from distillkit.widgets import show
+
+BOXES = ["problems", "teacher", "candidates", "rules", "traces", "student"]
+
+
+def draw_flow(counts):
+    figure, axes = plots.new_figure(8.6, 1.6)
+    axes.set(xlim=(-0.5, 5.5), ylim=(-1, 1))
+    axes.axis("off")
+    arrow = {"arrowstyle": "->", "color": plots.GREY, "lw": 1.5}
+    for x, name in enumerate(BOXES):
+        model = name in ("teacher", "student")
+        color = plots.BLUE if model else "white"
+        box = {"boxstyle": "round,pad=0.5", "fc": color, "ec": plots.BLUE}
+        ink = {"color": "white" if model else "black", "fontsize": 11}
+        axes.text(x, 0.2, name, ha="center", va="center", bbox=box, **ink)
+        axes.text(x, -0.75, counts.get(name, ""), ha="center", fontsize=9)
+        if x:
+            ends = {"xy": (x - 0.36, 0.2), "xytext": (x - 0.64, 0.2)}
+            axes.annotate("", **ends, arrowprops=arrow)
+    return figure
+
+
+# %% [markdown]
+# The numbers below the boxes come from the report of a real run, which is
+# stored beside the kit.
+
+# %%
+import json
+
+from distillkit.session import data_path
+
+stored = data_path("demo_report.json").read_text(encoding="utf-8")
+report = json.loads(stored)
+funnel, traces = report["funnel"], report["traces"]
+counts = {
+    "problems": f"{funnel['problems']} equations",
+    "teacher": report["teacher"]["name"].split("-")[-2] + " weights",
+    "candidates": f"{funnel['total']} texts",
+    "rules": f"{funnel['kept']} kept",
+    "traces": f"{traces['equations']} + {traces['general']} general",
+    "student": report["student"]["name"].split("-")[-2] + " weights",
+}
+caption = (
+    "From left to right: the rules let only a part of the teacher's texts "
+    "pass, and the student learns from that part."
+)
+show(draw_flow(counts), caption)
+
+# %% [markdown]
+# The rules stand in a row, and each one stops some texts. A text is "not a
+# duplicate" if no other text about the same problem says the same.
+
+# %%
+for rule, stopped in report["funnel"]["stopped"].items():
+    print(f"{stopped:5} stopped by the rule: {rule}")
+print(f"{report['funnel']['kept']:5} kept")
+
+# %% [markdown]
+# ## What can this machine do?
+#
+# The kit chooses a *tier*: which student, on which device, in which precision.
+# The same code runs on each tier.
+
+# %%
+for name in ("tier", "device", "dtype", "student"):
+    print(f"{name:8} {getattr(kit, name)}")
+for reason in kit.why:
+    print("because:", reason)
+
+# %% [markdown]
+# If a line looks wrong, run `python3 kit.py doctor` in a terminal: it names
+# what is missing and how to mend it.
+#
+# ## The result
+#
+# The main job of the kit does the whole picture above. On a laptop that takes
+# several minutes, so the cell shows the stored report of such a run.
+# If you want to wait, set `run_it_here = True`: it then runs here, on your
+# tier. An interrupted run goes on where it was.
+
+# %%
+run_it_here = False  # True: do the main job on this machine
+
+if run_it_here:
+    from pathlib import Path
+
+    from distillkit.demo import run_demo, settings_for
+
+    report = run_demo(settings_for(kit), Path("runs") / f"first-{kit.tier}")
+print(f"{report['student']['name']}, {report['machine']}")
+print(f"{report['date']}, seed {report['seed']}, {report['command']}")
+print(f"{report['seconds']['total'] / 60:.0f} minutes in all")
+
+# %%
+from distillkit.report import with_interval
+
+rows = {
+    "before, asked plainly": report["before"],
+    "before, six examples in the prompt": report["few_shot"],
+    "after distillation": report["after"],
+}
+if report["teacher"]["exact"]:
+    rows["the teacher itself"] = report["teacher"]["exact"]
+print(f"{'exact answers (95 % interval)':36}{'taught kinds':24}other kinds")
+for name, row in rows.items():
+    taught, other = with_interval(row["test"]), with_interval(row["ood"])
+    print(f"{name:36}{taught:24}{other}")
+
+# %%
+change = report["change"]
+share, low, high = (100 * change[k] for k in ("difference", "low", "high"))
+print(f"On the kinds it was taught, the student gained {share:.0f} points")
+print(f"(95 % interval {low:.0f} to {high:.0f}, one seed, the same equations")
+print("before and after).")
+if guess is not None:
+    measured = 100 * report["after"]["test"]["exact"]
+    print(f"Your guess: {guess} %. Measured: {measured:.0f} %.")
+
+# %%
+kinds = [report["families"][when] for when in ("before", "few_shot", "after")]
+caption = (
+    "Compare the blue bar with the hatched one of the same kind: where it is "
+    "longer and the thin intervals lie apart, training did more than examples "
+    "in the prompt."
+)
+show(plots.draw_accuracy(*kinds), caption)
+
+# %% [markdown]
+# ## What can go wrong
+#
+# - **The untouched student is not as weak as it looks.** It fails the *form*.
+#   With six solved examples in the prompt it does much better, and that is
+#   the baseline to beat. A report without it would flatter the method.
+# - **The skill is narrow.** Look at the column "other kinds": there, training
+#   brought no more than the examples in the prompt.
+# - **One seed is one run.** The intervals above count the luck of the test
+#   equations, not the luck of the training. Later lessons repeat runs.
+#
+# ## The map of the series
+
+# %%
+from distillkit.lessons import all_lessons
+
+for lesson in all_lessons().values():
+    print(f"{lesson.number}  {lesson.title}: {lesson.expected()}")
+
+# %% [markdown]
+# ## Questions
+#
+# <details><summary>Why not train the student on correct answers only, without
+# the steps?</summary>
+#
+# Each step is a small calculation that a small model can do; the answer at
+# once is not. A later lesson measures how much that matters.
+# </details>
+#
+# <details><summary>Why does the teacher write several solutions of each
+# problem, if most are thrown away?</summary>
+#
+# Because some are wrong. With several tries, nearly every problem gets one
+# that passes the rules. Lesson 05 will count how many tries are needed.
+# </details>
+#
+# <details><summary>Could the student become better than its teacher?</summary>
+#
+# On a narrow task, yes: it is trained on the teacher's *checked* texts only.
+# Compare the rows "after distillation" and "the teacher itself", and look at
+# the intervals before you claim it.
+# </details>
+#
+# ## Where to go next
+#
+# Lesson 01 looks at what a teacher's answer holds besides the right label.
+# If you came for language models and are in a hurry, go to lesson 03.

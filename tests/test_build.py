@@ -1,0 +1,416 @@
+"""The builder: stubs and solutions, rules for notebooks, `--check`, and learners' own work."""
+
+import contextlib
+import json
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from notebooks import build, running
+from notebooks.running import BuildError
+
+ROOT = Path(__file__).resolve().parent.parent
+MASTER = '''\
+# %% [markdown]
+# # A lesson
+#
+# A sentence.
+
+# %% tags=["setup"]
+import distillkit as dk
+
+kit = dk.start_lesson("00")
+
+# %%
+def double(x):
+    """Return twice x."""
+    # >>> solution
+    secret = x + x
+    return secret
+    # <<< stub: return None  # your code here
+
+
+print("double of", 21, "is", double(21))
+
+# %% [markdown]
+# The end.
+'''
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def lesson(tmp_path, monkeypatch):
+    """Return `write(text)`: a master in a folder of its own; lessons start without torch there."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stand-in'}")
+    (tmp_path / "stand-in" / "distillkit").mkdir(parents=True)
+    (tmp_path / "stand-in" / "distillkit" / "__init__.py").write_text(
+        "import os\ndef start_lesson(number): print('fast', repr(os.environ['DISTILLKIT_FAST']))\n"
+    )
+    path = tmp_path / "notebooks" / "src" / "00_a_lesson.py"
+    path.parent.mkdir(parents=True)
+
+    def write(text=MASTER):
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def cells_of(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+# --- stubs and solutions -------------------------------------------------------------------
+
+
+def test_a_stub_stands_in_the_place_of_the_solution():
+    source = (
+        "def f(x):\n    # >>> solution\n    y = x\n    return y\n    # <<< stub: return None\nf(1)"
+    )
+    assert build.cut(source, solution=False) == "def f(x):\n    return None\nf(1)"
+    assert build.cut(source, solution=True) == "def f(x):\n    y = x\n    return y\nf(1)"
+
+
+def test_two_exercises_in_a_cell():
+    one = "# >>> solution\na = 1\n# <<< stub: a = None"
+    assert build.cut(f"{one}\nb = 2\n{one}", False) == "a = None\nb = 2\na = None"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "# >>> solution\na = 1",
+        "a = 1\n# <<< stub: a = None",
+        "# >>> solution\n# >>> solution\n# <<< stub: a = None",
+        "# >>> solution\na = 1\n# <<< stub:",
+    ],
+)
+def test_a_marker_without_its_partner_is_refused(source):
+    with pytest.raises(BuildError, match=r"marker|followed"):
+        build.cut(source, solution=False)
+
+
+# --- what is built -------------------------------------------------------------------------
+
+
+def test_both_notebooks_are_built_run_and_checked(lesson):
+    master = lesson()
+    build.build(master)
+    learner, solved = (build.notebook_path(master, s) for s in (False, True))
+    assert solved.parent.name == "solutions" and solved.name == learner.name == "00_a_lesson.ipynb"
+    assert "secret" not in learner.read_text() and "# your code here" in learner.read_text()
+    assert "secret = x + x" in solved.read_text() and "your code here" not in solved.read_text()
+    assert "double of 21 is None" in cells_of(learner)[2].outputs[0].text
+    assert "double of 21 is 42" in cells_of(solved)[2].outputs[0].text
+    assert "fast ''" in cells_of(learner)[1].outputs[0].text, "kept outputs are of full mode"
+    for path in (learner, solved):
+        notebook = json.loads(path.read_text())
+        assert set(notebook["metadata"]) == {"distillkit", "kernelspec", "language_info"}
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert [cell["execution_count"] for cell in code] == [1, 2]
+        assert [cell["metadata"] for cell in code] == [{"tags": ["setup"]}, {}]
+        nbformat.validate(notebook)
+    build.check(master, run=True)
+    before = learner.read_bytes()
+    build.build(master)
+    assert learner.read_bytes() == before, "building twice gives the same bytes"
+
+
+def test_ids_are_the_same_in_both_and_stay_when_a_cell_comes_in(lesson):
+    ids = [[c.id for c in build.assemble(lesson(), s).cells] for s in (False, True)]
+    assert ids[0] == ids[1] == ["a-lesson", "import-distillkit-as-dk", "def-double-x", "the-end"]
+    more = MASTER.replace("# %%\ndef", "# %%\n1 + 1\n\n# %%\ndef").replace("# The end.", "# # $")
+    assert [c.id for c in build.assemble(lesson(more), False).cells][3] == ids[0][2]
+    twice = lesson(MASTER + "\n# %%\nprint(1)\n\n# %%\nprint(1)\n")
+    assert [c.id for c in build.assemble(twice, False).cells][-2:] == ["print-1", "print-1-2"]
+
+
+def test_the_set_up_cell_and_badges_have_the_one_address(lesson):
+    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    first, setup = build.assemble(lesson(), True).cells[:2]
+    name = address.removeprefix("https://github.com/")
+    path = "notebooks/solutions/00_a_lesson.ipynb"
+    assert f"(https://colab.research.google.com/github/{name}/blob/HEAD/{path})" in first.source
+    assert f"({address}/blob/HEAD/{path})" in first.source and "\n\n# A lesson\n" in first.source
+    assert f'"{address}/archive/HEAD.zip"' in setup.source
+    for place in ("notebooks", "distillkit"):
+        for file in (ROOT / place).rglob("*.py"):
+            assert name not in file.read_text(encoding="utf-8"), f"{file.name} repeats the address"
+
+
+def test_the_set_up_cell_never_changes_the_base_image(lesson):
+    source = build.assemble(lesson(), False).cells[1].source
+    (install,) = re.findall(r"%pip .*", source)
+    assert install.startswith("%pip install -q --no-deps {KIT} ")
+    asked = install.split()[5:]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[><=]", line)[0] for line in project["dependencies"]}
+    assert asked and set(asked) <= needed - {"numpy", "torch", "transformers"}
+    assert "ipywidgets" not in asked
+
+
+def run_setup(source, folder, monkeypatch, importable=True):
+    """Run a set-up cell in `folder` as IPython would; return what it installed."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    code = TransformerManager().transform_cell(source)
+    installed = []
+
+    class Shell:
+        def run_line_magic(self, name, words):
+            installed.append((name, words))
+            raise InterruptedError  # as far as this test goes
+
+    monkeypatch.chdir(folder)
+    if not importable:
+        monkeypatch.setitem(sys.modules, "distillkit", None)
+    scope = {"get_ipython": Shell}
+    with contextlib.suppress(InterruptedError):
+        exec(compile(code, "set-up cell", "exec"), scope)
+    return installed, scope
+
+
+def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_path, monkeypatch):
+    source = build.assemble(lesson(), False).cells[1].source.replace("dk.start_lesson", "repr")
+    checkout = tmp_path / "checkout"
+    (checkout / "distillkit").mkdir(parents=True)
+    (checkout / "distillkit" / "lessons.py").touch()
+    (checkout / "notebooks" / "mine").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    installed, scope = run_setup(source, checkout / "notebooks" / "mine", monkeypatch)
+    assert sys.path[0] == str(checkout) and not installed and "00" in scope["kit"]
+    installed, _ = run_setup(source, tmp_path, monkeypatch, importable=False)
+    assert installed == [("pip", f"install -q --no-deps {{KIT}} {build.COLAB_LACKS}")]
+
+
+# --- what is refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('tags=["setup"]', "", "first code cell"),
+        ('start_lesson("00")', 'start_lesson("01")', "first code cell"),
+        ("# A sentence.", "# " + "long " * 17, "columns"),
+        ("secret = x + x", "secret = " + "x + " * 20 + "x", "columns"),
+        ("# # A lesson", "# ## A lesson", "one H1"),
+        ("# The end.", "# # The end", "one H1"),
+        ("# %% [markdown]\n# The end.", "# %%\n1\n\n" * 57 + "# %%\n1", "60 are allowed"),
+        ('print("double', 'print("x\\n" * 100_000, "double', "300 KB"),
+        ('print("double', '1 / 0; print("double', "ZeroDivisionError"),
+        ('print("double', 'import sys; sys.stderr.write("hm")\nprint("double', "stderr"),
+        ('print("double', 'import os; print(os.path.expanduser("~/x"))\nprint("double', "folder"),
+        ('print("double of"', 'print("return secret")\nprint("double of"', "leaks"),
+    ],
+)
+def test_a_broken_rule_is_refused_and_nothing_is_written(lesson, old, new, message):
+    assert old in MASTER
+    master = lesson(MASTER.replace(old, new))
+    with pytest.raises(BuildError, match=message):
+        build.build(master)
+    assert not list(master.parent.parent.rglob("*.ipynb"))
+
+
+def test_links_and_tables_may_be_wide(lesson):
+    wide = f"# [a]({'https://example.org/' + 'x' * 80})\n#\n# |{' a |' * 30}"
+    notebook = build.assemble(lesson(MASTER.replace("# A sentence.", wide)), False)
+    assert build.faults(notebook) == []
+
+
+def run_cell(source, folder):
+    """Run a notebook of one cell; return it and the state of its widgets."""
+    cell = nbformat.v4.new_code_cell(source)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    return notebook, running.execute(notebook, folder)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from ipywidgets import interact\ninteract(lambda x: 1 / (x - x), x=(0, 3, 1));",
+        "import ipywidgets as w\nout = w.Output()\nwith out:\n    1 / 0\nout",
+        "import ipywidgets as w\nw.HTML('<p class=\"distillkit-error\">The drawing failed</p>')",
+        "import traceback\ntry:\n    1 / 0\nexcept Exception:\n    traceback.print_exc()",
+        "import traceback\ntry:\n    1 / 0\nexcept Exception:\n    print(traceback.format_exc())",
+    ],
+)
+def test_errors_that_stop_nothing_are_found(source, tmp_path):
+    notebook, widgets = run_cell(source, tmp_path)
+    assert running.hidden_errors(notebook, widgets)
+
+
+def test_no_error_is_found_where_there_is_none(tmp_path):
+    source = "import ipywidgets as w\nprint('1 / 0 is an error')\nw.IntSlider()"
+    notebook, widgets = run_cell(source, tmp_path)
+    assert not running.hidden_errors(notebook, widgets) and "widgets" not in notebook.metadata
+    with pytest.raises(BuildError, match="static twin"):
+        running.clean(notebook)
+
+
+def test_the_view_of_a_widget_goes_and_its_picture_stays(tmp_path):
+    source = (
+        "from IPython.display import display\n"
+        f"view = {{'model_id': 'a', 'version_major': 2, 'version_minor': 0}}\n"
+        f"data = {{'{VIEW}': view, 'image/png': 'iVBORw0K', 'text/plain': 'strip'}}\n"
+        "display(data, raw=True)"
+    )
+    notebook, _ = run_cell(source, tmp_path)
+    (out,) = notebook.cells[0].outputs
+    assert VIEW in out.data
+    running.clean(notebook)
+    assert set(out.data) == {"image/png", "text/plain"}
+
+
+def test_a_cell_that_takes_too_long_is_stopped(tmp_path):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(60)")]
+    )
+    with pytest.raises(BuildError, match="tim"):
+        running.execute(notebook, tmp_path, timeout=1)
+
+
+def test_a_cell_that_was_not_run_is_refused():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    with pytest.raises(BuildError, match="was not run"):
+        running.clean(notebook)
+
+
+# --- check and learners' work --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A lesson built once; tests work on copies of its folder."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        path = folder / "stand-in" / "distillkit"
+        path.mkdir(parents=True)
+        (path / "__init__.py").write_text("def start_lesson(number): pass\n")
+        patch.setenv("PYTHONPATH", str(folder / "stand-in"))
+        master = folder / "notebooks" / "src" / "00_a_lesson.py"
+        master.parent.mkdir(parents=True)
+        master.write_text(MASTER, encoding="utf-8")
+        build.build(master)
+    return folder / "notebooks"
+
+
+@pytest.fixture
+def copied(built, tmp_path):
+    shutil.copytree(built, tmp_path / "notebooks")
+    return tmp_path / "notebooks"
+
+
+def change(path, at, **parts):
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[at].update(parts)
+    nbformat.write(notebook, path)
+
+
+def test_check_passes_on_what_was_built_and_writes_nothing(copied, capsys):
+    before = {p: p.read_bytes() for p in copied.rglob("*.ipynb")}
+    assert build.main(["--check"], copied) == 0
+    assert "1 lessons: all good" in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in copied.rglob("*.ipynb")}
+
+
+@pytest.mark.parametrize("name", ["00_a_lesson.ipynb", "solutions/00_a_lesson.ipynb"])
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"source": "print(1)"}, "is not what"),
+        ({"id": "other"}, "is not what"),
+        ({"metadata": {"collapsed": True}}, "is not what"),
+        ({"execution_count": None}, "was not run"),
+        ({"outputs": [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])]}, "E"),
+        ({"outputs": [nbformat.v4.new_output("stream", text="x" * 300_001)]}, "300 KB"),
+    ],
+)
+def test_check_sees_every_difference(copied, capsys, name, parts, message):
+    change(copied / name, 2, **parts)
+    assert build.main(["--check"], copied) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_check_sees_a_changed_master_a_missing_notebook_and_widget_state(copied, capsys):
+    master = copied / "src" / "00_a_lesson.py"
+    master.write_text(MASTER.replace("The end.", "An end."), encoding="utf-8")
+    assert build.main(["--check"], copied) == 1
+    master.write_text(MASTER, encoding="utf-8")
+    path = copied / "00_a_lesson.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["widgets"] = {}
+    nbformat.write(notebook, path)
+    assert build.main(["--check"], copied) == 1
+    path.unlink()
+    assert build.main(["--check"], copied) == 1
+    assert "is missing" in capsys.readouterr().err
+    assert build.main(["--check", "07"], copied) == 1
+    assert "no lesson 07" in capsys.readouterr().err
+
+
+def test_a_leaked_solution_is_seen_even_if_the_cut_is_broken(copied, monkeypatch):
+    master = copied / "src" / "00_a_lesson.py"
+    monkeypatch.setattr(build, "cut", lambda source, solution: source)
+    leaked = build.leaks(master, build.assemble(master, False))
+    assert [line.rpartition(": ")[2] for line in leaked] == ["secret = x + x", "return secret"]
+
+
+def test_numbers_in_outputs_may_differ_and_words_may_not():
+    def notebook(text):
+        out = nbformat.v4.new_output("stream", text=text)
+        return nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell("1", id="a", outputs=[out])]
+        )
+
+    first = build.shape(notebook("loss 0.25 after 3 steps, p = 1.2e-05"))
+    assert first == build.shape(notebook("loss  -11.5 after 12 steps, p = 0.4"))
+    assert first != build.shape(notebook("loss 0.25 after 3 hours, p = 1.2e-05"))
+
+
+def test_a_notebook_that_a_learner_changed_is_kept(copied, capsys):
+    path = copied / "00_a_lesson.ipynb"
+    change(path, 2, source="def double(x):\n    return 2 * x")
+    mine = path.read_bytes()
+    assert build.main(["00"], copied) == 1
+    message = capsys.readouterr().err
+    assert "was changed since it was built" in message and "move it elsewhere" in message
+    assert path.read_bytes() == mine
+
+
+def test_what_is_no_change_by_hand(copied):
+    path = copied / "00_a_lesson.ipynb"
+    assert not build.changed_by_hand(path)
+    change(path, 2, outputs=[], execution_count=7)  # run again
+    assert not build.changed_by_hand(path)
+    assert not build.changed_by_hand(copied / "99_new.ipynb")
+    path.write_text(json.dumps(nbformat.v4.new_notebook()))  # not from the builder
+    assert build.changed_by_hand(path)
+
+
+def test_a_new_master_is_built_over_an_old_notebook(copied, monkeypatch):
+    kit = copied.parent / "stand-in" / "distillkit"
+    kit.mkdir(parents=True)
+    (kit / "__init__.py").write_text("def start_lesson(number): pass\n")
+    monkeypatch.setenv("PYTHONPATH", str(kit.parent))
+    (copied / "src" / "00_a_lesson.py").write_text(MASTER.replace("The end.", "An end."))
+    assert build.main(["00"], copied) == 0
+    assert cells_of(copied / "00_a_lesson.ipynb")[3].source == "An end."
+
+
+# --- the lessons of this checkout ----------------------------------------------------------
+
+
+def test_the_notebooks_of_this_checkout_are_what_the_masters_build(capsys):
+    assert build.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_masters_are_plain_python():
+    masters = sorted((ROOT / "notebooks" / "src").glob("*.py"))
+    assert masters
+    for master in masters:
+        compile(master.read_text(encoding="utf-8"), master.name, "exec")
