@@ -3,11 +3,12 @@
     pip install trl
     python benchmarks/train_vs_trl.py [--seeds 0,1,2] [--matmul float32] [--sides ours,trl]
 
-Both sides train Qwen-0.5B from the same verified traces on the CPU: LoRA r = 16 on all linear
-layers, batch 8, rate 5e-4, cosine, one epoch.  `ours` is the demo's recipe (batch size and layers
-as in `distillkit.demo`); the other sides are SFTTrainer with its defaults (`trl`: bfloat16 autocast
-and gradient checkpointing are on; with --matmul float32 it gets bf16=False), with packing
-(`trl-packed`: rows of 1,024 tokens) and without gradient checkpointing (`trl-no-checkpointing`).
+Both sides train Qwen-0.5B on the CPU on the same rows, the demo's mix of verified traces and 20 %
+general examples (--general 0: equations only): LoRA r = 16 on all linear layers, batch 8, rate
+5e-4, cosine, one epoch.  `ours` is the recipe of `distillkit.demo`; the other sides are SFTTrainer
+with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with --matmul float32
+it gets bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without gradient
+checkpointing (`trl-no-checkpointing`).
 Each run has a process of its own, one after the other, seeds in turn.  Accuracy is measured on
 unseen equations now and then; the clock stands still meanwhile.
 """
@@ -36,18 +37,19 @@ class Probe:
         return time.perf_counter() - self.began - self.away
 
     def __call__(self, step, model):
-        """Evaluate when `every` more traces have been seen, and at the end."""
-        traces = step * self.batch
-        if not self.test or (step != self.total and (traces % self.every or traces < self.first)):
+        """Evaluate when `every` more rows have been seen, and at the end."""
+        rows = step * self.batch
+        if not self.test or (step != self.total and (rows % self.every or rows < self.first)):
             return
         from distillkit.evaluation import evaluate, summary
 
         seconds, start = self.clock(), time.perf_counter()
-        rows = evaluate(model, self.tokenizer, self.test, max_new_tokens=96, width=len(self.test))
+        answers = evaluate(model, self.tokenizer, self.test, max_new_tokens=96,
+                           width=len(self.test))  # fmt: skip
         self.away += time.perf_counter() - start
         model.train()
-        self.points.append({"traces": traces, "seconds": round(seconds, 1),
-                            "exact": summary(rows)["exact"]})  # fmt: skip
+        self.points.append({"rows": rows, "seconds": round(seconds, 1),
+                            "exact": summary(answers)["exact"]})  # fmt: skip
         print(self.points[-1], flush=True)
 
 
@@ -57,10 +59,11 @@ def side(name, options):
 
     from distillkit.demo import TEST_SEED, settings_for
     from distillkit.equations import NARROW, make_problems
-    from distillkit.filters import choose, reject, to_traces
+    from distillkit.filters import choose, mix, reject, to_traces
     from distillkit.models import load
     from distillkit.packing import encode
-    from distillkit.session import peak_memory_bytes, start
+    from distillkit.records import read_jsonl
+    from distillkit.session import data_path, peak_memory_bytes, start
     from distillkit.teachers import Recorded
     from distillkit.training import distill, lora, upper_part, with_adapter
 
@@ -70,6 +73,7 @@ def side(name, options):
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     traces = to_traces(choose(kept, options.traces, options.seed, recipe.shares))
+    traces = mix(traces, read_jsonl(data_path("general.jsonl")), options.general, options.seed)
     test = make_problems(options.test, NARROW, "test", TEST_SEED) if options.test else []
     tokens = sum(len(example.ids) for example in encode(traces, student.tokenizer))
     before = peak_memory_bytes()
@@ -132,9 +136,10 @@ def main():
     """Run the sides one after the other, each in its own process, and print the table."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--traces", type=int, default=128)
+    arguments.add_argument("--general", type=float, default=0.2, help="share of general rows")
     arguments.add_argument("--test", type=int, default=100, help="0: speed and memory only")
-    arguments.add_argument("--every", type=int, default=32, help="traces from probe to probe")
-    arguments.add_argument("--first", type=int, default=96, help="no probe before so many traces")
+    arguments.add_argument("--every", type=int, default=40, help="rows from probe to probe")
+    arguments.add_argument("--first", type=int, default=80, help="no probe before so many rows")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--sides", default="ours,trl")
     arguments.add_argument("--matmul", choices=("float32", "bfloat16"))
@@ -145,7 +150,7 @@ def main():
     if options.side:
         return side(options.side, options)
     passed = ["--traces", options.traces, "--test", options.test, "--every", options.every,
-              "--first", options.first]  # fmt: skip
+              "--first", options.first, "--general", options.general]  # fmt: skip
     passed += ["--matmul", options.matmul] if options.matmul else []
     results = []
     for seed in options.seeds.split(","):

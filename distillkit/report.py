@@ -138,8 +138,8 @@ def write_report(
         f"<p>{report['traces']['equations']} verified traces and {report['traces']['general']} "
         "general examples were used for training.</p>",
         "<h2>Training</h2>",
-        _figure(draw_loss(log), "The loss of each step. High points are batches with general "
-                "examples: free text is harder to predict than the next step of an equation."),
+        _figure(draw_loss(log), "The loss of each step. Steps with many general examples stand "
+                "higher: free text is harder to predict than the next step of an equation."),
         "<h2>Before and after</h2>",
         *(_transcript(before, after) for before, after in pairs),
         "<h2>How it was made</h2>",

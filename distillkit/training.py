@@ -66,11 +66,11 @@ def with_adapter(student, adapter: LoraConfig) -> PeftModel:
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
-    """Return the rate of step 0, 1, …: a linear warm-up, then a cosine down to a tenth."""
+    """Return the rate of step 0, 1, …: a linear warm-up, then a cosine down to zero."""
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
-    return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+    return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class CompletionLoss(torch.nn.Module):

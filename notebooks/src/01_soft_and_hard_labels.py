@@ -288,9 +288,10 @@ for alpha in (0.0, 0.5, 1.0):
 # %% [markdown]
 # ## Find the bug
 #
-# Three soft losses as they stood in public code, shortened. Each of them
-# runs, and each is wrong. First measure: in a column all four numbers should
-# be the same. (A KL divergence is never negative.)
+# Three soft losses. A and B stood in public code (shortened), C is the formula
+# typed as it stands in a textbook. Each of them runs, and each is wrong. First
+# measure: in a column all four numbers should be the same. (A KL divergence
+# is never negative.)
 
 
 # %%
