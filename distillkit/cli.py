@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--seed", type=int, default=0, metavar="N")
     demo.add_argument("--matmul", choices=("float32", "bfloat16"),
-                      help="a CPU's matrix products; default: bfloat16 where it is faster")  # fmt: skip
+                      help="a CPU's matrix products; default: the faster one")  # fmt: skip
     demo.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
     demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
+from distillkit import __version__
 from distillkit.session import Session, command_name, data_path, start
 
 SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a lesson prints
@@ -67,8 +68,6 @@ def versions() -> str:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "missing"
-    from distillkit import __version__
-
     return " · ".join([f"distillkit {__version__}", *(f"{k} {v}" for k, v in found.items())])
 
 
@@ -99,7 +98,7 @@ def faults() -> list[str]:
 
 def _mend(requirement: str) -> str:
     if command_name() != "distillkit":
-        return f"{command_name()} doctor installs it"
+        return f"{command_name()} doctor installs it into .venv: choose .venv as the kernel"
     return f'pip install --no-deps "{requirement}", then restart the kernel'
 
 

@@ -23,7 +23,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from distillkit.records import write_atomic
-from notebooks.running import BuildError, clean, execute, hidden_errors
+from notebooks.running import BuildError, clean, execute, hidden_errors, readable, shape
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_CELLS, MAX_COLUMNS, MAX_BYTES = 60, 80, 300_000
@@ -81,7 +81,7 @@ def cut(source: str, solution: bool) -> str:
 def solution_lines(master: NotebookNode) -> set[str]:
     """Return the lines that only solutions hold: none may be in a learner's notebook."""
     hidden, given = set(), set()
-    for cell in master.cells:
+    for cell in (cell for cell in master.cells if cell.cell_type == "code"):
         parts = re.split(rf"^[ \t]*{OPEN}$(.*?)^[ \t]*{CLOSE}", cell.source, flags=re.M | re.S)
         given.update(line.strip() for part in parts[::2] for line in part.split("\n"))
         hidden.update(line.strip() for part in parts[1::2] for line in part.split("\n"))
@@ -117,10 +117,8 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
         ids[name] = ids.get(name, 0) + 1
         source, metadata = cell.source, {}
         if at == 0 and cell.cell_type == "markdown":
-            badges = BADGES.format(
-                name=repository.removeprefix("https://github.com/"), path=place, address=repository
-            )
-            source = badges + source
+            name_ = repository.removeprefix("https://github.com/")
+            source = BADGES.format(name=name_, path=place, address=repository) + source
         elif cell.metadata.get("tags") == ["setup"]:
             source = SETUP.format(number=number, address=repository, lacks=COLAB_LACKS)
             metadata = {"tags": ["setup"]}
@@ -167,7 +165,9 @@ def faults(notebook: NotebookNode) -> list[str]:
             if len(line) > MAX_COLUMNS and not link and not setup:
                 found.append(f"{cell.id}: {len(line)} columns, {MAX_COLUMNS} are allowed: {line}")
     for where, out in outputs:
-        text = json.dumps(out, ensure_ascii=False)
+        text = json.dumps({**out, "data": {**out.get("data", {}), "image/png": ""}})
+        if re.search(r"\bat 0x[0-9a-f]{6}", text):
+            found.append(f"{where}: it shows a place in memory, which changes from run to run")
         if out.get("name") == "stderr":
             found.append(f"{where}: it wrote to stderr: {out['text'][:200]}")
         if str(ROOT) in text or f"{Path.home()}/" in text:
@@ -216,24 +216,10 @@ def leaks(master: Path, notebook: NotebookNode) -> list[str]:
     """List the lines of solutions that a learner's notebook holds, in cells or in outputs."""
     hidden = solution_lines(read_master(master))
     texts = [(cell.id, cell.source) for cell in notebook.cells]
-    texts += [
-        (cell.id, readable(out)) for cell in notebook.cells for out in cell.get("outputs", [])
-    ]
+    for cell in notebook.cells:
+        texts += [(cell.id, readable(out)) for out in cell.get("outputs", [])]
     lines = [(where, line.strip()) for where, text in texts for line in text.split("\n")]
     return [f"{at}: this line of a solution leaks: {line}" for at, line in lines if line in hidden]
-
-
-def readable(out: NotebookNode) -> str:
-    """Return what an output says in words."""
-    return str(out.get("text") or out.get("data", {}).get("text/plain", ""))
-
-
-def shape(notebook: NotebookNode) -> list[tuple]:
-    """Return kinds and words of all outputs with every number masked; not the set-up's."""
-    cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
-    return [(cell.id, out.output_type, sorted(out.get("data", {})),
-             re.sub(r"[-−+]?\d[\d.,]*(e[-+]?\d+)?|\s+", "#", readable(out)))
-            for cell in cells for out in cell.get("outputs", [])]  # fmt: skip
 
 
 def check(master: Path, run: bool = False) -> None:
@@ -242,11 +228,10 @@ def check(master: Path, run: bool = False) -> None:
         path, built = notebook_path(master, solution), assemble(master, solution)
         refuse([] if path.exists() else [f"{path.name} is missing: build it"])
         found = nbformat.read(path, as_version=4)
-        parts = [
-            [(c.cell_type, c.id, c.source, c.metadata) for c in n.cells] for n in (built, found)
-        ]
-        if parts[0] != parts[1] or built.metadata != found.metadata:
-            at = next((a[1] for a, b in zip(*parts, strict=False) if a != b), "number of cells")
+        ours, theirs = ([[c.cell_type, c.id, c.source, c.metadata] for c in n.cells]
+                        for n in (built, found))  # fmt: skip
+        if ours != theirs or built.metadata != found.metadata:
+            at = next((a[1] for a, b in zip(ours, theirs) if a != b), "number of cells")
             raise BuildError(f"{path.name} is not what {master.name} builds ({at}): build it again")
         counts = [cell.execution_count for cell in found.cells if cell.cell_type == "code"]
         refuse([] if counts == [*range(1, len(counts) + 1)] else [f"{path.name} was not run"])

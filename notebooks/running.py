@@ -1,8 +1,9 @@
-"""Runs a notebook, finds the errors that stop nothing, and strips what changes from run to run."""
+"""Runs a notebook, finds errors that stop nothing, strips what changes, compares two runs."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from nbclient import NotebookClient
@@ -71,3 +72,16 @@ def clean(notebook: NotebookNode) -> None:
             if out.output_type == "execute_result":
                 out.execution_count = count
     notebook.metadata.language_info = NotebookNode(name="python")
+
+
+def readable(out: NotebookNode) -> str:
+    """Return what an output says in words."""
+    return str(out.get("text") or out.get("data", {}).get("text/plain", ""))
+
+
+def shape(notebook: NotebookNode) -> list[tuple]:
+    """Return kinds and words of all outputs with every number masked; not the set-up's."""
+    cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
+    return [(cell.id, out.output_type, sorted(out.get("data", {})),
+             re.sub(r"[-−+]?\d[\d.,]*(e[-+]?\d+)?|\s+", "#", readable(out)))
+            for cell in cells for out in cell.get("outputs", [])]  # fmt: skip

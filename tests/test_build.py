@@ -205,6 +205,7 @@ def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_p
         ('print("double', '1 / 0; print("double', "ZeroDivisionError"),
         ('print("double', 'import sys; sys.stderr.write("hm")\nprint("double', "stderr"),
         ('print("double', 'import os; print(os.path.expanduser("~/x"))\nprint("double', "folder"),
+        ('print("double', 'print(object())\nprint("double', "place in memory"),
         ('print("double of"', 'print("return secret")\nprint("double of"', "leaks"),
     ],
 )
@@ -367,9 +368,9 @@ def test_numbers_in_outputs_may_differ_and_words_may_not():
             cells=[nbformat.v4.new_code_cell("1", id="a", outputs=[out])]
         )
 
-    first = build.shape(notebook("loss 0.25 after 3 steps, p = 1.2e-05"))
-    assert first == build.shape(notebook("loss  -11.5 after 12 steps, p = 0.4"))
-    assert first != build.shape(notebook("loss 0.25 after 3 hours, p = 1.2e-05"))
+    first = running.shape(notebook("loss 0.25 after 3 steps, p = 1.2e-05"))
+    assert first == running.shape(notebook("loss  -11.5 after 12 steps, p = 0.4"))
+    assert first != running.shape(notebook("loss 0.25 after 3 hours, p = 1.2e-05"))
 
 
 def test_a_notebook_that_a_learner_changed_is_kept(copied, capsys):
