@@ -108,8 +108,6 @@ class Explorer:
 
     def _say(self, words: str) -> None:
         self.caption.value = f'<p style="line-height:1.4">{escape(words, quote=False)}</p>'
-        if self.image.has_trait("tooltip"):  # ipywidgets 8: the picture's accessible name
-            self.image.tooltip = words
 
     def _moved(self, change: Any = None) -> None:
         """Draw again; a failure becomes a line of text, because nobody sees a traceback here."""

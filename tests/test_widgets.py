@@ -60,8 +60,6 @@ def test_a_move_changes_picture_sentence_and_accessible_name():
     explorer.controls["temperature"].value = 5.0
     assert explorer.image.value != before and "T = 5 &amp;" in explorer.caption.value
     assert explorer.params["temperature"] == 5.0 and explorer.error is None
-    if explorer.image.has_trait("tooltip"):
-        assert explorer.image.tooltip.startswith("At T = 5 & top <4>")
     assert explorer.move(temperature=0.5).image.value == before
 
 
