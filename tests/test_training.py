@@ -176,7 +176,7 @@ def test_the_same_student_can_be_trained_again_from_the_start(fresh_tiny, unbrok
 
 
 def test_a_student_with_an_adapter_is_trained_on(fresh_tiny):
-    first = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=5)
+    first = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=10)
     second = train(first.student, fresh_tiny.tokenizer, epochs=1)
     assert second.student is first.student
     assert second.log[0]["loss"] < 0.8 * first.log[0]["loss"]
