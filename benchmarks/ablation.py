@@ -35,16 +35,16 @@ RECIPES = {  # each differs from "base" in one thing, but for the last
     "sequences apart": {"apart": True},
     "batch 4": {"batch_size": 4},
     "rate 1e-3": {"rate": 1e-3},
-    "upper half of the layers": {"upper": 12},
-    "upper two thirds of the layers": {"upper": 16},
+    "upper half of the layers": {"upper": 0.5},
+    "upper two thirds of the layers": {"upper": 2 / 3},
     "three times as many both-sides": {"shares": HARD},
     "half the traces twice": {"epochs": 2},
     "20 % general data": {"general": 0.2},
-    "batch 4 + upper half + more both-sides": {"batch_size": 4, "upper": 12, "shares": HARD},
+    "batch 4 + upper half + more both-sides": {"batch_size": 4, "upper": 0.5, "shares": HARD},
 }
 
 
-def apart(examples):
+def pack_apart(examples):
     """Lay examples out side by side: packed without padding, but nothing is shared."""
     trees, first = [pack([example]) for example in examples], 0
     for tree in trees:
@@ -57,20 +57,19 @@ def apart(examples):
     return {**joined, "attention_mask": mask[None, None]}
 
 
-def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=24, epochs=1,
+def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0, epochs=1,
         general=0.0, shares=None, apart=False):  # fmt: skip
     """Train once and return a row."""
     traces = to_traces(choose(kept, options.traces // epochs, seed, shares))
     if general:
         traces = mix(traces, read_jsonl(data_path("general.jsonl")), general, seed)
-    layers = range(24 - upper, 24)
-    torch.manual_seed(seed)
-    model = training.with_adapter(student.model, training.lora(layers=layers))
-    training.pack = globals()["apart"] if apart else pack
+    adapter = training.lora(layers=training.upper_part(student.model, upper))
+    training.pack = pack_apart if apart else pack
     began = time.perf_counter()
-    log = training.distill(model, student.tokenizer, traces, rate=rate, batch_size=batch_size,
-                           epochs=epochs, seed=seed).log  # fmt: skip
+    done = training.distill(student.model, student.tokenizer, traces, adapter, rate, batch_size,
+                            epochs, seed)  # fmt: skip
     seconds = time.perf_counter() - began
+    model, log = done.student, done.log
     model.merge_adapter()
     after = summary(evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=96))
     model.unmerge_adapter()

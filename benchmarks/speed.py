@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from train_vs_trl import spread
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 RUNS = HERE.parent / "runs"
@@ -41,14 +43,6 @@ def measure(options):
         if not (out / "report.json").exists():
             words = [sys.executable, "-m", "distillkit", "demo", "--seed", run, "--out", out, *more]
             subprocess.run(list(map(str, words)), check=True)
-
-
-def spread(values, digits=1):
-    """Write a median with its range."""
-    if not values or None in values:
-        return "not reached in all runs"
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
 def read(name):

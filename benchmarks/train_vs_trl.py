@@ -65,10 +65,10 @@ def side(name, options):
     from distillkit.records import read_jsonl
     from distillkit.session import data_path, peak_memory_bytes, start
     from distillkit.teachers import Recorded
-    from distillkit.training import distill, lora, upper_part, with_adapter
+    from distillkit.training import distill, lora, with_adapter
 
-    recipe = settings_for(start("cpu"))
     kit = start("cpu", options.seed, options.matmul)
+    recipe = settings_for(kit)
     student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
@@ -82,8 +82,7 @@ def side(name, options):
         batch = recipe.batch_size
         probe = Probe(student.tokenizer, test, -(-len(traces) // batch), batch, *points)
         torch.manual_seed(options.seed)
-        layers = upper_part(student.model, recipe.upper)
-        model = with_adapter(student.model, lora(layers=layers))
+        model = with_adapter(student.model, lora())
         distill(model, student.tokenizer, traces, rate=recipe.rate, batch_size=batch,
                 seed=options.seed, on_step=lambda row: probe(row["step"], model))  # fmt: skip
     else:
@@ -124,10 +123,10 @@ def side(name, options):
     }), flush=True)  # fmt: skip
 
 
-def middle(values, digits=1):
+def spread(values, digits=1):
     """Write a median with its range."""
     if not values or None in values:
-        return "not reached by all"
+        return "not reached in all runs"
     low, high = min(values), max(values)
     return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
@@ -168,9 +167,9 @@ def main():
                 options.out.write_text(json.dumps([*old, *results[-1:]], indent=1) + "\n")
     for name in options.sides.split(","):
         rows = [r for r in results if r["side"] == name]
-        print(f"{name:>21}  {middle([r['tokens_per_second'] for r in rows])} tokens/s  "
-              f"90 % after {middle([r['to_90'] for r in rows], 0)} s  "
-              f"peak {middle([r['peak_bytes'] / 1e9 for r in rows])} GB")  # fmt: skip
+        print(f"{name:>21}  {spread([r['tokens_per_second'] for r in rows])} tokens/s  "
+              f"90 % after {spread([r['to_90'] for r in rows], 0)} s  "
+              f"peak {spread([r['peak_bytes'] / 1e9 for r in rows])} GB")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from distillkit.report import (
     percent,
     write_report,
 )
-from distillkit.session import Session, command_name, data_path, set_matmul, start
+from distillkit.session import Session, command_name, data_path, matmul_in, start
 from distillkit.stages import Stages, clock, progress
 from distillkit.teachers import Recorded, Teacher, teacher
 from distillkit.templates import SHOTS
@@ -44,7 +44,6 @@ class Settings:
     k: int = 4
     rate: float = 5e-4
     batch_size: int = 8
-    upper: float = 1.0  # the share of the layers that get an adapter
     shares: dict[str, float] = field(default_factory=dict)  # a family not named here counts 1
     epochs: float = 1.0
     width: int = 96
@@ -77,7 +76,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     """Do the whole job in folder `out` (or go on with it) and return the report."""
     from distillkit.evaluation import evaluate, summary
     from distillkit.models import load
-    from distillkit.training import distill, lora, upper_part
+    from distillkit.training import distill, lora
 
     stages = Stages(out)
     write_json(out / "settings.json", asdict(settings))
@@ -136,9 +135,8 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
             stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
                         f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
 
-        adapter = lora(layers=upper_part(student.model, settings.upper))
         run = distill(
-            student.model, student.tokenizer, mixed, adapter, settings.rate, settings.batch_size,
+            student.model, student.tokenizer, mixed, lora(), settings.rate, settings.batch_size,
             settings.epochs, settings.seed, out / "training", on_step=on_step,
             precision={"bfloat16": "bf16", "float16": "fp16"}.get(kit.dtype, "no"),
         )  # fmt: skip
@@ -240,18 +238,16 @@ def expected_minutes(settings: Settings, answers: int) -> float:
     if settings.tier == "gpu":
         return 3.0
     weights = 0.135e9 if "135M" in settings.student else 0.494e9
-    set_matmul("float32")
-    a = torch.rand(1024, 1024)
-    a @ a
-    began = time.perf_counter()
-    for _ in range(4):
+    with matmul_in("float32"):
+        a = torch.rand(1024, 1024)
         a @ a
-    rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
-    set_matmul(settings.matmul)
+        began = time.perf_counter()
+        for _ in range(4):
+            a @ a
+        rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
     answering = 3 * answers * 80 * 2 * weights / (0.5 * rate)
     traces = settings.traces / (1 - settings.general) * settings.epochs
-    backward = 1 + settings.upper  # below the lowest adapter there is none
-    training = traces * 80 * 2 * backward * weights / (0.7 * rate)
+    training = traces * 80 * 4 * weights / (0.7 * rate)
     return (answering + training) / (1.5 if settings.matmul == "bfloat16" else 1) / 60 + 0.3
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import platform
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     print(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
     if fast:
         print("fast mode (DISTILLKIT_FAST): small settings, the numbers mean nothing")
-    return LessonSession(**{f.name: getattr(kit, f.name) for f in fields(kit)}, fast=fast)
+    return LessonSession(**vars(kit), fast=fast)
 
 
 def notebooks_folder() -> Path | None:

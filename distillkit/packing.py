@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from distillkit.losses import IGNORE
+from distillkit.sampling import shared_length
 from distillkit.templates import chat_text
 
 
@@ -70,7 +71,7 @@ def parts_of(examples: Sequence[Example], most: int) -> list[list[Example]]:
     parts: list[list[Example]] = []
     nodes, last = 0, []
     for example in sorted(examples, key=lambda e: e.ids):  # neighbours share most
-        own = len(example.ids) - _shared(last, example.ids)
+        own = len(example.ids) - shared_length(last, example.ids)
         if parts and nodes + own <= most:
             parts[-1].append(example)
             nodes += own
@@ -79,11 +80,6 @@ def parts_of(examples: Sequence[Example], most: int) -> list[list[Example]]:
             nodes = len(example.ids)
         last = example.ids
     return parts
-
-
-def _shared(one: list[int], other: list[int]) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-                min(len(one), len(other)))  # fmt: skip
 
 
 def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:

@@ -160,9 +160,13 @@ def pick(logits_RV, rows: Sequence[_Row], temperature, top_k, top_p) -> list[int
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:
     """Return how many leading tokens all prompts share, leaving each at least one of its own."""
-    low, high = min(prompts), max(prompts)
-    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    return min(same, min(map(len, prompts)) - 1)
+    return min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+
+
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many leading tokens two sequences share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 @torch.inference_mode()

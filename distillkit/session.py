@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import random
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +78,19 @@ def set_matmul(kind: str) -> None:
     torch.set_float32_matmul_precision(MATMUL[kind])
 
 
+@contextlib.contextmanager
+def matmul_in(kind: str) -> Iterator[None]:
+    """Multiply in "float32" or "bfloat16" for a while, then as before."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    set_matmul(kind)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def bfloat16_gain(rows: int = 256) -> float:
     """Measure how many times as fast products in bfloat16 are here, for one layer of a student.
 
@@ -83,18 +98,14 @@ def bfloat16_gain(rows: int = 256) -> float:
     """
     import torch
 
-    before = torch.get_float32_matmul_precision()
     x, w = torch.rand(rows, 896), torch.rand(4864, 896)
     best = dict.fromkeys(MATMUL, float("inf"))
-    try:
-        for _ in range(6):  # in turn, so that another program's load hits both
-            for kind in MATMUL:
-                set_matmul(kind)
+    for _ in range(6):  # in turn, so that another program's load hits both
+        for kind in MATMUL:
+            with matmul_in(kind):
                 began = time.perf_counter()
                 torch.nn.functional.linear(x, w)
                 best[kind] = min(best[kind], time.perf_counter() - began)
-    finally:
-        torch.set_float32_matmul_precision(before)
     return best["float32"] / best["bfloat16"]
 
 

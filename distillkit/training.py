@@ -83,8 +83,6 @@ class CompletionLoss(torch.nn.Module):
     def __init__(self, student):
         super().__init__()
         self.student = student
-        # For trees this small plain matrix products are faster than PyTorch's fused attention
-        student.get_base_model().set_attn_implementation("eager")
 
     def forward(self, nodes_N, labels_N, **tree) -> torch.Tensor:
         """Return the mean cross-entropy of the completion tokens; arguments as `pack` makes."""
@@ -129,7 +127,6 @@ def distill(
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
     on_cpu = next(model.parameters()).device.type == "cpu"
     accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
-    attention = model.get_base_model().config._attn_implementation
     module = CompletionLoss(model)
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     trained = [p for _, p in named]
@@ -143,6 +140,10 @@ def distill(
               seconds=sum(r["seconds"] for r in log))  # fmt: skip
     journal = Journal(out / "train.jsonl") if out else None
     saved = time.monotonic()
+    base = model.get_base_model()
+    attention = base.config._attn_implementation
+    # For trees this small plain matrix products are faster than PyTorch's fused attention
+    base.set_attn_implementation("eager")
     model.train()
     stop = _StopFlag()
     try:
@@ -189,7 +190,7 @@ def distill(
         if journal:
             journal.close()
         model.eval()
-        model.get_base_model().set_attn_implementation(attention)
+        base.set_attn_implementation(attention)
     return run
 
 

@@ -10,7 +10,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-VIEW = "application/vnd.jupyter.widget-view+json"
+from distillkit.widgets import ERROR_CLASS, VIEW
+
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
@@ -45,7 +46,7 @@ def hidden_errors(notebook: NotebookNode, widgets: dict) -> list[str]:
         outputs += [(where, out) for out in state.get("outputs", [])]
         texts = [v for v in state.values() if isinstance(v, str)]
         found += [f"{where}: {text[:300]}" for text in texts
-                  if "distillkit-error" in text or "Traceback (most" in text]  # fmt: skip
+                  if ERROR_CLASS in text or "Traceback (most" in text]  # fmt: skip
     for where, out in outputs:
         if out["output_type"] == "error":
             found.append(f"{where}: {out['ename']}: {out['evalue']}")

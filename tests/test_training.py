@@ -361,6 +361,19 @@ def test_a_checkpoint_of_other_layers_is_refused(tiny, tmp_path):
                         on_step=control_c_at(2), **SETTINGS)  # fmt: skip
 
 
+@pytest.mark.parametrize("ends", ["finished", "refused", "broken"])
+def test_afterwards_the_attention_is_what_it_was(tiny, tmp_path, ends):
+    student = copy.deepcopy(tiny.model)
+    before = student.config._attn_implementation
+    assert before != "eager"  # which training uses
+    if ends == "refused":
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
+    with contextlib.suppress(ValueError, Stop):
+        train(student, tiny.tokenizer, out=tmp_path, seed=8,
+              on_step=stop_at(2) if ends == "broken" else None)  # fmt: skip
+    assert student.config._attn_implementation == before
+
+
 # --- which layers ---------------------------------------------------------------------------------
 
 
