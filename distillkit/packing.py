@@ -21,6 +21,9 @@ from distillkit.sampling import shared_length
 from distillkit.templates import chat_text
 
 
+ROUND = 32  # trees of few different sizes: oneDNN prepares, and keeps, code for each new size
+
+
 @dataclass
 class Example:
     """Token ids of prompt and completion; only the completion's labels are not -100."""
@@ -104,6 +107,12 @@ def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
                 tokens.append(token)
                 parents.append(at)
             at = child[at, token]
+    filler = -len(tokens) % ROUND
+    tokens += [0] * filler  # each sees itself alone and nothing depends on it
+    parents += [-1] * filler
+    filler = -len(nodes) % ROUND
+    nodes += [0] * filler
+    labels += [IGNORE] * filler
     sees_LL = torch.eye(len(tokens), dtype=torch.bool)
     for node, parent in enumerate(parents):
         if parent >= 0:
