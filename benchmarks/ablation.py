@@ -28,7 +28,7 @@ from distillkit.teachers import Recorded
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "ablation_training.csv"
 FIELDS = ("change", "seed", "traces", "tokens", "computed_tokens", "train_seconds", "test",
-          "exact", "format", "last_loss", "matmul", "machine", "date")  # fmt: skip
+          "exact", "format", "last_loss", "dtype", "machine", "date")  # fmt: skip
 HARD = {"one-step": 1, "two-step": 1, "both-sides": 3, "brackets": 1}
 RECIPES = {  # each differs from "base" in one thing, but for the last
     "base": {},
@@ -70,10 +70,8 @@ def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0, 
                             epochs, seed)  # fmt: skip
     seconds = time.perf_counter() - began
     model, log = done.student, done.log
-    model.merge_adapter()
     after = summary(evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=96))
-    model.unmerge_adapter()
-    model.unload()
+    model.unload()  # never merged: 16-bit weights would not come back the same
     return {
         "seed": seed, "traces": len(traces), "tokens": sum(r["tokens"] for r in log),
         "computed_tokens": sum(r["computed"] for r in log), "train_seconds": round(seconds, 1),
@@ -95,7 +93,7 @@ def main():
     if OUT.exists():
         with open(OUT, newline="", encoding="utf-8") as file:
             done = {(row["change"], row["seed"]) for row in csv.DictReader(file)}
-    student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
+    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
@@ -109,7 +107,7 @@ def main():
                 writer = csv.DictWriter(file, FIELDS)
                 if new:
                     writer.writeheader()
-                writer.writerow({"change": name, "matmul": kit.matmul, **row})
+                writer.writerow({"change": name, "dtype": kit.dtype, **row})
             print(name, row, flush=True)
 
 

@@ -4,7 +4,7 @@
 
 A few-shot prompted model answers the same unseen equations greedily under each scheme:
 
-- float32; float32 with products in bfloat16 (`--matmul bfloat16` of the kit);
+- float32; bfloat16 (weights and activations);
 - weights only: int8 weights with one scale a row, turned back into float32 for each product;
 - per token: int8 weights as above, activations int8 with one scale a token;
 - per tensor: the same with one scale for all activations of a product, as in torch's eager
@@ -23,7 +23,6 @@ from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, summary
 from distillkit.models import load
 from distillkit.report import with_interval
-from distillkit.session import set_matmul
 from distillkit.templates import SHOTS
 
 
@@ -67,13 +66,12 @@ def main():
     options = arguments.parse_args()
     problems = make_problems(options.test, NARROW, "test", 100)
     schemes = {
-        "float32": ("float32", None), "bfloat16 products": ("bfloat16", None),
+        "float32": ("float32", None), "bfloat16": ("bfloat16", None),
         "int8 weights only": ("float32", "float32"), "int8 per token": ("float32", "token"),
         "int8 per tensor": ("float32", "tensor"),
     }  # fmt: skip
-    for name, (matmul, activations) in schemes.items():
-        set_matmul(matmul)
-        student = load(options.student, say=lambda _: None)
+    for name, (dtype, activations) in schemes.items():
+        student = load(options.student, dtype=dtype, say=lambda _: None)
         if activations:
             quantise(student.model, activations)
         began = time.perf_counter()

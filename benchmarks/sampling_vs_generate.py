@@ -1,6 +1,6 @@
 """Our sampler against `generate(num_return_sequences=k)`: useful tokens a second, side by side.
 
-    python benchmarks/sampling_vs_generate.py [--runs 3] [--prompts 16] [--matmul float32]
+    python benchmarks/sampling_vs_generate.py [--runs 3] [--prompts 16] [--dtype float32]
 
 The untouched Qwen-0.5B on the CPU, temperature 0.7.  Two cases: k = 8 behind the few-shot prefix,
 up to 96 tokens, and k = 4 without a prefix, up to 192 tokens, so that lengths fall as they fall.
@@ -50,11 +50,11 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--prompts", type=int, default=16)
-    arguments.add_argument("--matmul", choices=("float32", "bfloat16"))
+    arguments.add_argument("--dtype", choices=("float32", "bfloat16"))
     arguments.add_argument("--out", type=Path)
     options = arguments.parse_args()
-    kit = start("cpu", matmul=options.matmul)
-    student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
+    kit = start("cpu", dtype=options.dtype)
+    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     problems = make_problems(options.prompts, NARROW, "test", 1)
     results = []
     for name, (shots, k, limit) in CASES.items():
@@ -67,8 +67,8 @@ def main():
                 print(f"{name:>22}  {way.__name__:>9}: {found[-1]:6.1f} tokens/s", flush=True)
         ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
         print(f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f}–{max(ratios):.2f}), products in {kit.matmul}", flush=True)
-        results.append({"case": name, "matmul": kit.matmul, "prompts": options.prompts,
+              f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}", flush=True)
+        results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
         if options.out:
             options.out.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """The whole speed table in one command: training, sampling, memory and the demo, side by side.
 
     pip install trl
-    python benchmarks/speed.py [--runs 3] [--matmul float32]     # about an hour on two cores
+    python benchmarks/speed.py [--runs 3] [--dtype float32]     # about an hour on two cores
     python benchmarks/speed.py --table                           # print the last results again
 
 Every measurement is a process of its own and its results are kept in `benchmarks/results/` (the
@@ -26,7 +26,7 @@ RUNS = HERE.parent / "runs"
 def measure(options):
     """Run what has no results yet."""
     seeds = ",".join(map(str, range(options.runs)))
-    more = ["--matmul", options.matmul] if options.matmul else []
+    more = ["--dtype", options.dtype] if options.dtype else []
     train = [HERE / "train_vs_trl.py", "--seeds", seeds]
     jobs = {
         "to_90.json": [*train, "--sides", "ours,trl"],
@@ -88,7 +88,7 @@ def main():
     """Measure and print."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--runs", type=int, default=3)
-    arguments.add_argument("--matmul", choices=("float32", "bfloat16"))
+    arguments.add_argument("--dtype", choices=("float32", "bfloat16"))
     arguments.add_argument("--table", action="store_true", help="print the last results only")
     options = arguments.parse_args()
     RESULTS.mkdir(exist_ok=True)

@@ -1,12 +1,13 @@
 """Our training against TRL's SFTTrainer: tokens/s, seconds to 90 % exact, peak memory.
 
     pip install trl
-    python benchmarks/train_vs_trl.py [--seeds 0,1,2] [--matmul float32] [--sides ours,trl]
+    python benchmarks/train_vs_trl.py [--seeds 0,1,2] [--dtype float32] [--sides ours,trl]
 
-Both sides train Qwen-0.5B on the CPU on the same rows, the demo's mix of verified traces and 20 %
+Both sides train the same Qwen-0.5B on the CPU, in the type of weights that `dk.start()` chooses, on
+the same rows, the demo's mix of verified traces and 20 %
 general examples (--general 0: equations only): LoRA r = 16 on all linear layers, batch 8, rate
 5e-4, cosine, one epoch.  `ours` is the recipe of `distillkit.demo`; the other sides are SFTTrainer
-with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with --matmul float32
+with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with --dtype float32
 it gets bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without gradient
 checkpointing (`trl-no-checkpointing`).
 Each run has a process of its own, one after the other, seeds in turn.  Accuracy is measured on
@@ -53,6 +54,17 @@ class Probe:
         print(self.points[-1], flush=True)
 
 
+def forget_peak():
+    """Start the kernel's count of this process's peak memory anew (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes():
+    """Return the largest resident memory since `forget_peak`: training and probes, no loading."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
 def side(name, options):
     """Train one side with one seed and print one JSON line."""
     import torch
@@ -63,20 +75,20 @@ def side(name, options):
     from distillkit.models import load
     from distillkit.packing import encode
     from distillkit.records import read_jsonl
-    from distillkit.session import data_path, peak_memory_bytes, start
+    from distillkit.session import data_path, start
     from distillkit.teachers import Recorded
     from distillkit.training import distill, lora, with_adapter
 
-    kit = start("cpu", options.seed, options.matmul)
+    kit = start("cpu", options.seed, options.dtype)
     recipe = settings_for(kit)
-    student = load("qwen2.5-coder-0.5b-instruct", say=lambda _: None)
+    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     traces = to_traces(choose(kept, options.traces, options.seed, recipe.shares))
     traces = mix(traces, read_jsonl(data_path("general.jsonl")), options.general, options.seed)
     test = make_problems(options.test, NARROW, "test", TEST_SEED) if options.test else []
     tokens = sum(len(example.ids) for example in encode(traces, student.tokenizer))
-    before = peak_memory_bytes()
+    forget_peak()
     points = options.every, options.first
     if name == "ours":
         batch = recipe.batch_size
@@ -94,12 +106,11 @@ def side(name, options):
             def on_step_end(self, args, state, control, model=None, **_):
                 probe(state.global_step, model)
 
-        more = {} if kit.matmul == "bfloat16" else {"bf16": False}
+        more = {} if kit.dtype == "bfloat16" else {"bf16": False}
         if name == "trl-packed":
             more |= {"packing": True, "max_length": 1024}
         if name == "trl-no-checkpointing":
             more |= {"gradient_checkpointing": False}
-        torch.set_float32_matmul_precision("highest")  # what SFTTrainer finds in a new process
         config = SFTConfig(
             output_dir="/tmp/trl-out", learning_rate=5e-4, num_train_epochs=1, seed=options.seed,
             per_device_train_batch_size=1 if name == "trl-packed" else 8, use_cpu=True,
@@ -114,12 +125,12 @@ def side(name, options):
         trainer.train()
     seconds = probe.clock()
     print("RESULT " + json.dumps({
-        "side": name, "seed": options.seed, "matmul": kit.matmul, "traces": len(traces),
+        "side": name, "seed": options.seed, "dtype": kit.dtype, "traces": len(traces),
         "tokens": tokens, "seconds": round(seconds, 1), "test": len(test), "points": probe.points,
         "tokens_per_second": round(tokens / seconds, 1),
         "to_90": next((p["seconds"] for p in probe.points if p["exact"] >= 0.9), None),
         "last": probe.points[-1]["exact"] if probe.points else None,
-        "loaded_bytes": before, "peak_bytes": peak_memory_bytes(),
+        "peak_bytes": peak_bytes(),
     }), flush=True)  # fmt: skip
 
 
@@ -141,7 +152,7 @@ def main():
     arguments.add_argument("--first", type=int, default=80, help="no probe before so many rows")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--sides", default="ours,trl")
-    arguments.add_argument("--matmul", choices=("float32", "bfloat16"))
+    arguments.add_argument("--dtype", choices=("float32", "bfloat16"))
     arguments.add_argument("--out", type=Path, help="results are added to this JSON file")
     arguments.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     arguments.add_argument("--seed", type=int, help=argparse.SUPPRESS)
@@ -150,7 +161,7 @@ def main():
         return side(options.side, options)
     passed = ["--traces", options.traces, "--test", options.test, "--every", options.every,
               "--first", options.first, "--general", options.general]  # fmt: skip
-    passed += ["--matmul", options.matmul] if options.matmul else []
+    passed += ["--dtype", options.dtype] if options.dtype else []
     results = []
     for seed in options.seeds.split(","):
         for name in options.sides.split(","):

@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--seed", type=int, default=0, metavar="N")
-    demo.add_argument("--matmul", choices=("float32", "bfloat16"),
-                      help="a CPU's matrix products; default: the faster one")  # fmt: skip
+    demo.add_argument("--dtype", choices=("float32", "bfloat16"),
+                      help="of the student; default: the faster one")  # fmt: skip
     demo.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
     demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
@@ -100,7 +100,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.session import start
 
     if options.resume:
-        given = {"tier", "student", "teacher", "traces", "test", "quant", "matmul", "out"} & {
+        given = {"tier", "student", "teacher", "traces", "test", "quant", "dtype", "out"} & {
             name for name, value in vars(options).items() if value is not None
         }
         if given:
@@ -115,7 +115,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
             print(f"this run is finished: see {out / 'report.html'}")
             return 0
     else:
-        kit = start(options.tier, options.seed, options.matmul)
+        kit = start(options.tier, options.seed, options.dtype)
         settings = settings_for(kit, student=options.student, teacher=options.teacher,
                                 traces=options.traces, test=options.test,
                                 quant=options.quant)  # fmt: skip
@@ -168,7 +168,7 @@ def _load_run(folder: Path):
     report = json.loads((folder / "report.json").read_text())
     settings = report["settings"]
     tier = None if settings["tier"] == "gpu" else settings["tier"]
-    kit = start(tier, matmul=settings.get("matmul"))
+    kit = start(tier, dtype=settings["dtype"] if tier else None)
     student = load(settings["student"], kit.device, kit.dtype, quant=settings["quant"])
     if student.sha256 != report["student"]["sha256"]:
         raise ModelError(

@@ -20,7 +20,6 @@ from distillkit.losses import IGNORE
 from distillkit.sampling import shared_length
 from distillkit.templates import chat_text
 
-
 ROUND = 32  # trees of few different sizes: oneDNN prepares, and keeps, code for each new size
 
 

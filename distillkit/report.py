@@ -117,7 +117,8 @@ def write_report(
         f"<title>distillkit report</title><style>{STYLE}</style>",
         f"<h1>{escape(student['name'])}, distilled</h1>",
         f"<p>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
-        f"{escape(report['machine'])}. {escape(report['date'])}.</p>",
+        f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "
+        f"{escape(report['date'])}.</p>",
         f"<p class=big>Exact answers on {test['n']} unseen equations: "
         f"<b>{percent(report['before']['test']['exact'])}</b> before, "
         f"<b>{percent(test['exact'])}</b> after. Difference "

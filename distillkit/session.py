@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import random
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +15,6 @@ STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines 
     "cpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
     "gpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
 }
-
-
-MATMUL = {"float32": "highest", "bfloat16": "medium"}  # ours -> torch's name
 
 
 @dataclass(frozen=True)
@@ -31,18 +26,17 @@ class Session:
     dtype: str
     student: str
     seed: int
-    matmul: str = "float32"
     why: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.tier} tier: " + "; ".join(self.why)
 
 
-def start(tier: str | None = None, seed: int = 0, matmul: str | None = None) -> Session:
-    """Choose tier, device and precision, and say why; `tier` and `matmul` override the choice.
+def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> Session:
+    """Choose tier, device and precision, and say why; `tier` and `dtype` override the choice.
 
-    `matmul` is the type in which a CPU multiplies float32 matrices: "float32", or "bfloat16"
-    with sums in float32, which is chosen where a short measurement shows that it pays.
+    `dtype` is the type of a student's weights and activations on a CPU: "float32", or "bfloat16"
+    where a short measurement shows that it pays; the adapter that is trained stays in float32.
     Raises ValueError for an unknown name or for `gpu` without a CUDA device.
     """
     import torch
@@ -52,68 +46,51 @@ def start(tier: str | None = None, seed: int = 0, matmul: str | None = None) -> 
         raise ValueError(f"unknown tier {tier!r}: choose one of {', '.join(STUDENTS)}")
     if tier == "gpu" and not cuda:
         raise ValueError("tier 'gpu' needs a CUDA device and torch sees none: use --tier cpu")
+    if dtype not in (None, "float32", "bfloat16"):
+        raise ValueError(f"unknown dtype {dtype!r}: choose one of float32, bfloat16")
     tier = tier or os.environ.get("DISTILLKIT_TIER") or ("gpu" if cuda else "cpu")
     if tier != "gpu":
         reason = "no CUDA device" if not cuda else f"tier {tier} asked for"
-        device, dtype, why = "cpu", "float32", [reason, f"{torch.get_num_threads()} CPU threads"]
-        matmul, because = (matmul, "asked for") if matmul else _faster_matmul()
-        why.append(f"float32, products in {matmul} ({because})")
+        device, why = "cpu", [reason, f"{torch.get_num_threads()} CPU threads"]
+        if not dtype and tier == "tiny":
+            dtype, because = "float32", "small enough to be the same on every machine"
+        else:
+            dtype, because = (dtype, "asked for") if dtype else _faster_dtype()
+        why.append(f"{dtype} ({because})")
     else:
-        device, matmul, why = "cuda", matmul or "float32", [torch.cuda.get_device_name()]
-        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-        why.append(f"{dtype}, the 16-bit type this card computes fast")
-    set_matmul(matmul)
+        device, why = "cuda", [torch.cuda.get_device_name()]
+        because = "asked for" if dtype else "the 16-bit type this card computes fast"
+        dtype = dtype or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+        why.append(f"{dtype}, {because}")
     student = STUDENTS[tier][0]
     why.append(f"student = {student}")
     seed_everything(seed)
-    return Session(tier, device, dtype, student, seed, matmul, why)
-
-
-def set_matmul(kind: str) -> None:
-    """Multiply float32 matrices in "float32" or "bfloat16"; raises ValueError for another name."""
-    import torch
-
-    if kind not in MATMUL:
-        raise ValueError(f"unknown type of products {kind!r}: choose one of {', '.join(MATMUL)}")
-    torch.set_float32_matmul_precision(MATMUL[kind])
-
-
-@contextlib.contextmanager
-def matmul_in(kind: str) -> Iterator[None]:
-    """Multiply in "float32" or "bfloat16" for a while, then as before."""
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    set_matmul(kind)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    return Session(tier, device, dtype, student, seed, why)
 
 
 def bfloat16_gain(rows: int = 256) -> float:
     """Measure how many times as fast products in bfloat16 are here, for one layer of a student.
 
-    Processors with matrix units (AMX) gain; most laptops do not.  Takes about 0.2 seconds.
+    Processors with matrix units (AMX) gain; most laptops do not.  Takes about 0.1 seconds.
     """
     import torch
 
     x, w = torch.rand(rows, 896), torch.rand(4864, 896)
-    best = dict.fromkeys(MATMUL, float("inf"))
+    layers = {kind: (x.to(kind), w.to(kind)) for kind in (torch.float32, torch.bfloat16)}
+    best = dict.fromkeys(layers, float("inf"))
     for _ in range(6):  # in turn, so that another program's load hits both
-        for kind in MATMUL:
-            with matmul_in(kind):
-                began = time.perf_counter()
-                torch.nn.functional.linear(x, w)
-                best[kind] = min(best[kind], time.perf_counter() - began)
-    return best["float32"] / best["bfloat16"]
+        for kind, (x, w) in layers.items():
+            began = time.perf_counter()
+            torch.nn.functional.linear(x, w)
+            best[kind] = min(best[kind], time.perf_counter() - began)
+    return best[torch.float32] / best[torch.bfloat16]
 
 
-def _faster_matmul() -> tuple[str, str]:
+def _faster_dtype() -> tuple[str, str]:
     gain = bfloat16_gain()
     if gain < 1.5:  # not worth the digits
         return "float32", "bfloat16 is not faster here"
-    return "bfloat16", f"{gain:.1f} times as fast here; --matmul float32 for all digits"
+    return "bfloat16", f"{gain:.1f} times as fast here as float32, and half its memory"
 
 
 def seed_everything(seed: int) -> None:
@@ -162,9 +139,7 @@ def machine() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    rounded = torch.get_float32_matmul_precision() == MATMUL["bfloat16"]
-    products = ", products in bfloat16" if rounded else ""
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads{products}"
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def peak_memory_bytes() -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
 from distillkit.checkpoints import digest, restore, save
@@ -23,6 +24,8 @@ from distillkit.conversion import quiet
 from distillkit.losses import cross_entropy
 from distillkit.packing import batches, encode, pack, parts_of, supervised
 from distillkit.records import Journal
+
+MIXED = {torch.bfloat16: "bf16", torch.float16: "fp16"}  # accelerate's names
 
 
 @dataclass
@@ -103,7 +106,7 @@ def distill(
     seed: int = 0,
     out: str | Path | None = None,
     optimizer: str = "adamw",
-    precision: str = "no",
+    precision: str = "",
     part_tokens: int = 256,
     save_seconds: float = 20.0,
     on_step: Callable[[dict], None] | None = None,
@@ -117,7 +120,8 @@ def distill(
     `on_step` gets each log row: step, steps, loss, rate, gradient, tokens, computed (without
     those that examples share), seconds.
     `optimizer` is "adamw" or, with bitsandbytes on CUDA, "adamw-8bit"; `precision` is
-    accelerate's mixed precision: "no", "bf16" or "fp16".  Raises ValueError without traces.
+    accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights
+    are in; the adapter's weights stay in float32).  Raises ValueError without traces.
     """
     if not traces:
         raise ValueError("there are no traces to train on: did every candidate get rejected?")
@@ -126,6 +130,8 @@ def distill(
     torch.manual_seed(seed)  # LoRA's A matrices are random
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
     on_cpu = next(model.parameters()).device.type == "cpu"
+    precision = precision or MIXED.get(model.dtype, "no")
+    AcceleratorState._reset_state(True)  # else the precision of the process's first run is kept
     accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
     module = CompletionLoss(model)
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]

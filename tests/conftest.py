@@ -30,15 +30,6 @@ class Tiny:
     tokenizer: Any
 
 
-@pytest.fixture(autouse=True)
-def float32_products():
-    """Whatever a test sets, the next one multiplies in float32 again."""
-    import torch
-
-    yield
-    torch.set_float32_matmul_precision("highest")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Whatever uses the real model is `real`, so that `-m "not real"` leaves it out."""

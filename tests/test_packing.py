@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from unittest import mock
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from test_training import TRACES, padded, trace
 
 from distillkit import packing as kit
 from distillkit import training
-from distillkit.losses import cross_entropy
+from distillkit.losses import IGNORE, cross_entropy
 from distillkit.templates import chat_text
 
 AGAIN = trace(TRACES[0]["id"], "<think>\nx = 3\nso it is\n</think>\n<answer>3</answer>")
@@ -137,7 +138,22 @@ def test_the_output_head_sees_supervised_positions_only(tiny):
     head = model.get_base_model().get_output_embeddings()
     head.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[0]))
     loss_of(kit, model, examples)
-    assert seen == [sum(label != -100 for e in examples for label in e.labels)]
+    supervised = sum(label != -100 for e in examples for label in e.labels)
+    assert seen == [-(-supervised // kit.ROUND) * kit.ROUND]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=40), min_size=1, max_size=5))
+def test_trees_have_few_sizes_and_what_fills_them_is_alone(sequences):
+    examples = examples_of(sequences)
+    tree = kit.pack(examples)
+    sees_LL = tree["attention_mask"][0, 0] == 0
+    real = len({tuple(e.ids[: i + 1]) for e in examples for i in range(len(e.ids))})
+    assert len(sees_LL) == -(-real // kit.ROUND) * kit.ROUND
+    assert len(tree["nodes_N"]) == len(tree["labels_N"]) and len(tree["nodes_N"]) % kit.ROUND == 0
+    assert torch.equal(sees_LL[real:], torch.eye(len(sees_LL), dtype=torch.bool)[real:])
+    assert not sees_LL[:real, real:].any()
+    kept = tree["labels_N"] != IGNORE
+    assert kept.sum() == kit.supervised(examples)
 
 
 def test_the_real_model_reads_the_tree_like_separate_sequences(smollm):
@@ -168,6 +184,7 @@ def examples_of(sequences, prompt=1):
     return [kit.Example(ids, [-100] * prompt + ids[prompt:]) for ids in sequences]
 
 
+@mock.patch.object(kit, "ROUND", 1)
 @given(SEQUENCES)
 def test_each_node_sees_the_beginning_it_stands_for(sequences):
     tree = kit.pack(examples_of(sequences))
@@ -186,12 +203,14 @@ def test_each_node_sees_the_beginning_it_stands_for(sequences):
     assert pairs == Counter(wanted)
 
 
+@mock.patch.object(kit, "ROUND", 1)
 def test_a_label_without_a_token_before_it_is_left_out():
     tree = kit.pack([kit.Example([5, 6], [5, 6])])
     assert (tree["nodes_N"].tolist(), tree["labels_N"].tolist()) == ([0], [6])
     assert kit.supervised([kit.Example([5, 6], [5, 6])]) == 1
 
 
+@mock.patch.object(kit, "ROUND", 1)
 @given(SEQUENCES, st.integers(1, 40))
 def test_the_parts_hold_every_example_once_and_keep_the_limit(sequences, most):
     parts = kit.parts_of(examples_of(sequences), most)

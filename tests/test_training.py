@@ -205,6 +205,17 @@ def test_on_step_gets_each_row_of_the_log(fresh_tiny):
     assert rows == run.log
 
 
+def test_a_student_in_bfloat16_is_trained_with_an_adapter_in_float32(fresh_tiny, unbroken):
+    """In the same process as runs in float32: accelerate would keep the first precision."""
+    fresh_tiny.model.to(torch.bfloat16)
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer)
+    kinds = {name: p.dtype for name, p in run.student.named_parameters()}
+    assert {kind for name, kind in kinds.items() if "lora" in name} == {torch.float32}
+    assert {kind for name, kind in kinds.items() if "lora" not in name} == {torch.bfloat16}
+    ours, exact = ([row["loss"] for row in r.log] for r in (run, unbroken.run))
+    assert ours == pytest.approx(exact, rel=0.05) and ours != exact
+
+
 def test_no_traces_is_an_error_that_asks_why(fresh_tiny):
     with pytest.raises(ValueError, match="every candidate"):
         train(fresh_tiny.model, fresh_tiny.tokenizer, [])

@@ -53,10 +53,7 @@ import torch
 import torch.nn.functional as F
 from distillkit import checks, labels, losses, seeds
 from distillkit import figures_labels as figures
-from distillkit.session import set_matmul
 from distillkit.widgets import explore, show
-
-set_matmul("float32")  # nets this small gain nothing from fewer digits
 
 # %% [markdown]
 # ## The idea: a cat, a dog, a tiger
