@@ -77,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     lesson.add_argument("--to", type=Path, metavar="DIR", help="default: notebooks/mine")
     lesson.set_defaults(run=_lesson)
 
+    claims = commands.add_parser("claims", help="what was measured of each claim, with intervals")
+    claims.set_defaults(run=_claims)
+
     prefetch = commands.add_parser("prefetch", help="fill a folder with models for offline use")
     prefetch.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     prefetch.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
@@ -242,6 +245,13 @@ def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
 
     students = ["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"]
     prefetch(options.to, options.names or students)
+    return 0
+
+
+def _claims(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.claims import ledger, table
+
+    print(table(ledger()))
     return 0
 
 

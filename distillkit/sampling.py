@@ -268,14 +268,13 @@ def sample(
 
 
 def _finished(row: _Row, tokenizer, stops: set[int], stop: str, limit: int) -> Completion | None:
-    finish = None
     if row.ids[-1] in stops:
         finish = "eos"
     elif stop and stop in tokenizer.decode(row.ids[-len(stop) - 4 :]):
         finish = "stop"
     elif len(row.ids) >= limit:
         finish = "length"
-    if finish is None:
+    else:
         return None
     text = tokenizer.decode(row.ids, skip_special_tokens=True)
     if finish == "stop":
@@ -298,5 +297,4 @@ def _empty_prefix(cache: SharedPrefixCache, base) -> None:
     config = base.config
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     empty = torch.zeros(config.num_key_value_heads, 0, width, dtype=base.dtype, device=base.device)
-    for layer in range(config.num_hidden_layers):
-        cache.prefix[layer] = empty, empty
+    cache.prefix = dict.fromkeys(range(config.num_hidden_layers), (empty, empty))

@@ -44,17 +44,22 @@ def _steps_one(equation: str) -> list[str]:
     if not steps and _terms(equation) > sum(map(bool, (a, b, c, d))):
         steps.append(f"{show_linear(left)} = {show_linear(right)}")
     if c or b:  # unknowns to the left, numbers to the right, nothing computed yet
-        moved = show_linear({name: a}) + (_signed(show_linear({name: -c})) if c else "")
-        steps.append(f"{moved} = {show_number(d)}" + (_signed(show_number(-b)) if b else ""))
+        moved = show_linear({name: a}) + (signed(show_linear({name: -c})) if c else "")
+        steps.append(f"{moved} = {show_number(d)}" + (signed(show_number(-b)) if b else ""))
         steps.append(f"{show_linear({name: a - c})} = {show_number(d - b)}")
-    a, d = a - c, d - b
+    return steps + divided(name, a - c, d - b, steps)
+
+
+def divided(name: str, a: Fraction, d: Fraction, before: list[str]) -> list[str]:
+    """Return the last steps, from "a name = d" to the solution, without one that stands before."""
+    steps = []
     if a.denominator != 1 and a.numerator == 1:
         steps.append(f"{name} = {show_number(d)} * {a.denominator}")
     elif a.denominator != 1:
         steps.append(f"{name} = {show_number(d)} * {a.denominator}/{a.numerator}")
     elif a != 1:
         steps.append(f"{name} = {show_number(d)} / {show_number(a)}")
-    if not steps or steps[-1] != f"{name} = {show_number(d / a)}":
+    if [*before, *steps][-1:] != [f"{name} = {show_number(d / a)}"]:
         steps.append(f"{name} = {show_number(d / a)}")
     return steps
 
@@ -73,7 +78,7 @@ def _steps_two(equation: str) -> list[str]:
     factor, constant = two.get(name, Fraction(0)), -two.get("", Fraction(0))
     if factor:
         head = show_linear({"t": factor}).replace("t", f"({show_linear(rest)})")
-        steps.append(f"{head}{_signed(left) if left != '0' else ''} = {show_number(constant)}")
+        steps.append(f"{head}{signed(left) if left != '0' else ''} = {show_number(constant)}")
     collected = add({n: v for n, v in two.items() if n != name}, rest, factor)
     other = next(n for n in collected if n)
     steps.append(f"{show_linear(collected)} = 0")
@@ -83,7 +88,8 @@ def _steps_two(equation: str) -> list[str]:
     return steps
 
 
-def _signed(text: str) -> str:
+def signed(text: str) -> str:
+    """Write a term with its sign for the end of a sum: " + 3x", " - 4"."""
     return f" - {text[1:]}" if text.startswith("-") else f" + {text}"
 
 

@@ -1,0 +1,104 @@
+"""Figures about decoding: pure `draw_…(…) -> (Figure, caption)`.
+
+Dimension key: V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib.figure import Figure
+
+from distillkit.decoding import entropy, support
+from distillkit.evaluation import wilson
+from distillkit.plots import BLUE, GREY, bar_look, line_look, new_figure
+from distillkit.sampling import next_token_probs
+
+Drawn = tuple[Figure, str]
+SHOWN = 12  # bars
+
+
+def visible(token: str) -> str:
+    """Write a token so that spaces and line ends can be seen, and in at most 14 characters."""
+    token = token.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    token = "".join(c if c.isprintable() else "·" for c in token) or "∅"
+    return token if len(token) <= 14 else token[:13] + "…"
+
+
+def draw_next_token(
+    logits_V: torch.Tensor,
+    tokens: Sequence[str],
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Drawn:
+    """Draw the likeliest next tokens: the model's own probabilities and what is drawn from.
+
+    `tokens` are the texts of the `SHOWN` likeliest tokens, in order.  Raises ValueError for a
+    setting out of range.
+    """
+    plain_V = logits_V.float().softmax(-1)
+    probs_V = next_token_probs(logits_V, temperature, top_k, top_p)
+    best = plain_V.topk(min(SHOWN, len(plain_V))).indices
+    at = range(len(best))
+    figure, axes = new_figure(7.2, 3.4, xlim=(0, 1.08), xlabel="probability")
+    axes.barh([i - 0.2 for i in at], plain_V[best].tolist(), 0.38, color="white",
+              edgecolor=GREY, hatch="//", label="the model's own")  # fmt: skip
+    bars = axes.barh([i + 0.2 for i in at], probs_V[best].tolist(), 0.38, color=BLUE,
+                     label="drawn from")  # fmt: skip
+    axes.bar_label(bars, [f"{100 * p:.1f} %" if p > 0 else "cut" for p in probs_V[best].tolist()],
+                   fontsize=8, padding=2)  # fmt: skip
+    axes.set_yticks(at, [visible(token) for token in tokens[: len(best)]], parse_math=False)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right", fontsize=9)
+    left = support(probs_V)
+    tail = 1 - float(probs_V[best].sum())
+    caption = (
+        f"Entropy {entropy(probs_V):.2f} bits (the model's own: {entropy(plain_V):.2f}); "
+        f"{left:,} of {len(probs_V):,} tokens can be drawn; the likeliest has "
+        f"{100 * float(probs_V.max()):.1f} %, the tokens that are not shown "
+        f"{100 * max(0.0, tail):.1f} %."
+    )
+    return figure, caption
+
+
+def draw_sharpening(by_temperature: Mapping[float, float], at_one: float) -> Drawn:
+    """Draw the mean entropy of the next token against the temperature."""
+    figure, axes = new_figure(6.4, 3.0, xlabel="temperature", ylabel="mean entropy (bits)")
+    axes.plot(list(by_temperature), list(by_temperature.values()), **line_look(0))
+    axes.axvline(1, color=GREY, linewidth=1)
+    (cold, low), (hot, high) = min(by_temperature.items()), max(by_temperature.items())
+    caption = (
+        f"From T = {cold:g} to T = {hot:g} the mean entropy goes from {low:.2f} to {high:.2f} "
+        f"bits; the model's own (T = 1) is {at_one:.2f}."
+    )
+    return figure, caption
+
+
+def draw_strategies(rows: Sequence[dict], k: int) -> Drawn:
+    """Draw the share of right candidates, and of problems with a right one among k, by strategy.
+
+    A row has strategy, problems, candidates, right (candidates) and solved (problems).
+    """
+    figure, axes = new_figure(7.2, 3.4, ylim=(0, 105), ylabel="%")
+    for place, (key, of, label) in enumerate(
+        (("right", "candidates", "one candidate is right"),
+         ("solved", "problems", f"one of {k} is right"))
+    ):  # fmt: skip
+        shares = [100 * row[key] / row[of] for row in rows]
+        ends = [[100 * end for end in wilson(row[key], row[of])] for row in rows]
+        errors = [[s - low for s, (low, _) in zip(shares, ends, strict=True)],
+                  [high - s for s, (_, high) in zip(shares, ends, strict=True)]]  # fmt: skip
+        at = [i + 0.4 * place - 0.2 for i in range(len(rows))]
+        axes.bar(at, shares, 0.38, label=label, yerr=errors, capsize=2, **bar_look(place))
+    axes.set_xticks(range(len(rows)), [row["strategy"] for row in rows], fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    first = max(rows, key=lambda row: row["right"] / row["candidates"])
+    second = max(rows, key=lambda row: row["solved"] / row["problems"])
+    caption = (
+        f"A single candidate is right most often with {first['strategy']} "
+        f"({100 * first['right'] / first['candidates']:.0f} %), one of {k} with "
+        f"{second['strategy']} ({100 * second['solved'] / second['problems']:.0f} %)."
+    )
+    return figure, caption

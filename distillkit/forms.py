@@ -1,0 +1,200 @@
+"""Trace forms: the same exact solution, written so that a small student can follow each step.
+
+A student that has to do two things in one step makes its errors there (claim 3); these forms take
+the steps apart in different ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from distillkit.algebra import parse_equation, parse_linear, plain, show_linear, show_number, solve
+from distillkit.solver import divided, signed, solution_steps
+
+Work = Callable[[Fraction, Fraction], list[str]]  # two numbers -> lines that show how it is done
+
+
+def terms(side: str) -> list[str]:
+    """Split one side at its own plus and minus signs: "3(x - 2) - 5" gives "3(x - 2)", "-5"."""
+    text, parts, depth = plain(side).replace(" ", ""), [""], 0
+    for sign in text:
+        if sign in "+-" and not depth and parts[-1] and parts[-1][-1] not in "+-*/":
+            parts.append("")
+        depth += (sign == "(") - (sign == ")")
+        parts[-1] += sign
+    parts = [part.removeprefix("+") for part in parts]
+    return [_spaced(part) for part in parts if parse_linear(part)]
+
+
+def _spaced(term: str) -> str:
+    """Write the inside of a bracket with spaces again: 3(x-2) -> 3(x - 2)."""
+    first = term.find("(")
+    if first < 0:
+        return term
+    return term[:first] + term[first:].replace("+", " + ").replace("-", " - ").replace("( - ", "(-")
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return (parts[0] + "".join(map(signed, parts[1:]))) if parts else "0"
+
+
+def one_operation(equation: str) -> list[str]:
+    """Return the solution with one operation a line, both sides written in full.
+
+    Brackets are multiplied out, like terms added, the unknown moved to the left, the number to the
+    right, and the factor divided away.  Raises ParseError, and ValueError without one solution.
+    """
+    ((name, _),) = solve([parse_equation(equation)]).items()
+    sides = [
+        [show_linear(parse_linear(term)) if "*" in term and "(" not in term else term
+         for term in terms(side)]
+        for side in equation.split("=")
+    ]  # fmt: skip
+    lines: list[str] = []
+
+    def note() -> None:
+        lines.append(" = ".join(map(_joined, sides)))
+
+    for side in sides:
+        for term in [t for t in side if "(" in t and show_linear(parse_linear(t)) != t]:
+            value, at = parse_linear(term), side.index(term)
+            side[at : at + 1] = [show_linear({n: value[n]}) for n in (name, "") if n in value]
+            note()
+    for side in sides:
+        for kind in (name, ""):
+            alike = [term for term in side if set(parse_linear(term)) == {kind}]
+            if len(alike) > 1:
+                total, at = parse_linear(_joined(alike)), side.index(alike[0])
+                side[:] = [t for t in side if t not in alike]
+                side[at:at] = [show_linear(total)] if total else []
+                note()
+    left, right = (parse_linear(_joined(side)) for side in sides)
+    if name not in left:
+        sides.reverse()
+        left, right = right, left
+        note()
+    a, c = left[name], right.get(name, Fraction(0))
+    b, d = left.get("", Fraction(0)), right.get("", Fraction(0))
+    constant, number = signed(show_number(b)) if b else "", show_number(d)
+    if c:
+        moved = show_linear({name: a}) + signed(show_linear({name: -c}))
+        lines.append(f"{moved}{constant} = {number}")
+        lines.append(f"{show_linear({name: a - c})}{constant} = {number}")
+    if b:
+        lines.append(f"{show_linear({name: a - c})} = {number}{signed(show_number(-b))}")
+        lines.append(f"{show_linear({name: a - c})} = {show_number(d - b)}")
+    return lines + divided(name, a - c, d - b, lines)
+
+
+def with_arithmetic(equation: str, lines: Sequence[str], plus: Work, over: Work) -> list[str]:
+    """Put, between the lines, how each sum of like terms and each quotient is computed."""
+    done: list[str] = []
+    for line in [equation, *lines]:
+        work = [w for side in line.split("=") for w in _work(side, plus, over)]
+        done += [*([line] if line is not equation else []), *(w for w in work if w not in done)]
+    return done
+
+
+def _work(side: str, plus: Work, over: Work) -> list[str]:
+    parts = terms(side)
+    if any("(" in part for part in parts):
+        return []
+    quotient = re.fullmatch(r"(-?[0-9.]+)/(-?[0-9.]+)", parts[0]) if len(parts) == 1 else None
+    if quotient:
+        return over(Fraction(quotient[1]), Fraction(quotient[2]))
+    by_name: dict[str, list[Fraction]] = {}
+    for part in parts:
+        ((name, value),) = parse_linear(part).items()
+        by_name.setdefault(name, []).append(value)
+    lines: list[str] = []
+    for first, *rest in by_name.values():
+        for number in rest:
+            lines += plus(first, number)
+            first += number
+    return lines
+
+
+def plus_shown(a: Fraction, b: Fraction) -> list[str]:
+    """Write a sum with its result."""
+    return [f"{show_number(a)}{signed(show_number(b))} = {show_number(a + b)}"]
+
+
+def over_shown(a: Fraction, b: Fraction) -> list[str]:
+    """Write a quotient as the product that proves it."""
+    return [f"{_bracketed(b)} * {_bracketed(a / b)} = {show_number(a)}"] if a % b == 0 else []
+
+
+def plus_by_columns(a: Fraction, b: Fraction) -> list[str]:
+    """Write a sum of large numbers place by place: tens first, then ones."""
+    whole = plus_shown(a, b)
+    if min(abs(a), abs(b)) < 10 or a.denominator != 1 or b.denominator != 1:
+        return whole
+    big, small = sorted((abs(a), abs(b)), reverse=True)
+    sign = 1 if a * b > 0 else -1
+    lines, at = [], big
+    for place, digit in enumerate(reversed(str(small))):
+        step = int(digit) * 10**place
+        if step:
+            lines.insert(0, step)
+    written = []
+    for step in lines:
+        written.append(plus_shown(at, Fraction(sign * step))[0])
+        at += sign * step
+    return written + [line for line in whole if line not in written]
+
+
+def over_by_columns(a: Fraction, b: Fraction) -> list[str]:
+    """Write a quotient of two digits or more as the parts that add up to it."""
+    quotient = a / b
+    if quotient.denominator != 1 or abs(quotient) < 10:
+        return over_shown(a, b)
+    rest, size, parts, lines = abs(a), abs(b), [], []
+    for place in reversed(range(len(str(abs(quotient))))):
+        part = int(abs(quotient) // 10**place % 10) * 10**place
+        if part:
+            lines.append(f"{size} * {part} = {size * part}")
+            rest -= size * part
+            parts.append(part)
+            if rest:
+                lines.append(f"{rest + size * part} - {size * part} = {rest}")
+    if len(parts) > 1:
+        lines.append(f"{' + '.join(map(str, parts))} = {sum(parts)}")
+    return lines
+
+
+def checked(equation: str) -> list[str]:
+    """Return lines that put the solution into both sides of the equation."""
+    ((name, value),) = solve([parse_equation(equation)]).items()
+    found = []
+    for side in equation.split("="):
+        put_in = side.strip().replace(name, f"({show_number(value)})")
+        if name in side:
+            found.append(f"check: {put_in} = {show_number(_number(put_in))}")
+    return found
+
+
+def _number(text: str) -> Fraction:
+    return parse_linear(text).get("", Fraction(0))
+
+
+def _bracketed(number: Fraction) -> str:
+    return f"({show_number(number)})" if number < 0 else show_number(number)
+
+
+def _arithmetic(equation: str) -> list[str]:
+    return with_arithmetic(equation, solution_steps(equation), plus_shown, over_shown)
+
+
+def _columns(equation: str) -> list[str]:
+    return with_arithmetic(equation, one_operation(equation), plus_by_columns, over_by_columns)
+
+
+FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equation's solution
+    "terse": solution_steps,
+    "arithmetic": _arithmetic,
+    "one operation": one_operation,
+    "columns": _columns,
+    "check": lambda equation: one_operation(equation) + checked(equation),
+}

@@ -1,0 +1,117 @@
+"""Trace forms: every line is true, the last one is the answer, and each form is what it says."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillkit import forms as kit
+from distillkit.algebra import ParseError, parse_linear
+from distillkit.equations import FAMILIES, make_problem
+from distillkit.filters import first_wrong_step
+
+ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems"})
+BY_OTHERS = (  # notations that the kit's own families do not use
+    "12 + 12 = 6*x", "5 + 2(t - 3) = 4t - 3t + 17 - 8", "-348 = 24n - 12", "0 = 3k - 9",
+    "3(x+2)-2(x-1) = 4(x - 1)", "2.5y = 10", "x/3 + x/6 = 4", "7 - z = 10", "5x = 5x/2 + 10",
+    "-(x - 4) = 2(3)", "x = x/2 + 3", "4x + 7 - 4x + x = 9", "(1/2)(x + 4) = 3",
+)  # fmt: skip
+
+
+def check(form, equation):
+    lines = kit.FORMS[form](equation)
+    assert first_wrong_step(equation, "\n".join(lines)) == ""
+    steps = [line for line in lines if not line.startswith("check:")]
+    assert steps[-1] == make_problem(equation).answer
+    assert steps.count(steps[-1]) == 1
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+@pytest.mark.parametrize("equation", BY_OTHERS)
+def test_equations_of_other_people_are_solved_in_every_form(form, equation):
+    check(form, equation)
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+@settings(max_examples=150)
+@given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
+def test_every_line_of_every_form_is_true(form, family, seed):
+    check(form, FAMILIES[family](random.Random(seed)))
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+def test_a_wrong_line_would_be_noticed(form):
+    lines = kit.FORMS[form]("3x - 7 = 8x + 13")
+    for at, line in enumerate(lines):
+        left, right = line.split("=")
+        wrong = [*lines[:at], f"{left}= {right} + 1", *lines[at + 1 :]]
+        assert first_wrong_step("3x - 7 = 8x + 13", "\n".join(wrong))
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [
+        ("terse", ["3x - 8x = 13 + 7", "-5x = 20", "x = 20 / -5", "x = -4"]),
+        ("arithmetic", ["3x - 8x = 13 + 7", "3 - 8 = -5", "13 + 7 = 20", "-5x = 20",
+                        "x = 20 / -5", "(-5) * (-4) = 20", "x = -4"]),
+        ("one operation", ["3x - 8x - 7 = 13", "-5x - 7 = 13", "-5x = 13 + 7", "-5x = 20",
+                           "x = 20 / -5", "x = -4"]),
+        ("check", ["3x - 8x - 7 = 13", "-5x - 7 = 13", "-5x = 13 + 7", "-5x = 20", "x = 20 / -5",
+                   "x = -4", "check: 3(-4) - 7 = -19", "check: 8(-4) + 13 = -19"]),
+    ],
+)  # fmt: skip
+def test_the_forms_of_one_equation(form, lines):
+    assert kit.FORMS[form]("3x - 7 = 8x + 13") == lines
+
+
+@given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
+def test_one_operation_changes_the_number_of_terms_by_little(family, seed):
+    """A step moves, adds or multiplies out once: no line loses or gains more than two terms."""
+    equation = FAMILIES[family](random.Random(seed))
+    lines = [equation, *kit.one_operation(equation)]
+    counts = [sum(len(kit.terms(side)) for side in line.split("=")) for line in lines]
+    assert all(abs(a - b) <= 2 for a, b in pairwise(counts))
+
+
+@given(st.integers(-9999, 9999), st.integers(-9999, 9999))
+def test_columns_add_one_place_at_a_time(a, b):
+    lines = kit.plus_by_columns(Fraction(a), Fraction(b))
+    assert lines[-1].endswith(f"= {a + b}")
+    for line in lines[:-1]:
+        left, right = line.split(" = ")
+        assert parse_linear(f"{left} - ({right})") == {}
+        step = left.split()[-1].rstrip("0")
+        assert len(step) == 1, "one digit other than zero is added"
+
+
+@given(st.integers(-999, 999).filter(bool), st.integers(-99, 99).filter(bool))
+def test_columns_divide_by_parts_that_add_up(quotient, divisor):
+    a, b = Fraction(quotient * divisor), Fraction(divisor)
+    lines = kit.over_by_columns(a, b)
+    for line in lines:
+        left, right = line.split(" = ")
+        assert parse_linear(f"{left} - ({right})") == {}
+    if abs(quotient) >= 10:
+        products = [int(line.split()[2]) for line in lines if "*" in line]
+        assert sum(products) == abs(quotient)
+
+
+@pytest.mark.parametrize(
+    ("side", "parts"),
+    [("3(x - 2) - 5", ["3(x - 2)", "-5"]), ("-x + 4", ["-x", "4"]), ("0", []), ("2 * -3", ["2*-3"]),
+     ("x/5", ["x/5"]), ("-(x - 4) + 0x", ["-(x - 4)"]), ("−3x + 2", ["-3x", "2"])],
+)  # fmt: skip
+def test_a_side_is_cut_at_its_own_signs(side, parts):
+    assert kit.terms(side) == parts
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+@pytest.mark.parametrize("equation", ["x = x", "x + 1 = x", "x * x = 4", "hello", "x + y = 3"])
+def test_what_has_no_single_solution_is_an_error(form, equation):
+    with pytest.raises((ParseError, ValueError)):
+        kit.FORMS[form](equation)
