@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
     demo.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
     demo.add_argument("--teacher", metavar="NAME",
-                      help="recorded | solver | hf:ID | openai:MODEL@URL")  # fmt: skip
+                      help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
     demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--seed", type=int, default=0, metavar="N")
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
 
     teach = commands.add_parser("teach", help="sample and journal a teacher's candidates")
-    teach.add_argument("teacher", metavar="NAME", help="solver | hf:ID | openai:MODEL@URL")
+    teach.add_argument("teacher", metavar="NAME", help="solver[:FORM] | hf:ID | openai:MODEL@URL")
     teach.add_argument("--problems", type=positive, default=100, metavar="N")
     teach.add_argument("--families", default="", metavar="A,B", help="default: the narrow ones")
     teach.add_argument("--k", type=positive, default=4, help="candidates a problem")

@@ -190,13 +190,13 @@ def teach(settings: Settings, kit: Session, unseen: list[Problem], teacher_, sta
     if isinstance(teacher_, Recorded):
         problems = teacher_.problems(settings.families)
     else:
-        spare = 1.0 if name == "solver" else 1.4  # some candidates will be rejected
+        spare = 1.0 if name.startswith("solver") else 1.4  # some candidates will be rejected
         problems = make_problems(round(settings.traces * spare), settings.families, "train",
                                  settings.seed, avoid=unseen)  # fmt: skip
     shared = overlap(problems, unseen)
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
-    k = 1 if name == "solver" else settings.k
+    k = 1 if name.startswith("solver") else settings.k
     report = progress(stages, "candidates", k * len(problems))
     candidates = teacher_.sample(problems, k, seed=settings.seed, on_done=report,
                                  journal=stages.out / "candidates.jsonl")  # fmt: skip

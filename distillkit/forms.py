@@ -191,10 +191,20 @@ def _columns(equation: str) -> list[str]:
     return with_arithmetic(equation, one_operation(equation), plus_by_columns, over_by_columns)
 
 
+def steps_in(form: str, equation: str) -> list[str]:
+    """Return the lines of an equation's solution in a form; raises ValueError for an unknown one.
+
+    A system of equations has the terse form only.
+    """
+    if form not in FORMS:
+        raise ValueError(f"unknown trace form {form!r}: choose one of {', '.join(FORMS)}")
+    return FORMS[form](equation)
+
+
 FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equation's solution
     "terse": solution_steps,
     "arithmetic": _arithmetic,
-    "one operation": one_operation,
+    "one-operation": one_operation,
     "columns": _columns,
     "check": lambda equation: one_operation(equation) + checked(equation),
 }

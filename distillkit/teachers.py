@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from distillkit.candidates import Report, TeacherError, candidate_row, journaled
 from distillkit.equations import Problem
+from distillkit.forms import FORMS
 from distillkit.records import Journal, read_jsonl
 from distillkit.servers import Server
 from distillkit.session import data_path
@@ -50,8 +51,8 @@ class Teacher(Protocol):
 def teacher(name: str, **options: Any) -> Teacher:
     """Build a teacher from its name; raises ValueError for an unknown kind."""
     kind, _, rest = name.partition(":")
-    if name == "solver":
-        return Solver(**options)
+    if kind == "solver":
+        return Solver(form=rest or "terse", **options)
     if name == "recorded":
         return Recorded(**options)
     if kind == "hf" and rest:
@@ -67,10 +68,19 @@ def teacher(name: str, **options: Any) -> Teacher:
 
 @dataclass
 class Solver:
-    """Writes the exact solution in the template; needs no model and makes no mistakes."""
+    """Writes the exact solution in a template and a trace form; makes no mistakes."""
 
     template: Template = THINK
-    name: str = "solver"
+    form: str = "terse"
+
+    def __post_init__(self):
+        if self.form not in FORMS:
+            raise ValueError(f"unknown trace form {self.form!r}: choose one of {', '.join(FORMS)}")
+
+    @property
+    def name(self) -> str:
+        """Return the name by which `teacher` builds it."""
+        return "solver" if self.form == "terse" else f"solver:{self.form}"
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
         """Return one exact candidate a problem (more would be copies): see `Teacher.sample`."""
@@ -78,7 +88,7 @@ class Solver:
 
         def make(missing: list[tuple[Problem, int]], report: Report) -> None:
             for problem, number in missing:
-                text = render_solution(problem, self.template)
+                text = render_solution(problem, self.template, self.form)
                 report(candidate_row(problem, about, number, text=text, finish="eos",
                                   tokens=0, seconds=0.0))  # fmt: skip
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from distillkit.algebra import parse_equation
 from distillkit.equations import Problem, make_problem
-from distillkit.solver import solution_steps
+from distillkit.forms import steps_in
 
 MAX_COMPLETION_CHARS = 8_000  # longer text is refused before any pattern looks at it
 
@@ -150,9 +150,9 @@ SHOTS = tuple(
 )
 
 
-def render_solution(problem: Problem, template: Template = THINK) -> str:
-    """Write the exact solution of a problem in a template."""
-    return template.render("\n".join(solution_steps(problem.equation)), problem.answer)
+def render_solution(problem: Problem, template: Template = THINK, form: str = "terse") -> str:
+    """Write the exact solution of a problem in a template and a trace form (see `forms`)."""
+    return template.render("\n".join(steps_in(form, problem.equation)), problem.answer)
 
 
 def messages(

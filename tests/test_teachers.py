@@ -21,6 +21,7 @@ from distillkit.equations import (
     overlap,
 )
 from distillkit.filters import judge, reject
+from distillkit.forms import FORMS
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.servers import Server
 from distillkit.session import data_path
@@ -96,6 +97,22 @@ def test_a_server_is_named_by_model_and_address(model):
 
 def test_a_solver_is_named_solver():
     assert teacher("solver", template=TEMPLATES["boxed"]) == Solver(TEMPLATES["boxed"])
+    assert teacher("solver:check") == Solver(form="check")
+    assert [Solver().name, Solver(form="check").name] == ["solver", "solver:check"]
+
+
+def test_an_unknown_form_is_named():
+    with pytest.raises(ValueError, match=r"'poem'.*terse.*columns"):
+        teacher("solver:poem")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_rules_keep_every_form(form):
+    problems = make_problems(40, (*NARROW, "brackets-both", "large", "unsimplified", "letters"))
+    kept, funnel = reject(Solver(form=form).sample(problems))
+    assert len(kept) == len(problems), str(funnel)
+    texts = [render_solution(problem, THINK, form) for problem in problems]
+    assert [row["text"] for row in kept] == texts
 
 
 # --- the solver ------------------------------------------------------------------------------
