@@ -111,12 +111,17 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
         path = options.resume / "settings.json"
         if not path.exists():
             raise ValueError(f"{options.resume} is no run to resume: it has no {path.name}")
-        stored = json.loads(path.read_text())
-        settings = Settings(**{**stored, "families": tuple(stored["families"])})
         out = options.resume
         if (out / "report.json").exists():
             print(f"this run is finished: see {out / 'report.html'}")
             return 0
+        stored = json.loads(path.read_text())
+        try:
+            settings = Settings(**{**stored, "families": tuple(stored["families"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path} is from another version of the kit ({error}): start a new run"
+            ) from error
     else:
         kit = start(options.tier, options.seed, options.dtype)
         settings = settings_for(kit, student=options.student, teacher=options.teacher,
@@ -171,7 +176,7 @@ def _load_run(folder: Path):
     report = json.loads((folder / "report.json").read_text())
     settings = report["settings"]
     tier = None if settings["tier"] == "gpu" else settings["tier"]
-    kit = start(tier, dtype=settings["dtype"] if tier else None)
+    kit = start(tier, dtype=settings.get("dtype") if tier else None)
     student = load(settings["student"], kit.device, kit.dtype, quant=settings["quant"])
     if student.sha256 != report["student"]["sha256"]:
         raise ModelError(

@@ -124,6 +124,14 @@ def test_resume_keeps_the_settings_and_says_so(tmp_path, capsys):
     assert "leave out --traces" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stored", ['{"families": [], "matmul": "float32"}', "{}"])
+def test_a_run_of_another_version_is_refused_without_a_traceback(tmp_path, capsys, stored):
+    (tmp_path / "settings.json").write_text(stored)
+    assert main(["demo", "--resume", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "another version of the kit" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
