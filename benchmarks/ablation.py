@@ -8,15 +8,14 @@ unseen equations of the narrow families; training seconds are without loading an
 """
 
 import argparse
-import csv
 import time
 from datetime import date
-from pathlib import Path
 
 import torch
+from rows import DATA, append, done
 
 from distillkit import training
-from distillkit.demo import TEST_SEED
+from distillkit.demo import HARD, TEST_SEED
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, summary
 from distillkit.filters import choose, mix, reject, to_traces
@@ -26,10 +25,9 @@ from distillkit.records import read_jsonl
 from distillkit.session import data_path, machine, start
 from distillkit.teachers import Recorded
 
-OUT = Path(__file__).resolve().parents[1] / "data" / "ablation_training.csv"
+OUT = DATA / "ablation_training.csv"
 FIELDS = ("change", "seed", "traces", "tokens", "computed_tokens", "train_seconds", "test",
           "exact", "format", "last_loss", "dtype", "machine", "date")  # fmt: skip
-HARD = {"one-step": 1, "two-step": 1, "both-sides": 3, "brackets": 1}
 RECIPES = {  # each differs from "base" in one thing, but for the last
     "base": {},
     "sequences apart": {"apart": True},
@@ -57,8 +55,8 @@ def pack_apart(examples):
     return {**joined, "attention_mask": mask[None, None]}
 
 
-def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0, epochs=1,
-        general=0.0, shares=None, apart=False):  # fmt: skip
+def train(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0, epochs=1,
+          general=0.0, shares=None, apart=False):  # fmt: skip
     """Train once and return a row."""
     traces = to_traces(choose(kept, options.traces // epochs, seed, shares))
     if general:
@@ -66,10 +64,10 @@ def run(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0, 
     adapter = training.lora(layers=training.upper_part(student.model, upper))
     training.pack = pack_apart if apart else pack
     began = time.perf_counter()
-    done = training.distill(student.model, student.tokenizer, traces, adapter, rate, batch_size,
-                            epochs, seed)  # fmt: skip
+    run = training.distill(student.model, student.tokenizer, traces, adapter, rate, batch_size,
+                           epochs, seed)  # fmt: skip
     seconds = time.perf_counter() - began
-    model, log = done.student, done.log
+    model, log = run.student, run.log
     after = summary(evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=96))
     model.unload()  # never merged: 16-bit weights would not come back the same
     return {
@@ -89,25 +87,17 @@ def main():
     arguments.add_argument("--only", default=",".join(RECIPES))
     options = arguments.parse_args()
     kit = start("cpu")
-    done = set()
-    if OUT.exists():
-        with open(OUT, newline="", encoding="utf-8") as file:
-            done = {(row["change"], row["seed"]) for row in csv.DictReader(file)}
+    there = done(OUT, "change", "seed")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
     for seed in options.seeds.split(","):
         for name in options.only.split(","):
-            if (name, seed) in done:
+            if (name, seed) in there:
                 continue
-            row = run(student, kept, test, options, int(seed), **RECIPES[name])
-            new = not OUT.exists()
-            with open(OUT, "a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                if new:
-                    writer.writeheader()
-                writer.writerow({"change": name, "dtype": kit.dtype, **row})
+            row = train(student, kept, test, options, int(seed), **RECIPES[name])
+            append(OUT, FIELDS, [{"change": name, "dtype": kit.dtype, **row}])
             print(name, row, flush=True)
 
 

@@ -8,11 +8,10 @@ problem to `data/decoding_strategies.csv`; what is there is not repeated.
 """
 
 import argparse
-import csv
 import time
-from pathlib import Path
 
 import torch
+from rows import DATA, append, done
 
 from distillkit.decoding import beam_search, likeliest, log_prob, write
 from distillkit.demo import TEST_SEED
@@ -23,7 +22,7 @@ from distillkit.sampling import sample
 from distillkit.session import machine, start
 from distillkit.templates import SHOTS, THINK, chat_text, messages
 
-OUT = Path(__file__).resolve().parents[1] / "data" / "decoding_strategies.csv"
+OUT = DATA / "decoding_strategies.csv"
 FIELDS = ("strategy", "problem", "family", "candidates", "right", "formed", "different", "tokens",
           "log_prob", "seconds", "student", "machine")  # fmt: skip
 STRATEGIES = {
@@ -53,9 +52,9 @@ def sampled(student, problems, prompts, k, setting):
     found = sample(student.model, student.tokenizer, prompts, k, max_new_tokens=LIMIT,
                    stop=THINK.stop, **setting)  # fmt: skip
     seconds = (time.perf_counter() - began) / len(problems)
-    for problem, done in zip(problems, found, strict=True):
-        yield {**row(problem, [d.text for d in done], [d.finish for d in done],
-                     sum(d.tokens for d in done)), "seconds": round(seconds, 2)}  # fmt: skip
+    for problem, texts in zip(problems, found, strict=True):
+        yield {**row(problem, [t.text for t in texts], [t.finish for t in texts],
+                     sum(t.tokens for t in texts)), "seconds": round(seconds, 2)}  # fmt: skip
 
 
 def plain(student, problems, prompts, decode):
@@ -91,21 +90,13 @@ def main():
     jobs[f"{options.beams} beams"] = lambda: plain(
         student, problems, prompts,
         lambda m, ids, stops: beam_search(m, ids, options.beams, LIMIT, stops))  # fmt: skip
-    done = set()
-    if OUT.exists():
-        with open(OUT, newline="", encoding="utf-8") as file:
-            done = {line["strategy"] for line in csv.DictReader(file)}
+    there = done(OUT, "strategy")
     for name, job in jobs.items():
-        if name in done:
+        if (name,) in there:
             continue
         began, rows = time.perf_counter(), list(job())
-        new = not OUT.exists()
-        with open(OUT, "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerows({"strategy": name, "student": f"{student.name} {kit.dtype}",
-                              "machine": machine(), **r} for r in rows)  # fmt: skip
+        about = {"strategy": name, "student": f"{student.name} {kit.dtype}", "machine": machine()}
+        append(OUT, FIELDS, [{**about, **row} for row in rows])
         right, of = (sum(r[key] for r in rows) for key in ("right", "candidates"))
         print(f"{name}: {right} of {of} right, {time.perf_counter() - began:.0f} s", flush=True)
 

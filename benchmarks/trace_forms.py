@@ -9,10 +9,10 @@ families that were never taught.
 """
 
 import argparse
-import csv
 import time
 from datetime import date
-from pathlib import Path
+
+from rows import DATA, append, done
 
 from distillkit.demo import HARD, TEST_SEED
 from distillkit.equations import NARROW, make_problems
@@ -25,7 +25,7 @@ from distillkit.session import data_path, machine, start
 from distillkit.teachers import Solver
 from distillkit.training import distill
 
-OUT = Path(__file__).resolve().parents[1] / "data" / "trace_forms.csv"
+OUT = DATA / "trace_forms.csv"
 FIELDS = ("form", "seed", "split", "n", "exact", "format", "low", "high", "answer_tokens",
           "traces", "trained_tokens", "train_seconds", "dtype", "machine", "date")  # fmt: skip
 TAUGHT = (*NARROW, "brackets-both")
@@ -34,7 +34,7 @@ SPLITS = {"taught": TAUGHT, "unsimplified": ("unsimplified",), "large": ("large"
 LIMIT = 320  # tokens of an answer: the longest form needs about 250
 
 
-def run(student, form, seed, options):
+def train(student, form, seed, options):
     """Train once and yield one row a split."""
     sizes = {name: options.test if name == "taught" else options.test // 2 for name in SPLITS}
     test = {name: make_problems(sizes[name], families, "test", TEST_SEED)
@@ -44,20 +44,20 @@ def run(student, form, seed, options):
     traces = to_traces(choose(kept, options.traces, seed, HARD))
     mixed = mix(traces, read_jsonl(data_path("general.jsonl")), 0.2, seed)
     began = time.perf_counter()
-    done = distill(student.model, student.tokenizer, mixed, seed=seed)
+    run = distill(student.model, student.tokenizer, mixed, seed=seed)
     seconds = time.perf_counter() - began
     for name, asked in test.items():
-        rows = evaluate(done.student, student.tokenizer, asked, width=len(asked),
+        rows = evaluate(run.student, student.tokenizer, asked, width=len(asked),
                         max_new_tokens=LIMIT)  # fmt: skip
         result = summary(rows)
         yield {
             "form": form, "seed": seed, "split": name, "traces": len(mixed),
             "answer_tokens": round(sum(r["tokens"] for r in rows) / len(rows), 1),
-            "trained_tokens": done.tokens, "train_seconds": round(seconds, 1),
+            "trained_tokens": run.tokens, "train_seconds": round(seconds, 1),
             "machine": machine(), "date": date.today(),
             **{k: round(result[k], 4) for k in ("n", "exact", "format", "low", "high")},
         }  # fmt: skip
-    done.student.unload()  # never merged: 16-bit weights would not come back the same
+    run.student.unload()  # never merged: 16-bit weights would not come back the same
 
 
 def main():
@@ -69,22 +69,14 @@ def main():
     arguments.add_argument("--forms", default=",".join(FORMS))
     options = arguments.parse_args()
     kit = start("cpu")
-    done = set()
-    if OUT.exists():
-        with open(OUT, newline="", encoding="utf-8") as file:
-            done = {(row["form"], row["seed"]) for row in csv.DictReader(file)}
+    there = done(OUT, "form", "seed")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     for seed in options.seeds.split(","):
         for form in options.forms.split(","):
-            if (form, seed) in done:
+            if (form, seed) in there:
                 continue
-            rows = [{**row, "dtype": kit.dtype} for row in run(student, form, int(seed), options)]
-            new = not OUT.exists()
-            with open(OUT, "a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                if new:
-                    writer.writeheader()
-                writer.writerows(rows)
+            rows = [{**row, "dtype": kit.dtype} for row in train(student, form, int(seed), options)]
+            append(OUT, FIELDS, rows)
             for row in rows:
                 print(form, seed, row["split"], row["exact"], row["train_seconds"], flush=True)
 

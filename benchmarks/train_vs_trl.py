@@ -55,14 +55,8 @@ class Probe:
 
 
 def forget_peak():
-    """Start the kernel's count of this process's peak memory anew (Linux)."""
+    """Start the kernel's count of this process's peak memory anew (Linux): without loading."""
     Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_bytes():
-    """Return the largest resident memory since `forget_peak`: training and probes, no loading."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def side(name, options):
@@ -75,7 +69,7 @@ def side(name, options):
     from distillkit.models import load
     from distillkit.packing import encode
     from distillkit.records import read_jsonl
-    from distillkit.session import data_path, start
+    from distillkit.session import data_path, peak_memory_bytes, start
     from distillkit.teachers import Recorded
     from distillkit.training import distill, lora, with_adapter
 
@@ -130,7 +124,7 @@ def side(name, options):
         "tokens_per_second": round(tokens / seconds, 1),
         "to_90": next((p["seconds"] for p in probe.points if p["exact"] >= 0.9), None),
         "last": probe.points[-1]["exact"] if probe.points else None,
-        "peak_bytes": peak_bytes(),
+        "peak_bytes": peak_memory_bytes(),
     }), flush=True)  # fmt: skip
 
 

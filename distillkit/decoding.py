@@ -7,6 +7,7 @@ Dimension key: B beams, T tokens of the prompt, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 
 import torch
@@ -117,7 +118,7 @@ def log_prob(model, prompt_T: torch.Tensor, new: list[int]) -> float:
 
 def entropy(probs_V: torch.Tensor) -> float:
     """Return the entropy of a distribution in bits: 0 for a sure one, log2 V for an even one."""
-    return float(-torch.xlogy(probs_V, probs_V).sum() / torch.log(torch.tensor(2.0)))
+    return float(-torch.xlogy(probs_V, probs_V).sum() / math.log(2))
 
 
 def support(probs_V: torch.Tensor) -> int:

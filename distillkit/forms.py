@@ -10,7 +10,15 @@ import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from distillkit.algebra import parse_equation, parse_linear, plain, show_linear, show_number, solve
+from distillkit.algebra import (
+    parse_equation,
+    parse_linear,
+    parse_number,
+    plain,
+    show_linear,
+    show_number,
+    solve,
+)
 from distillkit.solver import divided, signed, solution_steps
 
 Work = Callable[[Fraction, Fraction], list[str]]  # two numbers -> lines that show how it is done
@@ -126,6 +134,13 @@ def over_shown(a: Fraction, b: Fraction) -> list[str]:
     return [f"{_bracketed(b)} * {_bracketed(a / b)} = {show_number(a)}"] if a % b == 0 else []
 
 
+def _places(whole: Fraction) -> list[int]:
+    """Take a whole number of 0 or more apart: 305 -> 300, 5."""
+    digits = str(whole)
+    parts = [int(digit) * 10 ** (len(digits) - 1 - i) for i, digit in enumerate(digits)]
+    return [part for part in parts if part]
+
+
 def plus_by_columns(a: Fraction, b: Fraction) -> list[str]:
     """Write a sum of large numbers place by place: tens first, then ones."""
     whole = plus_shown(a, b)
@@ -133,13 +148,8 @@ def plus_by_columns(a: Fraction, b: Fraction) -> list[str]:
         return whole
     big, small = sorted((abs(a), abs(b)), reverse=True)
     sign = 1 if a * b > 0 else -1
-    lines, at = [], big
-    for place, digit in enumerate(reversed(str(small))):
-        step = int(digit) * 10**place
-        if step:
-            lines.insert(0, step)
-    written = []
-    for step in lines:
+    written, at = [], big
+    for step in _places(small):
         written.append(plus_shown(at, Fraction(sign * step))[0])
         at += sign * step
     return written + [line for line in whole if line not in written]
@@ -150,15 +160,12 @@ def over_by_columns(a: Fraction, b: Fraction) -> list[str]:
     quotient = a / b
     if quotient.denominator != 1 or abs(quotient) < 10:
         return over_shown(a, b)
-    rest, size, parts, lines = abs(a), abs(b), [], []
-    for place in reversed(range(len(str(abs(quotient))))):
-        part = int(abs(quotient) // 10**place % 10) * 10**place
-        if part:
-            lines.append(f"{size} * {part} = {size * part}")
-            rest -= size * part
-            parts.append(part)
-            if rest:
-                lines.append(f"{rest + size * part} - {size * part} = {rest}")
+    rest, size, parts, lines = abs(a), abs(b), _places(abs(quotient)), []
+    for part in parts:
+        lines.append(f"{size} * {part} = {size * part}")
+        if rest > size * part:
+            lines.append(f"{rest} - {size * part} = {rest - size * part}")
+        rest -= size * part
     if len(parts) > 1:
         lines.append(f"{' + '.join(map(str, parts))} = {sum(parts)}")
     return lines
@@ -171,12 +178,8 @@ def checked(equation: str) -> list[str]:
     for side in equation.split("="):
         put_in = side.strip().replace(name, f"({show_number(value)})")
         if name in side:
-            found.append(f"check: {put_in} = {show_number(_number(put_in))}")
+            found.append(f"check: {put_in} = {show_number(parse_number(put_in))}")
     return found
-
-
-def _number(text: str) -> Fraction:
-    return parse_linear(text).get("", Fraction(0))
 
 
 def _bracketed(number: Fraction) -> str:
@@ -191,14 +194,14 @@ def _columns(equation: str) -> list[str]:
     return with_arithmetic(equation, one_operation(equation), plus_by_columns, over_by_columns)
 
 
-def steps_in(form: str, equation: str) -> list[str]:
-    """Return the lines of an equation's solution in a form; raises ValueError for an unknown one.
+def trace_form(name: str) -> Callable[[str], list[str]]:
+    """Return what writes an equation's solution in a form; raises ValueError for an unknown one.
 
     A system of equations has the terse form only.
     """
-    if form not in FORMS:
-        raise ValueError(f"unknown trace form {form!r}: choose one of {', '.join(FORMS)}")
-    return FORMS[form](equation)
+    if name not in FORMS:
+        raise ValueError(f"unknown trace form {name!r}: choose one of {', '.join(FORMS)}")
+    return FORMS[name]
 
 
 FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equation's solution

@@ -20,7 +20,7 @@ def cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tens
         raise ValueError("every label is -100: nothing to train on")
     if not kept_N.all():  # indexing copies the logits, the largest tensor of all
         logits_NV, labels_N = logits_NV[kept_N], labels_N[kept_N]
-    return -logits_NV.float().log_softmax(-1).gather(-1, labels_N[:, None]).mean()
+    return -logits_NV.log_softmax(-1, dtype=torch.float32).gather(-1, labels_N[:, None]).mean()
 
 
 def soft_loss(

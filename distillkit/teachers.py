@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from distillkit.candidates import Report, TeacherError, candidate_row, journaled
 from distillkit.equations import Problem
-from distillkit.forms import FORMS
+from distillkit.forms import trace_form
 from distillkit.records import Journal, read_jsonl
 from distillkit.servers import Server
 from distillkit.session import data_path
@@ -74,8 +74,7 @@ class Solver:
     form: str = "terse"
 
     def __post_init__(self):
-        if self.form not in FORMS:
-            raise ValueError(f"unknown trace form {self.form!r}: choose one of {', '.join(FORMS)}")
+        trace_form(self.form)  # an unknown one is refused here, not at the first problem
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from distillkit.algebra import parse_equation
 from distillkit.equations import Problem, make_problem
-from distillkit.forms import steps_in
+from distillkit.forms import trace_form
 
 MAX_COMPLETION_CHARS = 8_000  # longer text is refused before any pattern looks at it
 
@@ -152,7 +152,7 @@ SHOTS = tuple(
 
 def render_solution(problem: Problem, template: Template = THINK, form: str = "terse") -> str:
     """Write the exact solution of a problem in a template and a trace form (see `forms`)."""
-    return template.render("\n".join(steps_in(form, problem.equation)), problem.answer)
+    return template.render("\n".join(trace_form(form)(problem.equation)), problem.answer)
 
 
 def messages(

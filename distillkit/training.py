@@ -107,7 +107,7 @@ def distill(
     out: str | Path | None = None,
     optimizer: str = "adamw",
     precision: str = "",
-    part_tokens: int = 256,
+    part_tokens: int = 192,
     save_seconds: float = 20.0,
     on_step: Callable[[dict], None] | None = None,
 ) -> Run:
@@ -146,10 +146,6 @@ def distill(
               seconds=sum(r["seconds"] for r in log))  # fmt: skip
     journal = Journal(out / "train.jsonl") if out else None
     saved = time.monotonic()
-    base = model.get_base_model()
-    attention = base.config._attn_implementation
-    # For trees this small plain matrix products are faster than PyTorch's fused attention
-    base.set_attn_implementation("eager")
     model.train()
     stop = _StopFlag()
     try:
@@ -196,7 +192,6 @@ def distill(
         if journal:
             journal.close()
         model.eval()
-        base.set_attn_implementation(attention)
     return run
 
 

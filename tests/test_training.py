@@ -376,7 +376,6 @@ def test_a_checkpoint_of_other_layers_is_refused(tiny, tmp_path):
 def test_afterwards_the_attention_is_what_it_was(tiny, tmp_path, ends):
     student = copy.deepcopy(tiny.model)
     before = student.config._attn_implementation
-    assert before != "eager"  # which training uses
     if ends == "refused":
         train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
     with contextlib.suppress(ValueError, Stop):
