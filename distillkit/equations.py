@@ -9,7 +9,15 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import permutations
 
-from distillkit.algebra import Linear, add, parse_system, show_linear, show_number, solve
+from distillkit.algebra import (
+    Linear,
+    add,
+    parse_linear,
+    parse_system,
+    show_linear,
+    show_number,
+    solve,
+)
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,33 @@ def unsimplified(rng: random.Random) -> str:
             return f"{left} = {_line(e, (a + c - e) * x + b)}"
 
 
+def broad(rng: random.Random) -> str:
+    """Up to six terms in any order on either side, a bracket now and then, numbers to 999."""
+    while True:
+        root = _root(rng, 30)
+        sides = [[_term(rng) for _ in range(rng.randint(1, most))] for most in (2, 3)]
+        left, right = (parse_linear(_sum(side)) for side in sides)
+        gap = add(right, left, -1)
+        number = gap.get("x", 0) * root + gap.get("", 0)  # what the left side lacks
+        if "x" in gap and 0 < abs(number) <= 999:
+            sides[0].insert(rng.randint(0, len(sides[0])), str(number))
+            rng.shuffle(sides)
+            return f"{_sum(sides[0])} = {_sum(sides[1])}"
+
+
+def _term(rng: random.Random) -> str:
+    kind, sign = rng.choice(["x", "x", "number", "bracket"]), rng.choice([-1, 1])
+    if kind == "number":
+        return str(_shift(rng, 199))
+    if kind == "x":
+        return show_linear({"x": Fraction(sign * rng.randint(1, 19))})
+    return f"{sign * _small(rng)}({_line(1, _shift(rng, 19))})"
+
+
+def _sum(terms: Sequence[str]) -> str:
+    return " + ".join(terms).replace("+ -", "- ")
+
+
 def systems(rng: random.Random) -> str:
     """Two equations in x and y."""
     x, y = _root(rng, 9), _root(rng, 9)
@@ -153,6 +188,7 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "reversed": reversed_sides,
     "large": large,
     "unsimplified": unsimplified,
+    "broad": broad,
     "systems": systems,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")

@@ -46,11 +46,18 @@ def evaluate(
 
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
     evaluation computes the same batches as an unbroken one, so its numbers are the same bit
-    for bit.
+    for bit.  Raises ValueError for a journal of other questions or of another template.
     """
     book = Journal(journal) if journal else None
     done = {row["id"]: row for row in book or ()}
     try:
+        for problem in problems:
+            old = done.get(problem.id)
+            if old and (old["problem"], old["template"]) != (problem.record(), template.name):
+                raise ValueError(
+                    f"{journal} holds an answer to another wording of {problem.id} or in another "
+                    "template: give a new file"
+                )
         for first in range(0, len(problems), width):
             group = problems[first : first + width]
             if all(problem.id in done for problem in group):
@@ -60,7 +67,8 @@ def evaluate(
             def on_completion(index, _, completion, group=group, rows=rows):
                 problem = group[index]
                 rows[index] = {
-                    "id": problem.id, "problem": problem.record(), **vars(completion),
+                    "id": problem.id, "problem": problem.record(), "template": template.name,
+                    **vars(completion),
                     **score(completion.text, completion.finish, problem.answer, template),
                 }  # fmt: skip
                 if on_done:

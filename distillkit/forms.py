@@ -72,10 +72,10 @@ def one_operation(equation: str) -> list[str]:
             note()
     for side in sides:
         for kind in (name, ""):
-            alike = [term for term in side if set(parse_linear(term)) == {kind}]
-            if len(alike) > 1:
+            while len(alike := [t for t in side if set(parse_linear(t)) == {kind}][:2]) > 1:
                 total, at = parse_linear(_joined(alike)), side.index(alike[0])
-                side[:] = [t for t in side if t not in alike]
+                for term in alike:
+                    side.remove(term)
                 side[at:at] = [show_linear(total)] if total else []
                 note()
     left, right = (parse_linear(_joined(side)) for side in sides)

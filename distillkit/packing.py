@@ -50,12 +50,15 @@ def encode(traces: Sequence[dict], tokenizer) -> list[Example]:
     return examples
 
 
-def batches(examples: int, size: int, epochs: float, seed: int) -> list[list[int]]:
+def batches(
+    examples: int, size: int, epochs: float, seed: int, shuffle: bool = True
+) -> list[list[int]]:
     """Return the batches of all epochs as lists of indices, each epoch shuffled by the seed."""
     plan: list[list[int]] = []
     for epoch in range(math.ceil(epochs)):
         order = list(range(examples))
-        random.Random(f"batches-{seed}-{epoch}").shuffle(order)
+        if shuffle:
+            random.Random(f"batches-{seed}-{epoch}").shuffle(order)
         plan += [order[i : i + size] for i in range(0, examples, size)]
     return plan[: max(1, round(epochs * math.ceil(examples / size)))]
 

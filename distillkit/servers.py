@@ -13,7 +13,7 @@ from distillkit.candidates import Report, TeacherError, candidate_row, journaled
 from distillkit.equations import Problem
 from distillkit.templates import SHOTS, THINK, Template, messages
 
-KEY_VARIABLES = ("DISTILLKIT_API_KEY", "OPENAI_API_KEY")
+KEY, OPENAI_KEY = "DISTILLKIT_API_KEY", "OPENAI_API_KEY"
 # What reading an answer raises that is no chat completion, or JSON nested without end.
 UNUSABLE = (AttributeError, IndexError, TypeError, ValueError, RecursionError)
 
@@ -37,16 +37,17 @@ class Server:
         address = urlsplit(base_url)
         _ = address.port  # raises ValueError for what is no port
         if address.username or address.password:
-            raise ValueError(f"an address holds no password: set {KEY_VARIABLES[0]} instead")
+            raise ValueError(f"an address holds no password: set {KEY} instead")
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"{base_url!r} is not an address such as http://localhost:11434/v1")
-        keys = (os.environ.get(v, "").strip() for v in KEY_VARIABLES)
-        key = next(filter(None, keys), None)
+        key = os.environ.get(KEY, "").strip()
+        if not key and address.hostname == "api.openai.com":  # nobody else may see that key
+            key = os.environ.get(OPENAI_KEY, "").strip()
         here = address.hostname in ("localhost", "127.0.0.1", "::1")
         if key and address.scheme == "http" and not here:
             raise TeacherError(
                 f"the API key would travel unencrypted to {address.hostname}: use https, or unset "
-                f"{' and '.join(KEY_VARIABLES)} if this server needs no key"
+                f"{KEY} if this server needs no key"
             )
         self.name, self.base_url, self.template, self.shots = model, base_url, template, shots
         self.max_new_tokens, self.parallel = max_new_tokens, parallel
@@ -74,7 +75,7 @@ class Server:
                     return None
                 began = time.perf_counter()
                 try:
-                    text, finish, tokens = self._ask(problem, temperature, seed + number)
+                    text, finish, tokens = self._ask(problem, temperature, 1000 * seed + number)
                 except TeacherError:
                     stop.set()  # requests under way end; those that wait are not sent
                     raise
@@ -129,7 +130,7 @@ class Server:
         elif isinstance(error, openai.APIConnectionError):
             reason = "cannot be reached. Is it running, is the address right?"
         elif isinstance(error, openai.AuthenticationError):
-            reason = f"refused the key. Set {KEY_VARIABLES[0]} in the environment"
+            reason = f"refused the key. Set {KEY} in the environment"
         elif isinstance(error, openai.NotFoundError):
             reason = f"does not know the model {self.name!r} or the path. Check both"
         elif isinstance(error, openai.RateLimitError):

@@ -109,6 +109,7 @@ def distill(
     precision: str = "",
     part_tokens: int = 192,
     save_seconds: float = 20.0,
+    shuffle: bool = True,
     on_step: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train a LoRA adapter on traces (supervised fine-tuning) and return the run.
@@ -116,6 +117,7 @@ def distill(
     With `out`, each step is logged to `out/train.jsonl` and a checkpoint written about every
     `save_seconds`; the same call goes on from it exactly (weights, optimizer, order of data).
     Ctrl-C ends after the step under way, keeps what was learned and returns finished=False.
+    Each epoch has an order of its own; shuffle=False keeps that of the traces (a curriculum).
     A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient.
     `on_step` gets each log row: step, steps, loss, rate, gradient, tokens, computed (without
     those that examples share), seconds.
@@ -126,7 +128,7 @@ def distill(
     if not traces:
         raise ValueError("there are no traces to train on: did every candidate get rejected?")
     examples = encode(traces, tokenizer)
-    plan = batches(len(examples), batch_size, epochs, seed)
+    plan = batches(len(examples), batch_size, epochs, seed, shuffle)
     torch.manual_seed(seed)  # LoRA's A matrices are random
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
     on_cpu = next(model.parameters()).device.type == "cpu"

@@ -161,6 +161,7 @@ ONE_STEP = r"(?:L [+-] \d+ = -?\d+|\dL = -?\d+|L/\d = -?\d+)"
 TWO_STEP = rf"{LINE} = -?\d+"
 BOTH_SIDES = rf"{LINE} = \dL(?: [+-] \d+)?"
 BRACKETS = r"\d\(L [+-] \d\) = -?\d+"
+TERM = r"(?:\d{1,3}|\d{0,2}L|\d\(L [+-] \d{1,2}\))"
 SYSTEM_LINE = r"-?[23]?x [+-] [23]?y = -?\d+"
 FORMS = {
     "one-step": ONE_STEP,
@@ -174,6 +175,7 @@ FORMS = {
     "reversed": r"-?\d+ = (?:L [+-] \d+|\dL(?: [+-] \d+)?|L/\d|\d\(L [+-] \d\))",
     "large": r"\d\dL [+-] \d+ = -?\d+",
     "unsimplified": rf"{LINE} \+ \dL = \dL(?: [+-] \d+)?",
+    "broad": rf"-?{TERM}(?: [+-] {TERM}){{0,2}} = -?{TERM}(?: [+-] {TERM}){{0,2}}",
     "systems": f"{SYSTEM_LINE}, {SYSTEM_LINE}",
 }
 
@@ -200,6 +202,15 @@ def test_large_numbers_are_larger_than_all_that_was_trained():
     assert sum(largest(problem) >= 100 for problem in some("large")) > 60
     trained = [p for family in NARROW for p in some(family)]
     assert max(map(largest, trained)) < 200
+
+
+def test_the_broad_family_has_all_that_the_narrow_ones_lack():
+    equations = [problem.equation for problem in some("broad")]
+    terms = [len(re.findall(r" [+-] (?![^(]*\))", equation)) + 2 for equation in equations]
+    assert min(terms) <= 3 and max(terms) == 6
+    assert sum("(" in equation for equation in equations) > 30
+    assert sum(equation.split(" = ")[0].lstrip("-").isdigit() for equation in equations) > 3
+    assert sum(bool(re.search(r"\d{3}", equation)) for equation in equations) > 30
 
 
 def test_letters_are_varied():
@@ -374,6 +385,7 @@ LINES = {  # how many lines a solution has: each does one thing
     "reversed": {2, 4, 5},
     "large": {4},
     "unsimplified": {3, 5},
+    "broad": {1, 2, 3, 4, 5},
     "systems": {5},  # isolate, substitute, collect, one unknown, the other
 }
 

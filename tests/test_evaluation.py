@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -194,6 +195,21 @@ def test_a_finished_evaluation_does_not_ask_the_model(tiny, tmp_path):
     rows = evaluate(tiny, tmp_path / "rows.jsonl")
     again = kit.evaluate(None, None, PROBLEMS, journal=tmp_path / "rows.jsonl", width=2)
     assert again == rows
+
+
+@pytest.mark.parametrize("what", ["template", "wording"])
+def test_a_journal_of_other_questions_is_refused_and_kept(tiny, tmp_path, what):
+    path = tmp_path / "rows.jsonl"
+    words = {"max_new_tokens": 4, "journal": path}
+    kit.evaluate(tiny.model, tiny.tokenizer, PROBLEMS[:2], **words)
+    before, asked = path.read_bytes(), list(PROBLEMS[:2])
+    if what == "wording":
+        asked[1] = replace(asked[1], text=f"Find x if {asked[1].equation}.")
+    else:
+        words["template"] = TEMPLATES["json"]
+    with pytest.raises(ValueError, match="give a new file"):
+        kit.evaluate(tiny.model, tiny.tokenizer, asked, **words)
+    assert path.read_bytes() == before
 
 
 def test_the_journal_is_closed_after_an_error(tiny, tmp_path, monkeypatch):

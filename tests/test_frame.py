@@ -26,9 +26,10 @@ NAMED_IN_ENVIRONMENT = {  # the packages that environment.yml has to name itself
 }  # fmt: skip
 ORDER = (  # no module imports one that stands after it
     "records", "seeds", "session", "downloads", "conversion", "models", "algebra", "equations",
-    "solver", "forms", "templates", "answers", "sampling", "candidates", "servers", "teachers",
-    "filters", "losses", "labels", "packing", "checkpoints", "training", "evaluation", "export",
-    "plots", "figures_labels", "decoding", "figures_decoding", "report", "stages", "demo", "claims",
+    "wordings", "solver", "forms", "templates", "answers", "sampling", "candidates", "servers",
+    "teachers", "filters", "losses", "labels", "packing", "checkpoints", "training", "evaluation",
+    "errors", "export", "plots", "figures_labels", "decoding", "figures_decoding",
+    "figures_templates", "report", "stages", "demo", "claims",
     "lessons", "widgets", "checks", "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").rglob("*.py"))

@@ -259,6 +259,11 @@ def test_an_epoch_may_be_cut(epochs, steps):
     assert max(seen.values()) == -(-steps // 10)
 
 
+def test_without_shuffling_the_order_is_kept():
+    one = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert kit.batches(10, 4, 2, seed=1, shuffle=False) == one * 2
+
+
 def test_other_examples_meet_in_each_epoch():
     plan = kit.batches(160, 4, 2, seed=0)
     first, second = ({frozenset(batch) for batch in part} for part in (plan[:40], plan[40:]))

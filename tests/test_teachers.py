@@ -453,13 +453,13 @@ def test_the_request_has_the_examples_and_the_settings(api):
     request = api.requests[0]
     assert request["path"] == "/v1/chat/completions"
     assert request["messages"] == messages(PROBLEMS[0].text, THINK, SHOTS)
-    expected = {"model": "qwen", "temperature": 0.3, "seed": 5, "max_tokens": 77}
+    expected = {"model": "qwen", "temperature": 0.3, "seed": 5000, "max_tokens": 77}
     assert {name: request[name] for name in expected} == expected
 
 
 def test_each_candidate_of_a_problem_has_a_seed_of_its_own(api):
     served(api).sample(PROBLEMS, k=3, seed=10)
-    expected = [(problem.text, 10 + n) for problem in PROBLEMS for n in range(3)]
+    expected = [(problem.text, 10_000 + n) for problem in PROBLEMS for n in range(3)]
     assert Counter(api.asked()) == Counter(expected)
 
 
@@ -702,13 +702,20 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_the_journal(api, jo
     assert KEY.encode() not in journal.read_bytes() and KEY not in json.dumps(rows)
 
 
-def test_the_kits_own_variable_comes_first(api, monkeypatch):
+def test_the_key_of_openai_goes_to_openai_only(api, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
     served(api).sample(PROBLEMS[:1], 1)
+    assert "sk-other" not in str(api.requests[0]["headers"])
+    keys = {url: Server("qwen", url)._client.api_key for url in (
+        "https://api.openai.com/v1", "https://api.openai.com.example.com/v1",
+        "https://example.com/api.openai.com", "http://192.168.0.7/v1")}  # fmt: skip
+    assert list(keys.values()) == ["sk-other", "none", "none", "none"]
+
+
+def test_the_kits_own_variable_comes_first(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
     monkeypatch.setenv("DISTILLKIT_API_KEY", KEY)
-    served(api).sample(PROBLEMS[:1], 1)
-    sent = [request["headers"]["authorization"] for request in api.requests]
-    assert sent == ["Bearer sk-other", f"Bearer {KEY}"]
+    assert Server("gpt", "https://api.openai.com/v1")._client.api_key == KEY
 
 
 def test_white_space_around_the_key_is_dropped(api, monkeypatch):
@@ -749,7 +756,7 @@ def test_a_server_cannot_smuggle_the_key_into_the_traceback(api, monkeypatch):
 
 
 def test_a_key_does_not_travel_unencrypted(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("DISTILLKIT_API_KEY", KEY)
     with pytest.raises(TeacherError, match=r"unencrypted to api\.example\.com: use https") as no:
         Server("qwen", "http://api.example.com/v1")
     assert KEY not in str(no.value)

@@ -110,6 +110,12 @@ def test_a_run_of_one_step_has_the_full_rate(fresh_tiny):
 # --- training -------------------------------------------------------------------------------------
 
 
+def test_a_curriculum_is_read_in_its_order(fresh_tiny):
+    tokens = [len(example.ids) for example in encode(TRACES, fresh_tiny.tokenizer)]
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, batch_size=1, epochs=1, shuffle=False)
+    assert [row["tokens"] for row in run.log] == tokens
+
+
 def test_the_student_learns_its_traces_by_heart(fresh_tiny):
     run = train(fresh_tiny.model, fresh_tiny.tokenizer, TRACES[:3], rate=2e-2, epochs=40)
     assert run.log[0]["loss"] > 4

@@ -1,0 +1,135 @@
+"""What makes a student carry its skill further?  One change at a time, on the same equations.
+
+    python benchmarks/curriculum.py [--seeds 0,1,2] [--traces 256] [--test 100] [--only base,…]
+
+Trains Qwen-0.5B on the solver's solutions with 20 % general examples and appends one row a recipe,
+seed and split to `data/curriculum.csv`; runs that are there already are not repeated.  Every
+recipe differs from "base" in one thing.  The splits: unseen equations of the narrow families, of
+the broad family in other people's words, and kinds never taught in any form ("far": systems,
+fractions as coefficients, stories).  The answers are kept in `runs/curriculum/`.
+"""
+
+import argparse
+import time
+from datetime import date
+from pathlib import Path
+
+from rows import DATA, append, done
+
+from distillkit.demo import TEST_SEED
+from distillkit.equations import FAMILIES, NARROW, make_problems
+from distillkit.errors import slips
+from distillkit.evaluation import evaluate, summary
+from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.models import load
+from distillkit.packing import encode
+from distillkit.records import read_jsonl
+from distillkit.session import data_path, machine, start
+from distillkit.teachers import Solver
+from distillkit.templates import SHOTS
+from distillkit.training import distill
+from distillkit.wordings import reworded, stories
+
+OUT = DATA / "curriculum.csv"
+ANSWERS = Path(__file__).resolve().parents[1] / "runs" / "curriculum"
+FIELDS = ("recipe", "seed", "split", "n", "exact", "low", "high", "format", "answer_tokens",
+          "traces", "trace_tokens", "train_seconds", "dtype", "machine", "date")  # fmt: skip
+BROAD = (*NARROW, "brackets-both", "broad", "broad", "broad")
+FAR = ("systems", "fractions")
+LIMIT = 480  # tokens of an answer: twice the longest usual solution
+RECIPES = {
+    "untouched": {"traces": 0},
+    "few-shot": {"traces": 0, "shots": SHOTS},
+    "base": {},
+    "terse": {"form": "terse"},
+    "arithmetic": {"form": "arithmetic"},
+    "one-operation": {"form": "one-operation"},
+    "check": {"form": "check"},
+    "one wording": {"words": False},
+    "narrow families": {"families": (*NARROW, "brackets-both")},
+    "easy to hard": {"sort": True},
+    "half the problems twice": {"epochs": 2},
+    **{f"{n} traces": {"traces": n} for n in (8, 16, 32, 64, 128, 512, 1024)},
+}
+
+
+def splits(test):
+    """Return the unseen problems of each split."""
+    narrow = make_problems(max(100, test), (*NARROW, "brackets-both"), "test", TEST_SEED)
+    broad = make_problems(max(100, test), ("broad",), "test", TEST_SEED)
+    far = make_problems(max(100, test), FAR, "test", TEST_SEED)
+    return {"narrow": narrow[:test], "broad": reworded(broad[:test], TEST_SEED),
+            "far": far[: test // 2] + stories(test // 2, "test", TEST_SEED)}  # fmt: skip
+
+
+def taught(student, seed, traces, form="columns", words=True, families=BROAD, sort=False,
+           epochs=1):  # fmt: skip
+    """Return the trained model with what it was trained on: rows, tokens, seconds."""
+    problems = make_problems(2 * traces // epochs, families, "train", seed)
+    if words:
+        problems = reworded(problems, seed)
+    kept, _ = reject(Solver(form=form).sample(problems))
+    chosen = choose(kept, traces // epochs, seed)
+    if sort:
+        chosen.sort(key=lambda c: list(FAMILIES).index(c["problem"]["family"]))
+    general = read_jsonl(data_path("general.jsonl"))
+    most = min(len(general) / (len(general) + len(chosen)), 0.2)
+    rows = mix(to_traces(chosen), general, most, seed)
+    if sort:  # stable: the general examples stay where they were
+        places = [i for i, row in enumerate(rows) if "family" in row]
+        for place, row in zip(places, to_traces(chosen), strict=True):
+            rows[place] = row
+    began = time.perf_counter()
+    run = distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
+                  shuffle=not sort)  # fmt: skip
+    tokens = sum(len(example.ids) for example in encode(rows, student.tokenizer))
+    return run.student, len(rows) * epochs, tokens * epochs, time.perf_counter() - began
+
+
+def measure(student, recipe, seed, options):
+    """Train once, answer every split, and yield one row a split."""
+    change = {"traces": options.traces, **RECIPES[recipe]}
+    shots = change.pop("shots", ())
+    model, rows, tokens, seconds = student.model, 0, 0, 0.0
+    if change["traces"]:
+        model, rows, tokens, seconds = taught(student, seed, **change)
+    for name, asked in splits(options.test).items():
+        ANSWERS.mkdir(parents=True, exist_ok=True)
+        answers = evaluate(model, student.tokenizer, asked, shots=shots, width=len(asked),
+                           max_new_tokens=LIMIT,
+                           journal=ANSWERS / f"{recipe}-{seed}-{name}.jsonl")  # fmt: skip
+        result = summary(answers)
+        print(recipe, seed, name, f"{100 * result['exact']:.0f} %", slips(answers), flush=True)
+        yield {
+            "recipe": recipe, "seed": seed, "split": name, "traces": rows, "trace_tokens": tokens,
+            "answer_tokens": round(sum(r["tokens"] for r in answers) / len(answers), 1),
+            "train_seconds": round(seconds, 1), "machine": machine(), "date": date.today(),
+            **{key: round(result[key], 4) for key in ("n", "exact", "low", "high", "format")},
+        }  # fmt: skip
+    if change["traces"]:
+        model.unload()  # never merged: 16-bit weights would not come back the same
+
+
+def main():
+    """Run what is missing and append it."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seeds", default="0,1,2")
+    arguments.add_argument("--traces", type=int, default=256)
+    arguments.add_argument("--test", type=int, default=100, help="equations of each split")
+    arguments.add_argument("--only", default=",".join(RECIPES))
+    options = arguments.parse_args()
+    kit = start("cpu")
+    there = done(OUT, "recipe", "seed")
+    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
+    for seed in options.seeds.split(","):
+        for recipe in options.only.split(","):
+            if (recipe, seed) in there:
+                continue
+            began = time.perf_counter()
+            rows = list(measure(student, recipe, int(seed), options))
+            append(OUT, FIELDS, [{**row, "dtype": kit.dtype} for row in rows])
+            print(f"{recipe} {seed}: {time.perf_counter() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
