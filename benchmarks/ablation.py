@@ -34,7 +34,6 @@ RECIPES = {  # each differs from "base" in one thing, but for the last
     "batch 4": {"batch_size": 4},
     "rate 1e-3": {"rate": 1e-3},
     "upper half of the layers": {"upper": 0.5},
-    "upper two thirds of the layers": {"upper": 2 / 3},
     "three times as many both-sides": {"shares": HARD},
     "half the traces twice": {"epochs": 2},
     "20 % general data": {"general": 0.2},

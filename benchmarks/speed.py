@@ -68,9 +68,10 @@ def table():
 
     add("minutes to 90 % exact", "to_90.json", "trl", "to_90", 1 / 60, 2, inverse=True)
     add("exact at the end, %", "to_90.json", "trl", "last", 100, 0)
+    add("peak memory of that run, GB", "to_90.json", "trl", "peak_bytes", 1e-9, 2)
     for side in ("trl", "trl-packed", "trl-no-checkpointing"):
-        add("training tokens/s", "training.json", side, "tokens_per_second")
-        add("peak memory of training, GB", "training.json", side, "peak_bytes", 1e-9, 2)
+        add("training tokens/s, 40 rows", "training.json", side, "tokens_per_second")
+        add("peak memory of 40 rows, GB", "training.json", side, "peak_bytes", 1e-9, 2)
     for case in read("sampling.json"):
         ratios = [a / b for a, b in zip(case["ours"], case["generate"], strict=True)]
         rows.append((f"sampled tokens/s, {case['case']}", spread(case["ours"]),

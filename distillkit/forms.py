@@ -7,8 +7,10 @@ the steps apart in different ways.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from distillkit.algebra import (
     parse_equation,
@@ -97,15 +99,16 @@ def one_operation(equation: str) -> list[str]:
 
 
 def with_arithmetic(equation: str, lines: Sequence[str], plus: Work, over: Work) -> list[str]:
-    """Put, between the lines, how each sum of like terms and each quotient is computed."""
+    """Put, before each line, how its new sum of like terms or quotient is computed."""
     done: list[str] = []
-    for line in [equation, *lines]:
-        work = [w for side in line.split("=") for w in _work(side, plus, over)]
-        done += [*([line] if line is not equation else []), *(w for w in work if w not in done)]
+    for line, following in pairwise([equation, *lines]):
+        both = zip(line.split("="), following.split("="), strict=True)
+        work = [w for side, later in both for w in _work(side, later, plus, over)]
+        done += [*(w for w in work if w not in done), following]
     return done
 
 
-def _work(side: str, plus: Work, over: Work) -> list[str]:
+def _work(side: str, later: str, plus: Work, over: Work) -> list[str]:
     parts = terms(side)
     if any("(" in part for part in parts):
         return []
@@ -116,9 +119,10 @@ def _work(side: str, plus: Work, over: Work) -> list[str]:
     for part in parts:
         ((name, value),) = parse_linear(part).items()
         by_name.setdefault(name, []).append(value)
+    left = Counter(name for part in terms(later) for name in parse_linear(part))
     lines: list[str] = []
-    for first, *rest in by_name.values():
-        for number in rest:
+    for name, (first, *rest) in by_name.items():
+        for number in rest[: len(rest) + 1 - left[name]]:  # each sum leaves one term less
             lines += plus(first, number)
             first += number
     return lines
