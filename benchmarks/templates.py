@@ -1,11 +1,12 @@
-"""Does the template matter?  The same equations and solutions, written in each: lesson 03's data.
+"""Does the template matter?  The same equations and solutions, written in each (for lesson 03).
 
     python benchmarks/templates.py [--seeds 0,1,2] [--traces 64] [--test 100]
 
 First the untouched Qwen-0.5B answers unseen equations in each template, zero-shot and few-shot; a
 part of these answers goes to `data/template_outputs.jsonl`.  Then one student a template and seed
 is trained on the solver's solutions of the same equations with 20 % general examples.  Appends
-one row each to `data/templates.csv`; what is there already is not repeated.
+one row for each split (the taught kinds, other kinds) to `data/templates.csv`; what is there
+already is not repeated.
 """
 
 import argparse
@@ -27,25 +28,31 @@ from distillkit.templates import SHOTS, TEMPLATES
 from distillkit.training import distill
 
 OUT, OUTPUTS = DATA / "templates.csv", DATA / "template_outputs.jsonl"
-FIELDS = ("template", "form", "stage", "seed", "n", "exact", "format", "lenient", "low", "high",
-          "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
+FIELDS = ("template", "form", "stage", "seed", "split", "n", "exact", "format", "lenient", "low",
+          "high", "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
           "date")  # fmt: skip
 CASES = [(name, "terse") for name in TEMPLATES] + [("think", "arithmetic")]
 KEPT = 20  # recorded answers for each template and stage
+OTHER = ("letters", "reversed", "large", "unsimplified")
 LIMIT = 160
 
 
-def answer(model, student, test, template, stage, shots=()):
-    """Return (rows of `evaluate`, what the CSV has of them)."""
-    rows = evaluate(model, student.tokenizer, test, template, shots, max_new_tokens=LIMIT,
-                    width=len(test))  # fmt: skip
-    result = summary(rows)
-    print(template.name, stage, f"{100 * result['exact']:.0f} % exact", flush=True)
-    return rows, {
-        "template": template.name, "stage": stage, "machine": machine(), "date": date.today(),
-        "answer_tokens": round(sum(r["tokens"] for r in rows) / len(rows), 1),
-        **{k: round(result[k], 4) for k in ("n", "exact", "format", "lenient", "low", "high")},
-    }  # fmt: skip
+def answer(model, student, tests, template, stage, shots=()):
+    """Return all rows of `evaluate`, and what the CSV has of them, a row a split."""
+    answers, table = [], []
+    for split, test in tests.items():
+        rows = evaluate(model, student.tokenizer, test, template, shots, max_new_tokens=LIMIT,
+                        width=len(test))  # fmt: skip
+        result = summary(rows)
+        print(template.name, stage, split, f"{100 * result['exact']:.0f} % exact", flush=True)
+        answers += rows
+        table.append({
+            "template": template.name, "stage": stage, "split": split, "machine": machine(),
+            "answer_tokens": round(sum(r["tokens"] for r in rows) / len(rows), 1),
+            **{k: round(result[k], 4) for k in ("n", "exact", "format", "lenient", "low", "high")},
+            "date": date.today(),
+        })  # fmt: skip
+    return answers, table
 
 
 def taught(student, template, form, seed, traces):
@@ -72,13 +79,15 @@ def main():
     kit = start("cpu")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
+    other = make_problems(60, OTHER, "test", TEST_SEED, avoid=test)
+    tests = {"taught": test, "other": other}
     there = done(OUT, "template", "form", "stage", "seed")
     for stage, shots in (("untouched", ()), ("few-shot", SHOTS)):
         for name, template in TEMPLATES.items():
             if (name, "", stage, "") in there:
                 continue
-            rows, result = answer(student.model, student, test, template, stage, shots)
-            append(OUT, FIELDS, [{"dtype": kit.dtype, **result}])
+            rows, table = answer(student.model, student, tests, template, stage, shots)
+            append(OUT, FIELDS, [{"dtype": kit.dtype, **row} for row in table])
             old = read_jsonl(OUTPUTS) if OUTPUTS.exists() else []
             write_jsonl(OUTPUTS, [*old, *(
                 {"template": name, "stage": stage, "question": row["problem"]["text"],
@@ -90,8 +99,8 @@ def main():
             if (name, form, "distilled", seed) in there:
                 continue
             model, about = taught(student, TEMPLATES[name], form, int(seed), options.traces)
-            _, result = answer(model, student, test, TEMPLATES[name], "distilled")
-            append(OUT, FIELDS, [{"dtype": kit.dtype, **result, **about}])
+            _, table = answer(model, student, tests, TEMPLATES[name], "distilled")
+            append(OUT, FIELDS, [{"dtype": kit.dtype, **row, **about} for row in table])
             model.unload()  # never merged: 16-bit weights would not come back the same
 
 

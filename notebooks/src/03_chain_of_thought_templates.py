@@ -267,7 +267,8 @@ for template in TEMPLATES.values():
 
 # %%
 with open(data_path("templates.csv"), encoding="utf-8") as file:
-    table = list(csv.DictReader(file))
+    everything = list(csv.DictReader(file))
+table = [r for r in everything if r["split"] == "taught"]
 print(table[0]["machine"], table[0]["dtype"], "n =", table[0]["n"])
 print("template      stage      seed  in form  exact  lenient  tokens")
 for r in table:
@@ -308,6 +309,26 @@ for name in list(distilled)[1:]:
 # claimed here. Look at *in form* after training, too: does the student obey
 # every template, or only some?
 #
+# ### Steps against the answer alone
+#
+# The last template is a claim of its own: *teaching the reasoning beats
+# teaching the answer*. It is measured on the taught kinds of equations and on
+# kinds that no student was taught.
+
+# %%
+for split in ("taught", "other"):
+    found = {}
+    for name in ("answer-only", "think"):
+        key = (split, "terse", name)
+        found[name] = [
+            100 * float(r["exact"]) for r in everything
+            if (r["split"], r["form"], r["template"]) == key
+        ]  # fmt: skip
+    print(f"{split} kinds:", seeds.verdict(
+        ("the answer alone", "steps and answer"), *found.values(),
+        "right answers in 100"))  # fmt: skip
+
+# %% [markdown]
 # ## Look back at your guesses
 
 # %%
