@@ -42,13 +42,14 @@ def verdict(
     baseline: Sequence[float],
     treatment: Sequence[float],
     unit: str = "errors in 100 digits",
+    pairs: str = "seeds",
 ) -> str:
     """Say in one sentence what a paired comparison means, whichever way it went.
 
-    `names` are those of the baseline and of the treatment.
+    `names` are those of the baseline and of the treatment; `pairs` says what is paired.
     """
     change, low, high = paired(baseline, treatment)
-    seeds = f"{len(baseline)} paired seeds"
+    seeds = f"{len(baseline)} paired {pairs}"
     if low <= 0 <= high:
         return (
             f"Between {names[0]} and {names[1]} no difference can be claimed: {change:+.1f} {unit} "

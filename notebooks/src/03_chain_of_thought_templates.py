@@ -132,7 +132,7 @@ explore(
     draw_example,
     equation="3x + 5 = 20",
     template=list(TEMPLATES),
-    static=[{"template": name} for name in ("think", "json")],
+    static=[{"template": name} for name in ("think", "json", "answer-only")],
 )
 
 # %% [markdown]
