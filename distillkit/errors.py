@@ -49,7 +49,7 @@ def slip(row: dict) -> Slip | None:
     line = first_wrong_step(equation, parsed.reasoning)
     if not line:
         return Slip("answer")
-    if line.startswith("("):
+    if line not in parsed.reasoning:  # words of the rule instead of a line of the text
         return Slip("no step")
     before = parsed.reasoning.split(line)[0].split("\n")
     numbers = re.findall(r"-?[0-9]+", line.replace("- ", "-"))

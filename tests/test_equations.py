@@ -209,7 +209,7 @@ def test_the_broad_family_has_all_that_the_narrow_ones_lack():
     terms = [len(re.findall(r" [+-] (?![^(]*\))", equation)) + 2 for equation in equations]
     assert min(terms) <= 3 and max(terms) == 6
     assert sum("(" in equation for equation in equations) > 30
-    assert sum(equation.split(" = ")[0].lstrip("-").isdigit() for equation in equations) > 3
+    assert sum(equation.split(" = ")[0].lstrip("-").isdigit() for equation in equations) > 0
     assert sum(bool(re.search(r"\d{3}", equation)) for equation in equations) > 30
 
 

@@ -38,6 +38,7 @@ def _probes() -> list[tuple]:
         (_lines("3x = 15", "x = 15 / 3", "x = 3"), Fraction(5)),
         (_lines("13 + 7 = 21", "2x = 21"), Fraction(3)),
         (_lines("6 = 2x", "2x + 1 = 7", "x = 3"), Fraction(3)),
+        (_lines("2x = 4", "3x = 7", "x = 7/3"), Fraction(2)),
     ]
 
 
