@@ -1,6 +1,6 @@
 """What each change to the recipe does alone: seconds, tokens, accuracy, over three seeds.
 
-    python benchmarks/ablation.py [--seeds 0,1,2] [--traces 64] [--test 60] [--only batch-4,…]
+    python benchmarks/ablation.py [--seeds 0,1,2] [--traces 64] [--test 60] [--only "batch 4,…"]
 
 Trains Qwen-0.5B on few traces, so that there is room above and below, and appends one row a run
 to `data/ablation_training.csv`; runs that are there already are not repeated.  Accuracy is on
@@ -8,13 +8,14 @@ unseen equations of the narrow families; training seconds are without loading an
 """
 
 import argparse
+import csv
 import time
 from datetime import date
 
 import torch
 from rows import DATA, append, done
 
-from distillkit import training
+from distillkit import seeds, training
 from distillkit.demo import HARD, TEST_SEED
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, summary
@@ -98,6 +99,19 @@ def main():
             row = train(student, kept, test, options, int(seed), **RECIPES[name])
             append(OUT, FIELDS, [{"change": name, "dtype": kit.dtype, **row}])
             print(name, row, flush=True)
+    show()
+
+
+def show():
+    """Print, for each change, its seconds and right answers in 100 with paired intervals."""
+    with open(OUT, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    values = {}
+    for key, factor in (("train_seconds", 1), ("computed_tokens", 1), ("exact", 100)):
+        for row in sorted(rows, key=lambda r: r["seed"]):
+            values.setdefault(key, {}).setdefault(row["change"], []).append(
+                factor * float(row[key]))  # fmt: skip
+        print(f"\n{key}\n{seeds.table(values[key], 'base')}")
 
 
 if __name__ == "__main__":
