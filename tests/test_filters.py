@@ -31,6 +31,8 @@ from distillkit.filters import (
     reject,
     to_traces,
 )
+from distillkit.records import read_jsonl
+from distillkit.session import data_path
 from distillkit.templates import TEMPLATES, messages, render_solution
 
 settings.register_profile("kit", deadline=None)
@@ -535,3 +537,23 @@ def test_too_few_general_examples_are_named():
 
 def test_the_rules_come_in_the_order_of_the_lesson():
     assert RULES == (FINISHED, TEMPLATE, CORRECT, STEPS, ONE_LANGUAGE, SHORT, NO_REPETITION)
+
+
+# --- the labelled set -----------------------------------------------------------------------------
+
+
+def test_the_rules_on_the_labelled_set():
+    """What is caught, what is let through, and the one kind that is known to slip through."""
+    rows = read_jsonl(data_path("labelled_candidates.jsonl"))
+    caught = Counter(row["origin"] for row in rows if any(judge(row).values()))
+    total = Counter(row["origin"] for row in rows)
+    assert len({row["id"] for row in rows}) == len(rows) == 448
+    assert not any(name.startswith("harmless") for name in caught)
+    assert {name for name in total if caught[name] == total[name]} == {
+        "cut off", "Chinese in between", "long paragraph", "repetition", "a tag is lost",
+        "right answer by a wrong step", "wrong answer after right steps",
+        "goes on after the answer",
+    }  # fmt: skip
+    assert caught["Danish in between"] == 0  # Latin letters: the rule looks at scripts only
+    real = [row for row in rows if row["origin"] == "real"]
+    assert all(any(judge(row).values()) == bool(row["faults"]) for row in real)
