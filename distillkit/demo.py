@@ -52,8 +52,9 @@ class Settings:
 
 
 # Steps that move a term across are the hardest, so the teacher's both-sides equations count three
-# times; data/ablation_training.csv neither confirms nor refutes that this helps.  SmolLM2-135M learns the form at once, but its
-# arithmetic is too weak for these families: it gets the one kind that needs a single operation.
+# times; data/ablation_training.csv neither confirms nor refutes that this helps.
+# SmolLM2-135M learns the form at once, but its arithmetic is too weak for these families: it gets
+# the one kind that needs a single operation.
 HARD = {"both-sides": 3.0}
 TIERS = {
     "cpu": {"teacher": "recorded", "families": NARROW, "traces": 128, "shares": HARD, "test": 48,

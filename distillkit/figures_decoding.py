@@ -45,10 +45,11 @@ def draw_next_token(
     figure, axes = new_figure(7.2, 3.4, xlim=(0, 1.08), xlabel="probability")
     axes.barh([i - 0.2 for i in at], plain_V[best].tolist(), 0.38, color="white",
               edgecolor=GREY, hatch="//", label="the model's own")  # fmt: skip
-    bars = axes.barh([i + 0.2 for i in at], probs_V[best].tolist(), 0.38, color=BLUE,
-                     label="drawn from")  # fmt: skip
-    axes.bar_label(bars, [f"{100 * p:.1f} %" if p > 0 else "cut" for p in probs_V[best].tolist()],
-                   fontsize=8, padding=2)  # fmt: skip
+    axes.barh([i + 0.2 for i in at], probs_V[best].tolist(), 0.38, color=BLUE, label="drawn from")
+    for i, token in enumerate(best.tolist()):
+        own, drawn = float(plain_V[token]), float(probs_V[token])
+        axes.text(max(own, drawn) + 0.01, i + 0.2, f"{100 * drawn:.1f} %" if drawn > 0 else "cut",
+                  fontsize=8, va="center")  # fmt: skip
     axes.set_yticks(at, [visible(token) for token in tokens[: len(best)]], parse_math=False)
     axes.invert_yaxis()
     axes.legend(loc="lower right", fontsize=9)
@@ -92,7 +93,8 @@ def draw_strategies(rows: Sequence[dict], k: int) -> Drawn:
                   [high - s for s, (_, high) in zip(shares, ends, strict=True)]]  # fmt: skip
         at = [i + 0.4 * place - 0.2 for i in range(len(rows))]
         axes.bar(at, shares, 0.38, label=label, yerr=errors, capsize=2, **bar_look(place))
-    axes.set_xticks(range(len(rows)), [row["strategy"] for row in rows], fontsize=9)
+    axes.set_xticks(range(len(rows)), [row["strategy"].replace(", ", ",\n") for row in rows],
+                    fontsize=9)  # fmt: skip
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     first = max(rows, key=lambda row: row["right"] / row["candidates"])
     second = max(rows, key=lambda row: row["solved"] / row["problems"])

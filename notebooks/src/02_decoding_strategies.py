@@ -25,9 +25,9 @@
 # - choose a strategy for a student's answers and another for a teacher's
 #   traces, and give a reason with numbers.
 #
-# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan 75 minutes. **Hardware:**
-# any laptop with 4 GB of free memory. The first run downloads a model.
+# **Time:** the cells run for about a minute on two CPU cores; with reading and
+# exercises, plan 75 minutes. **Hardware:** any laptop with 4 GB of free
+# memory. The first run downloads a model.
 
 # %% tags=["setup"]
 import distillkit as dk
