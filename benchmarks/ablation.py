@@ -91,7 +91,7 @@ def main():
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
-    test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
+    test = make_problems(options.test, NARROW, "test", TEST_SEED)
     for seed in options.seeds.split(","):
         for name in options.only.split(","):
             if (name, seed) in there:

@@ -80,8 +80,7 @@ def main():
     options = arguments.parse_args()
     kit = start("cpu")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
-    problems = make_problems(max(100, options.problems), NARROW, "test", TEST_SEED)
-    problems = problems[: options.problems]
+    problems = make_problems(options.problems, NARROW, "test", TEST_SEED)
     prompts = [chat_text(student.tokenizer, messages(p.text, THINK, SHOTS)) for p in problems]
     jobs = {name: lambda s=s: sampled(student, problems, prompts, options.k, s)
             for name, s in STRATEGIES.items()}  # fmt: skip

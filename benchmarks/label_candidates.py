@@ -20,6 +20,7 @@ from distillkit.filters import reject
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import RECORDED
+from distillkit.templates import THINK
 
 OUT = DATA / "labelled_candidates.jsonl"
 READ = Path(__file__).with_name("read_candidates.csv")
@@ -34,14 +35,14 @@ PROSE = ("First the numbers go to the right:", "Now I divide by the factor:", "T
 
 
 def body(text):
-    """Return the lines between the think tags, and what stands after them."""
-    before, after = text.split("</think>")
-    return before.removeprefix("<think>").strip().split("\n"), "</think>" + after
+    """Return the steps, a list of lines, and the answer."""
+    parsed = THINK.parse(text)
+    return parsed.reasoning.split("\n"), parsed.answer
 
 
-def joined(lines, after):
+def joined(lines, answer):
     """Put a text together again."""
-    return "<think>\n" + "\n".join(lines) + "\n" + after
+    return THINK.render("\n".join(lines), answer)
 
 
 def other_number(line, rng):
@@ -57,23 +58,23 @@ def cut(text, rng):
 
 def inserted(words):
     def change(text, rng):
-        lines, after = body(text)
+        lines, answer = body(text)
         lines.insert(rng.randint(1, len(lines)), rng.choice(words))
-        return joined(lines, after)
+        return joined(lines, answer)
 
     return change
 
 
 def repeated(text, rng):
-    lines, after = body(text)
+    lines, answer = body(text)
     at = rng.randrange(len(lines))
-    return joined([*lines[:at], *[lines[at]] * rng.choice([2, 3, 6]), *lines[at + 1 :]], after)
+    return joined([*lines[:at], *[lines[at]] * rng.choice([2, 3, 6]), *lines[at + 1 :]], answer)
 
 
 def wrong_step(text, rng):
-    lines, after = body(text)
+    lines, answer = body(text)
     at = rng.randrange(len(lines) - 1)
-    return joined([*lines[:at], other_number(lines[at], rng), *lines[at + 1 :]], after)
+    return joined([*lines[:at], other_number(lines[at], rng), *lines[at + 1 :]], answer)
 
 
 def wrong_answer(text, rng):

@@ -1,7 +1,11 @@
 """The results of a benchmark as a CSV that grows: a stopped run goes on where it was."""
 
 import csv
+from datetime import date
 from pathlib import Path
+
+from distillkit.evaluation import summary
+from distillkit.session import machine
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -22,3 +26,14 @@ def append(path, fields, rows):
         if new:
             writer.writeheader()
         writer.writerows(rows)
+
+
+def scored(answers):
+    """Return what a table keeps of the rows of `evaluate`, with machine and date."""
+    result = summary(answers)
+    rates = ("n", "exact", "format", "lenient", "low", "high")
+    return {
+        **{name: round(result[name], 4) for name in rates},
+        "answer_tokens": round(sum(row["tokens"] for row in answers) / len(answers), 1),
+        "machine": machine(), "date": date.today(),
+    }  # fmt: skip

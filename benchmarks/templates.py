@@ -10,19 +10,16 @@ already is not repeated.
 """
 
 import argparse
-import time
-from datetime import date
 
-from rows import DATA, append, done
+from rows import DATA, append, done, scored
 
 from distillkit.demo import HARD, TEST_SEED
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate, summary
+from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
+from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
-from distillkit.packing import encode
 from distillkit.records import read_jsonl, write_jsonl
-from distillkit.session import data_path, machine, start
+from distillkit.session import data_path, start
 from distillkit.teachers import Solver
 from distillkit.templates import SHOTS, TEMPLATES
 from distillkit.training import distill
@@ -33,7 +30,7 @@ FIELDS = ("template", "form", "stage", "seed", "split", "n", "exact", "format", 
           "date")  # fmt: skip
 CASES = [(name, "terse") for name in TEMPLATES] + [("think", "arithmetic")]
 KEPT = 20  # recorded answers for each template and stage
-OTHER = ("letters", "reversed", "large", "unsimplified")
+OTHER = tuple(f for f in OUT_OF_DISTRIBUTION if f != "systems")
 LIMIT = 160
 
 
@@ -43,15 +40,10 @@ def answer(model, student, tests, template, stage, shots=()):
     for split, test in tests.items():
         rows = evaluate(model, student.tokenizer, test, template, shots, max_new_tokens=LIMIT,
                         width=len(test))  # fmt: skip
-        result = summary(rows)
-        print(template.name, stage, split, f"{100 * result['exact']:.0f} % exact", flush=True)
+        row = {"template": template.name, "stage": stage, "split": split, **scored(rows)}
+        print(template.name, stage, split, f"{100 * row['exact']:.0f} % exact", flush=True)
         answers += rows
-        table.append({
-            "template": template.name, "stage": stage, "split": split, "machine": machine(),
-            "answer_tokens": round(sum(r["tokens"] for r in rows) / len(rows), 1),
-            **{k: round(result[k], 4) for k in ("n", "exact", "format", "lenient", "low", "high")},
-            "date": date.today(),
-        })  # fmt: skip
+        table.append(row)
     return answers, table
 
 
@@ -61,12 +53,10 @@ def taught(student, template, form, seed, traces):
     kept, _ = reject(Solver(template, form).sample(problems))
     rows = to_traces(choose(kept, traces, seed, HARD), template)
     rows = mix(rows, read_jsonl(data_path("general.jsonl")), 0.2, seed)
-    began = time.perf_counter()
     run = distill(student.model, student.tokenizer, rows, seed=seed)
-    seconds = time.perf_counter() - began
-    tokens = sum(len(example.ids) for example in encode(rows, student.tokenizer))
-    return run.student, {"seed": seed, "form": form, "traces": len(rows), "trace_tokens": tokens,
-                         "train_seconds": round(seconds, 1)}  # fmt: skip
+    return run.student, {"seed": seed, "form": form, "traces": len(rows),
+                         "trace_tokens": run.tokens,
+                         "train_seconds": round(run.seconds, 1)}  # fmt: skip
 
 
 def main():
@@ -78,7 +68,7 @@ def main():
     options = arguments.parse_args()
     kit = start("cpu")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
-    test = make_problems(max(100, options.test), NARROW, "test", TEST_SEED)[: options.test]
+    test = make_problems(options.test, NARROW, "test", TEST_SEED)
     other = make_problems(60, OTHER, "test", TEST_SEED, avoid=test)
     tests = {"taught": test, "other": other}
     there = done(OUT, "template", "form", "stage", "seed")

@@ -131,6 +131,11 @@ def scale(a: Linear, factor: Fraction) -> Linear:
     return {name: value * factor for name, value in a.items() if value * factor}
 
 
+def value_at(a: Linear, x: Fraction | int) -> Fraction:
+    """Return the value of an expression with one unknown when that is x."""
+    return sum((value * (x if name else 1) for name, value in a.items()), Fraction(0))
+
+
 def parse_number(text: str) -> Fraction:
     """Parse an expression without variables, such as ``-7/3`` or ``2.5``, exactly."""
     value = parse_linear(text)

@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distillkit.algebra import ParseError, parse_equation
 from distillkit.filters import first_wrong_step
 from distillkit.forms import terms
-from distillkit.templates import TEMPLATES
+from distillkit.templates import TEMPLATES, displayed_steps
 
 _BRACKET = re.compile(r"\([^)]*[A-Za-z][^)]*\)")  # with the unknown inside
 _QUOTIENT = re.compile(r"=\s*-?[0-9]+\s*/\s*-?[0-9]+\s*$")
@@ -51,10 +50,10 @@ def slip(row: dict) -> Slip | None:
         return Slip("answer")
     if line not in parsed.reasoning:  # words of the rule instead of a line of the text
         return Slip("no step")
-    before = parsed.reasoning.split(line)[0].split("\n")
+    before = displayed_steps(f"{equation}\n{parsed.reasoning.split(line)[0]}")
     numbers = re.findall(r"-?[0-9]+", line.replace("- ", "-"))
     digits = max((len(number.lstrip("-")) for number in numbers), default=0)
-    return Slip(_kind([equation, *before], line), digits, any("-" in n for n in numbers), line)
+    return Slip(_kind(before, line), digits, any("-" in n for n in numbers), line)
 
 
 def _kind(before: Sequence[str], line: str) -> str:
@@ -62,7 +61,7 @@ def _kind(before: Sequence[str], line: str) -> str:
     if not re.search("[A-Za-z]", line):
         sign = re.search(r"(?<=[0-9)])\s*([-+*/])", left) or re.search(r"([-+*/])", right)
         return _SIGN[sign[1]] if sign else "other step"
-    last = next((old for old in reversed(before) if _shows_unknown(old)), "")
+    last = next((old for old in reversed(before) if re.search("[A-Za-z]", old)), "")
     if len(_BRACKET.findall(line)) < len(_BRACKET.findall(last)):
         return "bracket"
     if _QUOTIENT.search(last):
@@ -79,14 +78,6 @@ def _kind(before: Sequence[str], line: str) -> str:
     if sum(map(len, new)) < sum(map(len, old)):
         return "like terms"
     return "moved across" if sum(map(len, new)) == sum(map(len, old)) else "other step"
-
-
-def _shows_unknown(line: str) -> bool:
-    try:
-        sides = parse_equation(line)
-    except ParseError:
-        return False
-    return any(side.keys() - {""} for side in sides)
 
 
 def slips(rows: Sequence[dict]) -> list[tuple[str, int, int, int]]:

@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from matplotlib.figure import Figure
 
 from distillkit.decoding import entropy, support
 from distillkit.evaluation import wilson
-from distillkit.plots import BLUE, GREY, bar_look, line_look, new_figure
+from distillkit.plots import BLUE, GREY, Drawn, bar_look, line_look, new_figure, visible_token
 from distillkit.sampling import next_token_probs
 
-Drawn = tuple[Figure, str]
 SHOWN = 12  # bars
 
 
 def visible(token: str) -> str:
     """Write a token so that spaces and line ends can be seen, and in at most 14 characters."""
-    token = token.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
-    token = "".join(c if c.isprintable() else "·" for c in token) or "∅"
+    token = visible_token(token)
     return token if len(token) <= 14 else token[:13] + "…"
 
 

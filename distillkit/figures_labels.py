@@ -13,10 +13,8 @@ from torch import Tensor
 
 from distillkit.labels import Missing
 from distillkit.losses import soft_loss
-from distillkit.plots import BLUE, GREEN, GREY, ORANGE, _figure
+from distillkit.plots import BLUE, GREEN, GREY, ORANGE, Drawn, _figure
 from distillkit.seeds import interval
-
-Drawn = tuple[Figure, str]
 
 
 def _tidy(axes, **settings) -> None:

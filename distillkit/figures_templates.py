@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
 from distillkit.losses import IGNORE
-from distillkit.plots import BLUE, GREY, bar_look, new_figure
+from distillkit.plots import BLUE, GREY, Drawn, bar_look, new_figure, visible_token
 
-Drawn = tuple[Figure, str]
 LINE = 78  # characters of one row of tokens
 MOST = 160  # tokens: more would be too small to read
 
@@ -22,8 +19,7 @@ def rows_of(tokens: Sequence[str], width: int = LINE) -> list[list[tuple[int, in
     rows: list[list[tuple[int, int, str]]] = [[]]
     column = 0
     for number, token in enumerate(tokens):
-        shown = token.replace(" ", "␣").replace("\t", "⇥").replace("\n", "⏎")
-        shown = "".join(c if c.isprintable() else "·" for c in shown)[:width] or "∅"
+        shown = visible_token(token)[:width]
         if column + len(shown) > width:
             rows.append([])
             column = 0

@@ -5,13 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from distillkit.filters import first_wrong_step, judge
-from distillkit.plots import BLUE, GREY, RED, bar_look, new_figure
+from distillkit.plots import BLUE, GREY, RED, Drawn, bar_look, new_figure
 from distillkit.templates import TEMPLATES, THINK
 
-Drawn = tuple[Figure, str]
 WIDE, TALL = 30, 16  # characters and lines of one candidate
 
 

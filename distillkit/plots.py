@@ -18,6 +18,7 @@ RED, PURPLE, SKY, BLACK = "#D55E00", "#CC79A7", "#56B4E9", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+Drawn = tuple[Figure, str]  # a figure and its caption
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
 BARS = ((GREY, "", "before, zero-shot"), (ORANGE, "//", "before, few-shot"), (BLUE, "", "after"))
 
@@ -64,6 +65,12 @@ def style(axes: Axes) -> Axes:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def visible_token(token: str) -> str:
+    """Write a token so that spaces, tabs and line ends can be seen."""
+    token = token.replace(" ", "␣").replace("\t", "⇥").replace("\n", "⏎")
+    return "".join(c if c.isprintable() else "·" for c in token) or "∅"
 
 
 def line_look(i: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from distillkit.algebra import add, parse_equation
+from distillkit.algebra import parse_equation, value_at
 from distillkit.equations import Problem, canonical, make_problem
 
 PHRASES = (  # {x}: the unknown, {e}: the equation
@@ -84,7 +84,7 @@ def stories(
         text, equation, low, high = STORIES[len(found) % len(STORIES)]
         root, numbers = rng.randint(low, high), {"a": rng.randint(2, 9), "b": rng.randint(3, 99)}
         left, right = parse_equation(equation.format(**numbers, c=0))
-        c = sum(value * (root if name else 1) for name, value in add(left, right, -1).items())
+        c = value_at(left, root) - value_at(right, root)
         if c <= 0:
             continue
         problem = make_problem(equation.format(**numbers, c=c), "stories", split)

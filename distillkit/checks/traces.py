@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from distillkit.algebra import Linear, parse_equation
+from distillkit.algebra import Linear, parse_equation, value_at
 from distillkit.checks.core import Exercise, Mistake
 
 Sides = tuple[Linear, Linear]
@@ -13,14 +13,10 @@ Sides = tuple[Linear, Linear]
 # --- the first wrong step -------------------------------------------------------------------------
 
 
-def _at(side: Linear, x: Fraction) -> Fraction:
-    return sum((value * (x if name else 1) for name, value in side.items()), Fraction(0))
-
-
 def _first_wrong(lines: Sequence[Sides], solution: Fraction) -> int | None:
     """Return the number (0, 1, …) of the first line that is false at the solution, or None."""
     for number, (left, right) in enumerate(lines):
-        if _at(left, solution) != _at(right, solution):
+        if value_at(left, solution) != value_at(right, solution):
             return number
     return None
 
@@ -44,7 +40,7 @@ def _probes() -> list[tuple]:
 
 def _wrong(
     lines: Callable = enumerate,
-    at: Callable[[Linear, Fraction], Fraction] = _at,
+    at: Callable[[Linear, Fraction], Fraction] = value_at,
     result: Callable = lambda number, line: number,
     differ: Callable = lambda a, b: a != b,
 ) -> Callable[[Sequence[Sides], Fraction], int | None]:
@@ -105,13 +101,6 @@ def _price(
     return problems * k * (prompt_tokens * per_in + answer_tokens * per_out) / 1e6
 
 
-def _priced(formula: Callable) -> Callable:
-    def wrong(problems, k, prompt_tokens, answer_tokens, per_in, per_out):
-        return formula(problems, k, prompt_tokens, answer_tokens, per_in, per_out)
-
-    return wrong
-
-
 price = Exercise(
     "price",
     reference=_price,
@@ -119,27 +108,27 @@ price = Exercise(
     mistakes=[
         Mistake(
             "the price is for a million tokens: divide by 1,000,000",
-            _priced(lambda n, k, p, a, i, o: n * k * (p * i + a * o)),
+            lambda n, k, p, a, i, o: n * k * (p * i + a * o),
         ),
         Mistake(
             "k is left out: every candidate is paid for, the rejected ones too",
-            _priced(lambda n, k, p, a, i, o: n * (p * i + a * o) / 1e6),
+            lambda n, k, p, a, i, o: n * (p * i + a * o) / 1e6,
         ),
         Mistake(
             "the prompt is counted once a problem: a server charges it for every request",
-            _priced(lambda n, k, p, a, i, o: n * (p * i + k * a * o) / 1e6),
+            lambda n, k, p, a, i, o: n * (p * i + k * a * o) / 1e6,
         ),
         Mistake(
             "the two prices have changed places: tokens that are read cost less than those written",
-            _priced(lambda n, k, p, a, i, o: n * k * (p * o + a * i) / 1e6),
+            lambda n, k, p, a, i, o: n * k * (p * o + a * i) / 1e6,
         ),
         Mistake(
             "the prompt is left out: with solved examples in it, it is most of the tokens",
-            _priced(lambda n, k, p, a, i, o: n * k * a * o / 1e6),
+            lambda n, k, p, a, i, o: n * k * a * o / 1e6,
         ),
         Mistake(
             "the prices are added before they are multiplied: each kind of token has its own",
-            _priced(lambda n, k, p, a, i, o: n * k * (p + a) * (i + o) / 1e6),
+            lambda n, k, p, a, i, o: n * k * (p + a) * (i + o) / 1e6,
         ),
     ],
 )
