@@ -6,11 +6,13 @@ Trains Qwen-0.5B on the solver's solutions with 20 % general examples and append
 seed and split to `data/curriculum.csv`; runs that are there already are not repeated.  Every
 recipe differs from "base" in one thing.  The splits: unseen equations of the narrow families, of
 the broad family in other people's words, and kinds never taught in any form ("far": systems,
-fractions as coefficients, stories).  The answers are kept in `runs/curriculum/`.
+fractions as coefficients, stories).  Answers and adapters are kept in
+`runs/curriculum/`; a run cut short goes on from there.
 """
 
 import argparse
 import time
+from collections import Counter
 from pathlib import Path
 
 from rows import DATA, append, done, scored
@@ -61,14 +63,14 @@ def splits(test):
             "far": far + stories(test // 2, "test", TEST_SEED)}  # fmt: skip
 
 
-def taught(student, seed, traces, form="columns", words=True, families=BROAD, sort=False,
+def taught(student, seed, out, traces, form="columns", words=True, families=BROAD, sort=False,
            epochs=1):  # fmt: skip
     """Return the trained model and what training took."""
     problems = make_problems(2 * traces // epochs, families, "train", seed)
     if words:
         problems = reworded(problems, seed)
     kept, _ = reject(Solver(form=form).sample(problems))
-    chosen = choose(kept, traces // epochs, seed)
+    chosen = choose(kept, traces // epochs, seed, Counter(families))
     if sort:
         chosen.sort(key=lambda c: list(FAMILIES).index(c["problem"]["family"]))
     general = read_jsonl(data_path("general.jsonl"))
@@ -79,7 +81,7 @@ def taught(student, seed, traces, form="columns", words=True, families=BROAD, so
         for place, row in zip(places, to_traces(chosen), strict=True):
             rows[place] = row
     run = distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
-                  shuffle=not sort)  # fmt: skip
+                  shuffle=not sort, out=out)  # fmt: skip
     return run.student, {"traces": len(rows) * epochs, "trace_tokens": run.tokens,
                          "train_seconds": round(run.seconds, 1)}  # fmt: skip
 
@@ -90,7 +92,7 @@ def measure(student, recipe, seed, options):
     shots = change.pop("shots", ())
     model, about = student.model, {"traces": 0}
     if change["traces"]:
-        model, about = taught(student, seed, **change)
+        model, about = taught(student, seed, ANSWERS / f"{recipe}-{seed}", **change)
     ANSWERS.mkdir(parents=True, exist_ok=True)
     for name, asked in splits(options.test).items():
         answers = evaluate(model, student.tokenizer, asked, shots=shots, width=len(asked),
