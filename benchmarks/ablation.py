@@ -16,12 +16,12 @@ import torch
 from rows import DATA, append, done
 
 from distillkit import seeds, training
-from distillkit.demo import HARD, TEST_SEED
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, summary
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
 from distillkit.packing import pack
+from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.session import data_path, machine, start
 from distillkit.teachers import Recorded

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from rows import DATA, append, done, scored
 
-from distillkit.demo import TEST_SEED
-from distillkit.equations import FAMILIES, NARROW, make_problems
+from distillkit.equations import BROAD, FAMILIES, FAR, NARROW, make_problems
 from distillkit.errors import slips
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
+from distillkit.recipes import TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.session import data_path, start
 from distillkit.teachers import Solver
@@ -35,8 +35,7 @@ ANSWERS = Path(__file__).resolve().parents[1] / "runs" / "curriculum"
 FIELDS = ("recipe", "seed", "split", "n", "exact", "low", "high", "format", "lenient",
           "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
           "date")  # fmt: skip
-BROAD = (*NARROW, "brackets-both", "broad", "broad", "broad")
-FAR = ("systems", "fractions")
+MIXED = (*BROAD, "broad", "broad")  # three times as many broad ones
 LIMIT = 480  # tokens of an answer: twice the longest usual solution
 RECIPES = {
     "untouched": {"traces": 0},
@@ -63,7 +62,7 @@ def splits(test):
             "far": far + stories(test // 2, "test", TEST_SEED)}  # fmt: skip
 
 
-def taught(student, seed, out, traces, form="columns", words=True, families=BROAD, sort=False,
+def taught(student, seed, out, traces, form="columns", words=True, families=MIXED, sort=False,
            epochs=1):  # fmt: skip
     """Return the trained model and what training took."""
     problems = make_problems(2 * traces // epochs, families, "train", seed)

@@ -14,10 +14,10 @@ import torch
 from rows import DATA, append, done
 
 from distillkit.decoding import beam_search, likeliest, log_prob, write
-from distillkit.demo import TEST_SEED
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import score
 from distillkit.models import load
+from distillkit.recipes import TEST_SEED
 from distillkit.sampling import sample
 from distillkit.session import machine, start
 from distillkit.templates import SHOTS, THINK, chat_text, messages

@@ -8,9 +8,9 @@ Takes about 45 minutes on two CPU cores; a stopped run goes on where it was.
 import sys
 from pathlib import Path
 
-from distillkit.demo import TEST_SEED
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
 from distillkit.evaluation import evaluate
+from distillkit.recipes import TEST_SEED
 from distillkit.records import write_jsonl
 from distillkit.report import TEACHER_ANSWERS
 from distillkit.sampling import sample

@@ -13,11 +13,11 @@ import argparse
 
 from rows import DATA, append, done, scored
 
-from distillkit.demo import HARD, TEST_SEED
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
+from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.session import data_path, start
 from distillkit.teachers import Solver

@@ -63,11 +63,11 @@ def side(name, options):
     """Train one side with one seed and print one JSON line."""
     import torch
 
-    from distillkit.demo import TEST_SEED, settings_for
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import choose, mix, reject, to_traces
     from distillkit.models import load
     from distillkit.packing import encode
+    from distillkit.recipes import TEST_SEED, settings_for
     from distillkit.records import read_jsonl
     from distillkit.session import data_path, peak_memory_bytes, start
     from distillkit.teachers import Recorded

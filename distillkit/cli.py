@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
     demo.add_argument("--teacher", metavar="NAME",
                       help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
+    demo.add_argument("--curriculum", choices=("narrow", "broad"),
+                      help="equations of a few kinds (default), or as other people write them")
     demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--seed", type=int, default=0, metavar="N")
@@ -99,13 +101,14 @@ def positive(text: str) -> int:
 
 
 def _demo(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.demo import Settings, run_demo, settings_for
+    from distillkit.demo import run_demo
+    from distillkit.recipes import Settings, settings_for
     from distillkit.session import start
 
     if options.resume:
-        given = {"tier", "student", "teacher", "traces", "test", "quant", "dtype", "out"} & {
-            name for name, value in vars(options).items() if value is not None
-        }
+        words_kept = {"tier", "student", "teacher", "curriculum", "traces", "test", "quant",
+                      "dtype", "out"}  # fmt: skip
+        given = words_kept & {name for name, value in vars(options).items() if value is not None}
         if given:
             raise ValueError(f"--resume goes on with the same settings: leave out --{given.pop()}")
         path = options.resume / "settings.json"
@@ -124,7 +127,8 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
             ) from error
     else:
         kit = start(options.tier, options.seed, options.dtype)
-        settings = settings_for(kit, student=options.student, teacher=options.teacher,
+        settings = settings_for(kit, options.curriculum or "narrow", student=options.student,
+                                teacher=options.teacher,
                                 traces=options.traces, test=options.test,
                                 quant=options.quant)  # fmt: skip
         out = options.out or Path("runs") / f"{settings.tier}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -145,7 +149,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     for line in refused:
         print(f"refused {line}")
     print(f"{len(problems)} questions read, {len(refused)} lines refused")
-    model, tokenizer = _load_run(options.folder_of_run)
+    model, tokenizer, settings = _load_run(options.folder_of_run)
     count = [0]
 
     def on_done(_: dict) -> None:
@@ -153,7 +157,8 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
         if count[0] % 10 == 0 or count[0] == len(problems):
             print(f"  {count[0]}/{len(problems)} answered", flush=True)
 
-    rows = evaluate(model, tokenizer, problems, on_done=on_done)
+    rows = evaluate(model, tokenizer, problems, on_done=on_done,
+                    max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
     for name, result in {"all": summary(rows), **by(rows, "family")}.items():
         rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
@@ -187,7 +192,7 @@ def _load_run(folder: Path):
         model = PeftModel.from_pretrained(student.model, folder / "adapter")
     if not settings["quant"]:
         model.merge_adapter()
-    return model, student.tokenizer
+    return model, student.tokenizer, settings
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:

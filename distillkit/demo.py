@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, Problem, make_problems, overlap
+from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
+from distillkit.recipes import Settings, expected_minutes, unseen_problems
 from distillkit.records import read_jsonl, write_json, write_jsonl
 from distillkit.report import (
     ACCURACY_HEAD,
@@ -24,53 +25,7 @@ from distillkit.session import Session, command_name, data_path, start
 from distillkit.stages import Stages, clock, progress
 from distillkit.teachers import Recorded, Teacher, teacher
 from distillkit.templates import SHOTS
-
-TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything a run depends on; kept in `settings.json`, so that a resumed run is the same."""
-
-    tier: str
-    student: str
-    teacher: str
-    families: tuple[str, ...]
-    traces: int
-    test: int
-    ood: int
-    seed: int
-    general: float = 0.2
-    k: int = 4
-    rate: float = 5e-4
-    batch_size: int = 8
-    shares: dict[str, float] = field(default_factory=dict)  # a family not named here counts 1
-    epochs: float = 1.0
-    width: int = 96
-    quant: str = ""
-    dtype: str = "float32"
-
-
-# Steps that move a term across are the hardest, so the teacher's both-sides equations count three
-# times; data/ablation_training.csv neither confirms nor refutes that this helps.
-# SmolLM2-135M learns the form at once, but its arithmetic is too weak for these families: it gets
-# the one kind that needs a single operation.
-HARD = {"both-sides": 3.0}
-TIERS = {
-    "cpu": {"teacher": "recorded", "families": NARROW, "traces": 128, "shares": HARD, "test": 48,
-            "ood": 30},
-    "gpu": {"teacher": "recorded", "families": NARROW, "traces": 200, "shares": HARD, "test": 100,
-            "ood": 60},
-    "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 200, "test": 48, "ood": 0,
-             "rate": 2e-3},
-}  # fmt: skip
-
-
-def settings_for(kit: Session, **asked: object) -> Settings:
-    """Return the tier's settings with what was asked for in their place (None: the default)."""
-    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, dtype=kit.dtype,
-                    **TIERS[kit.tier])  # fmt: skip
-    return replace(base, **{name: value for name, value in asked.items() if value is not None})
+from distillkit.wordings import reworded
 
 
 def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
@@ -100,6 +55,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
         report = progress(stages, name.replace("_", "-"), missing)
         with stages.timed("evaluate"):
             return evaluate(model, student.tokenizer, problems, shots=shots, width=settings.width,
+                            max_new_tokens=settings.max_new_tokens,
                             journal=out / f"{name}.jsonl", on_done=report)  # fmt: skip
 
     stages.say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
@@ -162,17 +118,6 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     return report
 
 
-def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
-    """Return the unseen equations: of the taught families, and of families never taught.
-
-    A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
-    every length.
-    """
-    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
-    ood = make_problems(max(60, settings.ood), OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
-    return test[: settings.test], ood[: settings.ood]
-
-
 def open_teacher(name: str, stages: Stages) -> Teacher | None:
     """Build the teacher before any work is done, so that a wrong name costs no time.
 
@@ -192,8 +137,11 @@ def teach(settings: Settings, kit: Session, unseen: list[Problem], teacher_, sta
         problems = teacher_.problems(settings.families)
     else:
         spare = 1.0 if name.startswith("solver") else 1.4  # some candidates will be rejected
-        problems = make_problems(round(settings.traces * spare), settings.families, "train",
+        turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
+        problems = make_problems(round(settings.traces * spare), turns, "train",
                                  settings.seed, avoid=unseen)  # fmt: skip
+        if settings.curriculum == "broad":
+            problems = reworded(problems, settings.seed)
     shared = overlap(problems, unseen)
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
@@ -223,31 +171,6 @@ def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
         f"out:  {out}",
         f"stopped? go on with: {command_name()} demo --resume {shlex.quote(str(out))}",
     ]
-
-
-def expected_minutes(settings: Settings, answers: int) -> float:
-    """Estimate the run's minutes from this machine's speed in a float32 matrix product.
-
-    Work: 2 operations a weight and token forward, as many again for the gradient of the
-    activations; about 80 tokens an answer and 80 a trace beyond the shared prompt; half of the
-    product's speed is reached in answering and 0.7 of it in training, and bfloat16 makes
-    all of it about 1.8 times as fast (measured on two cores).
-    """
-    import torch
-
-    if settings.tier == "gpu":
-        return 3.0
-    weights = 0.135e9 if "135M" in settings.student else 0.494e9
-    a = torch.rand(1024, 1024)
-    a @ a
-    began = time.perf_counter()
-    for _ in range(4):
-        a @ a
-    rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
-    answering = 3 * answers * 80 * 2 * weights / (0.5 * rate)
-    traces = settings.traces / (1 - settings.general) * settings.epochs
-    training = traces * 80 * 4 * weights / (0.7 * rate)
-    return (answering + training) / (1.8 if settings.dtype == "bfloat16" else 1) / 60 + 0.3
 
 
 def say_table(stages: Stages, report: dict, out: Path) -> None:

@@ -192,6 +192,8 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "systems": systems,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
+BROAD = (*NARROW, "brackets-both", "broad")
+FAR = ("systems", "fractions")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 
 

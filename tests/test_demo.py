@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from distillkit.cli import main
-from distillkit.demo import TIERS, Settings, settings_for, unseen_problems
-from distillkit.equations import make_problems, overlap
+from distillkit.equations import FAR, make_problems, overlap
 from distillkit.filters import judge
+from distillkit.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_problems
 from distillkit.records import read_jsonl
 from distillkit.report import write_report
 from distillkit.session import Session
@@ -204,15 +204,36 @@ def test_text_in_the_report_is_escaped(finished, tmp_path):
     assert "<script>alert" not in page and "<img src=x" not in page and "&lt;img src=x" in page
 
 
+@pytest.mark.parametrize("curriculum", CURRICULA)
 @pytest.mark.parametrize("tier", TIERS)
-def test_no_training_equation_is_a_test_equation(tier):
+def test_no_training_equation_is_a_test_equation(tier, curriculum):
     kit = Session(tier, "cpu", "float32", "any", 0)
-    settings = settings_for(kit)
+    settings = settings_for(kit, curriculum)
     assert isinstance(settings, Settings)
     unseen = [p for part in unseen_problems(settings) for p in part]
     for seed in range(5):
         train = make_problems(200, settings.families, "train", seed)
         assert overlap(train, unseen) == []
+
+
+@pytest.mark.parametrize("curriculum", CURRICULA)
+def test_a_shorter_test_is_the_beginning_of_a_longer_one(curriculum):
+    kit = Session("cpu", "cpu", "float32", "any", 0)
+    short, long = (unseen_problems(settings_for(kit, curriculum, test=n, ood=n)) for n in (20, 60))
+    assert [part[:20] for part in long] == list(short)
+
+
+def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path, tiny_folder):
+    assert not any(set(FAR) & set(c.get("families", ())) for c in CURRICULA.values())
+    out = tmp_path / "run"
+    words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--curriculum", "broad",
+             "--traces", "16", "--test", "3", "--out", str(out)]  # fmt: skip
+    assert main(words) == 0
+    asked = [row["problem"]["text"] for row in read_jsonl(out / "candidates.jsonl")]
+    assert sum(not text.startswith("Solve for") for text in asked) > 4
+    families = [row["problem"]["family"] for row in read_jsonl(out / "candidates.jsonl")]
+    assert families.count("broad") == 3 * families.count("two-step")
+    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 400
 
 
 @pytest.mark.real

@@ -29,7 +29,7 @@ ORDER = (  # no module imports one that stands after it
     "wordings", "solver", "forms", "templates", "answers", "sampling", "candidates", "servers",
     "teachers", "filters", "losses", "labels", "packing", "checkpoints", "training", "evaluation",
     "errors", "export", "plots", "figures_labels", "decoding", "figures_decoding",
-    "figures_templates", "figures_traces", "report", "stages", "demo", "claims",
+    "figures_templates", "figures_traces", "recipes", "report", "stages", "demo", "claims",
     "lessons", "widgets", "checks", "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").rglob("*.py"))

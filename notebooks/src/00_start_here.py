@@ -129,7 +129,8 @@ run_it_here = False  # True: do the main job on this machine
 if run_it_here:
     from pathlib import Path
 
-    from distillkit.demo import run_demo, settings_for
+    from distillkit.demo import run_demo
+    from distillkit.recipes import settings_for
 
     report = run_demo(settings_for(kit), Path("runs") / f"first-{kit.tier}")
 print(f"{report['student']['name']}, {report['machine']}")

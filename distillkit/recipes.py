@@ -1,0 +1,119 @@
+"""What a run is made of: settings, tiers, curricula, its unseen problems, and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from distillkit.equations import (
+    BROAD,
+    FAR,
+    NARROW,
+    OUT_OF_DISTRIBUTION,
+    Problem,
+    make_problems,
+)
+from distillkit.session import Session
+from distillkit.wordings import reworded, stories
+
+TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on; kept in `settings.json`, so that a resumed run is the same."""
+
+    tier: str
+    student: str
+    teacher: str
+    families: tuple[str, ...]
+    traces: int
+    test: int
+    ood: int
+    seed: int
+    general: float = 0.2
+    k: int = 4
+    rate: float = 5e-4
+    batch_size: int = 8
+    shares: dict[str, float] = field(default_factory=dict)  # a family not named here counts 1
+    epochs: float = 1.0
+    width: int = 96
+    quant: str = ""
+    dtype: str = "float32"
+    curriculum: str = "narrow"
+    max_new_tokens: int = 128
+
+
+# Steps that move a term across are the hardest, so the teacher's both-sides equations count three
+# times; data/ablation_training.csv neither confirms nor refutes that this helps.
+# SmolLM2-135M learns the form at once, but its arithmetic is too weak for these families: it gets
+# the one kind that needs a single operation.
+HARD = {"both-sides": 3.0}
+TIERS = {
+    "cpu": {"teacher": "recorded", "families": NARROW, "traces": 128, "shares": HARD, "test": 48,
+            "ood": 30},
+    "gpu": {"teacher": "recorded", "families": NARROW, "traces": 200, "shares": HARD, "test": 100,
+            "ood": 60},
+    "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 200, "test": 48, "ood": 0,
+             "rate": 2e-3},
+}  # fmt: skip
+
+
+# What is taught and asked.  "broad" is for equations as other people write them: more terms, other
+# letters and words, larger numbers; its solutions are longer, so everything takes longer.
+CURRICULA = {
+    "narrow": {},
+    "broad": {"teacher": "solver:columns", "families": BROAD, "shares": {"broad": 3.0},
+              "traces": 512, "max_new_tokens": 400},
+}  # fmt: skip
+
+
+def settings_for(kit: Session, curriculum: str = "narrow", **asked: object) -> Settings:
+    """Return the tier's settings with what was asked for in their place (None: the default)."""
+    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, dtype=kit.dtype,
+                    curriculum=curriculum,
+                    **{**TIERS[kit.tier], **CURRICULA[curriculum]})  # fmt: skip
+    return replace(base, **{name: value for name, value in asked.items() if value is not None})
+
+
+def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
+    """Return the unseen equations: of the taught families, and of families never taught.
+
+    A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
+    every length.
+    """
+    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
+    broad, most = settings.curriculum == "broad", max(60, settings.ood)
+    kinds = FAR if broad else OUT_OF_DISTRIBUTION
+    ood = make_problems(most, kinds, "ood", TEST_SEED, avoid=test)
+    if broad:
+        told = stories(most, "ood", TEST_SEED, avoid=test)
+        ood = [p for three in zip(ood[::2], ood[1::2], told) for p in three]
+        test = reworded(test, TEST_SEED)
+    return test[: settings.test], ood[: settings.ood]
+
+
+def expected_minutes(settings: Settings, answers: int) -> float:
+    """Estimate the run's minutes from this machine's speed in a float32 matrix product.
+
+    Work: 2 operations a weight and token forward, as many again for the gradient of the
+    activations; about 80 tokens (broad: 200) an answer and a trace beyond the shared prompt; half
+    of the product's speed is reached in answering and 0.7 of it in training, and bfloat16 makes
+    all of it about 1.8 times as fast (measured on two cores).
+    """
+    import torch
+
+    if settings.tier == "gpu":
+        return 3.0
+    weights = 0.135e9 if "135M" in settings.student else 0.494e9
+    a = torch.rand(1024, 1024)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(4):
+        a @ a
+    rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
+    tokens = 200 if settings.curriculum == "broad" else 80
+    answering = 3 * answers * tokens * 2 * weights / (0.5 * rate)
+    traces = settings.traces / (1 - settings.general) * settings.epochs
+    training = traces * tokens * 4 * weights / (0.7 * rate)
+    return (answering + training) / (1.8 if settings.dtype == "bfloat16" else 1) / 60 + 0.3
