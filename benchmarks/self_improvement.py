@@ -5,9 +5,9 @@
 A student learns from a few of the solver's solutions.  In each round it samples k solutions of
 problems it has not seen, the rules keep what is right, one solution each of the hardest problems
 is chosen, and a fresh adapter is trained on the first solutions and all that was chosen so far
-(STaR, Zelikman et al. 2022, arXiv 2203.14465).  Two controls of the last round's length: the first solutions alone,
-repeated, and the solver's solutions of the same problems.  Appends one row a stage, seed and split
-to `data/self_improvement.csv`; candidates, answers and adapters are kept in
+(STaR, Zelikman et al. 2022, arXiv 2203.14465).  Two controls of the last round's length: the first
+solutions alone, repeated, and the solver's solutions of the same problems.  Appends one row a
+stage, seed and split to `data/self_improvement.csv`; candidates, answers and adapters are kept in
 `runs/self_improvement/`; a run cut short goes on from there.
 """
 
