@@ -1,6 +1,7 @@
 """What makes a student carry its skill further?  One change at a time, on the same equations.
 
-    python benchmarks/curriculum.py [--seeds 0,1,2] [--traces 256] [--test 100] [--only base,…]
+    python benchmarks/curriculum.py [--seeds 0,1,2] [--traces 256] [--test 100] [--splits narrow,…]
+        [--only base,…]
 
 Trains Qwen-0.5B on the solver's solutions with 20 % general examples and appends one row a recipe,
 seed and split to `data/curriculum.csv`; runs that are there already are not repeated.  Every
@@ -36,7 +37,7 @@ FIELDS = ("recipe", "seed", "split", "n", "exact", "low", "high", "format", "len
           "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
           "date")  # fmt: skip
 MIXED = (*BROAD, "broad", "broad")  # three times as many broad ones
-LIMIT = 480  # tokens of an answer: twice the longest usual solution
+LIMIT = 560  # tokens of an answer: more than the longest solution taught
 RECIPES = {
     "untouched": {"traces": 0},
     "few-shot": {"traces": 0, "shots": SHOTS},
@@ -45,6 +46,7 @@ RECIPES = {
     "arithmetic": {"form": "arithmetic"},
     "one-operation": {"form": "one-operation"},
     "check": {"form": "check"},
+    "collect": {"form": "collect"},
     "one wording": {"words": False},
     "narrow families": {"families": (*NARROW, "brackets-both")},
     "easy to hard": {"sort": True},
@@ -85,8 +87,8 @@ def taught(student, seed, out, traces, form="columns", words=True, families=MIXE
                          "train_seconds": round(run.seconds, 1)}  # fmt: skip
 
 
-def measure(student, recipe, seed, options):
-    """Train once, answer every split, and yield one row a split."""
+def measure(student, recipe, seed, options, there):
+    """Train once, answer every split that is not there yet, and yield one row each."""
     change = {"traces": options.traces, **RECIPES[recipe]}
     shots = change.pop("shots", ())
     model, about = student.model, {"traces": 0}
@@ -94,6 +96,8 @@ def measure(student, recipe, seed, options):
         model, about = taught(student, seed, ANSWERS / f"{recipe}-{seed}", **change)
     ANSWERS.mkdir(parents=True, exist_ok=True)
     for name, asked in splits(options.test).items():
+        if name not in options.splits or (recipe, str(seed), name) in there:
+            continue
         answers = evaluate(model, student.tokenizer, asked, shots=shots, width=len(asked),
                            max_new_tokens=LIMIT,
                            journal=ANSWERS / f"{recipe}-{seed}-{name}.jsonl")  # fmt: skip
@@ -110,18 +114,19 @@ def main():
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--traces", type=int, default=256)
     arguments.add_argument("--test", type=int, default=100, help="equations of each split")
+    arguments.add_argument("--splits", default="narrow,broad,far")
     arguments.add_argument("--only", default=",".join(RECIPES))
     options = arguments.parse_args()
     kit = start("cpu")
-    there = done(OUT, "recipe", "seed")
+    there = done(OUT, "recipe", "seed", "split")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     for seed in options.seeds.split(","):
         for recipe in options.only.split(","):
-            if (recipe, seed) in there:
+            if all((recipe, seed, split) in there for split in options.splits.split(",")):
                 continue
             began = time.perf_counter()
-            rows = list(measure(student, recipe, int(seed), options))
-            append(OUT, FIELDS, [{**row, "dtype": kit.dtype} for row in rows])
+            for row in measure(student, recipe, int(seed), options, there):
+                append(OUT, FIELDS, [{**row, "dtype": kit.dtype}])
             print(f"{recipe} {seed}: {time.perf_counter() - began:.0f} s", flush=True)
 
 

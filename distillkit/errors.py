@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distillkit.filters import first_wrong_step
-from distillkit.forms import terms
+from distillkit.solver import terms
 from distillkit.templates import TEMPLATES, displayed_steps
 
 _BRACKET = re.compile(r"\([^)]*[A-Za-z][^)]*\)")  # with the unknown inside

@@ -86,7 +86,8 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
     """Return the first displayed step that does not follow from the problem, or "".
 
     A line that displays an equation must have the same solutions as the problem (for a system:
-    be implied by it); an equality between numbers must be true; ``a = b = c`` is two equalities.
+    be implied by it) or rewrite an expression, as ``3(x + 2) = 3x + 6`` does; ``x = x`` says
+    nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.
     Lines of prose are read over, but at least one step must be displayed.
     """
     try:
@@ -95,10 +96,10 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
         return f"(the problem {equation!r} cannot be read)"
     target, steps = reduced(problem), 0
     for line in reasoning.split("\n"):
-        for left, right in _equalities(line):
+        for left, right, as_written in _equalities(line):
             steps += 1
             numbers_only = not (left.keys() | right.keys()) - {""}
-            if numbers_only:
+            if numbers_only or (left == right and not as_written):
                 true = left == right
             elif len(problem) == 1:
                 true = reduced([(left, right)]) == target
@@ -110,15 +111,17 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
 
 
 def _equalities(line: str) -> list[tuple]:
-    """Return the equations that a line displays; prose before a colon is read over."""
+    """Return the equations that a line displays (left, right, whether both are the same text);
+    prose before a colon is read over."""
     found = []
     line = _THOUSANDS.sub("", line.rsplit(":", 1)[-1].strip().rstrip("."))
     for part in _BETWEEN_EQUATIONS.split(line):
         for left, right in pairwise(part.split("=")):
             try:
-                found.append(parse_equation(f"{left}={right}"))
+                sides = parse_equation(f"{left}={right}")
             except ParseError:
                 continue
+            found.append((*sides, left.strip() == right.strip()))
     return found
 
 

@@ -16,38 +16,14 @@ from distillkit.algebra import (
     parse_equation,
     parse_linear,
     parse_number,
-    plain,
     show_linear,
     show_number,
     solve,
 )
-from distillkit.solver import divided, signed, solution_steps
+from distillkit.collecting import collected
+from distillkit.solver import divided, joined, signed, solution_steps, terms
 
 Work = Callable[[Fraction, Fraction], list[str]]  # two numbers -> lines that show how it is done
-
-
-def terms(side: str) -> list[str]:
-    """Split one side at its own plus and minus signs: "3(x - 2) - 5" gives "3(x - 2)", "-5"."""
-    text, parts, depth = plain(side).replace(" ", ""), [""], 0
-    for sign in text:
-        if sign in "+-" and not depth and parts[-1] and parts[-1][-1] not in "+-*/":
-            parts.append("")
-        depth += (sign == "(") - (sign == ")")
-        parts[-1] += sign
-    parts = [part.removeprefix("+") for part in parts]
-    return [_spaced(part) for part in parts if parse_linear(part)]
-
-
-def _spaced(term: str) -> str:
-    """Write the inside of a bracket with spaces again: 3(x-2) -> 3(x - 2)."""
-    first = term.find("(")
-    if first < 0:
-        return term
-    return term[:first] + term[first:].replace("+", " + ").replace("-", " - ").replace("( - ", "(-")
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return (parts[0] + "".join(map(signed, parts[1:]))) if parts else "0"
 
 
 def one_operation(equation: str) -> list[str]:
@@ -65,7 +41,7 @@ def one_operation(equation: str) -> list[str]:
     lines: list[str] = []
 
     def note() -> None:
-        lines.append(" = ".join(map(_joined, sides)))
+        lines.append(" = ".join(map(joined, sides)))
 
     for side in sides:
         for term in [t for t in side if "(" in t and show_linear(parse_linear(t)) != t]:
@@ -75,12 +51,12 @@ def one_operation(equation: str) -> list[str]:
     for side in sides:
         for kind in (name, ""):
             while len(alike := [t for t in side if set(parse_linear(t)) == {kind}][:2]) > 1:
-                total, at = parse_linear(_joined(alike)), side.index(alike[0])
+                total, at = parse_linear(joined(alike)), side.index(alike[0])
                 for term in alike:
                     side.remove(term)
                 side[at:at] = [show_linear(total)] if total else []
                 note()
-    left, right = (parse_linear(_joined(side)) for side in sides)
+    left, right = (parse_linear(joined(side)) for side in sides)
     if name not in left:
         sides.reverse()
         left, right = right, left
@@ -214,4 +190,5 @@ FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equa
     "one-operation": one_operation,
     "columns": _columns,
     "check": lambda equation: one_operation(equation) + checked(equation),
+    "collect": collected,
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from distillkit.algebra import (
     add,
     parse_equation,
+    parse_linear,
     parse_system,
+    plain,
     scale,
     show_linear,
     show_number,
@@ -86,6 +89,31 @@ def _steps_two(equation: str) -> list[str]:
     steps.append(f"{other} = {show_number(value[other])}")
     steps.append(f"{name} = {show_number(value[name])}")
     return steps
+
+
+def terms(side: str) -> list[str]:
+    """Split one side at its own plus and minus signs: "3(x - 2) - 5" gives "3(x - 2)", "-5"."""
+    text, parts, depth = plain(side).replace(" ", ""), [""], 0
+    for sign in text:
+        if sign in "+-" and not depth and parts[-1] and parts[-1][-1] not in "+-*/":
+            parts.append("")
+        depth += (sign == "(") - (sign == ")")
+        parts[-1] += sign
+    parts = [part.removeprefix("+") for part in parts]
+    return [_spaced(part) for part in parts if parse_linear(part)]
+
+
+def _spaced(term: str) -> str:
+    """Write the inside of a bracket with spaces again: 3(x-2) -> 3(x - 2)."""
+    first = term.find("(")
+    if first < 0:
+        return term
+    return term[:first] + term[first:].replace("+", " + ").replace("-", " - ").replace("( - ", "(-")
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Write terms as one side of an equation; no terms are 0."""
+    return (parts[0] + "".join(map(signed, parts[1:]))) if parts else "0"
 
 
 def signed(text: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from distillkit import forms as kit
 from distillkit.algebra import ParseError, parse_linear
+from distillkit.collecting import addition, quotient
 from distillkit.equations import FAMILIES, make_problem
 from distillkit.filters import first_wrong_step
 
@@ -48,8 +49,7 @@ def test_every_line_of_every_form_is_true(form, family, seed):
 def test_a_wrong_line_would_be_noticed(form):
     lines = kit.FORMS[form]("3x - 7 = 8x + 13")
     for at, line in enumerate(lines):
-        left, right = line.split("=")
-        wrong = [*lines[:at], f"{left}= {right} + 1", *lines[at + 1 :]]
+        wrong = [*lines[:at], f"{line} + 1", *lines[at + 1 :]]
         assert first_wrong_step("3x - 7 = 8x + 13", "\n".join(wrong))
 
 
@@ -63,6 +63,9 @@ def test_a_wrong_line_would_be_noticed(form):
                            "x = 20 / -5", "x = -4"]),
         ("check", ["3x - 8x - 7 = 13", "-5x - 7 = 13", "-5x = 13 + 7", "-5x = 20", "x = 20 / -5",
                    "x = -4", "check: 3(-4) - 7 = -19", "check: 8(-4) + 13 = -19"]),
+        ("collect", ["3x - 7 = 8x + 13", "-7 - 13 = 8x - 3x", "8x - 3x = 5x",
+                     "-7 - 13 = -(7 + 13) = -(17 + 3) = -20", "-20 = 5x", "x = -20 / 5",
+                     "5 * 4 = 20", "x = -4"]),
     ],
 )  # fmt: skip
 def test_the_forms_of_one_equation(form, lines):
@@ -115,3 +118,61 @@ def test_a_side_is_cut_at_its_own_signs(side, parts):
 def test_what_has_no_single_solution_is_an_error(form, equation):
     with pytest.raises((ParseError, ValueError)):
         kit.FORMS[form](equation)
+
+
+def test_collect_writes_down_multiplies_out_sorts_and_adds():
+    assert kit.FORMS["collect"]("52 - 3(n + 13) + 8n = 736 - 2n - 121") == [
+        "52 - 3(n + 13) + 8n = 736 - 2n - 121",
+        "3 * 13 = 30 + 9 = 39",
+        "-3(n + 13) = -3n - 39",
+        "52 - 3n - 39 + 8n = 736 - 2n - 121",
+        "-3n + 8n + 52 - 39 = -2n + 736 - 121",
+        "-3n + 8n = 8n - 3n = 5n",
+        "52 - 39 = 22 - 9 = 13",
+        "736 - 121 = 636 - 21 = 616 - 1 = 615",
+        "5n + 13 = -2n + 615",
+        "5n + 2n = 615 - 13",
+        "5n + 2n = 7n",
+        "615 - 13 = 605 - 3 = 602",
+        "7n = 602",
+        "n = 602 / 7",
+        "7 * 80 = 560",
+        "602 - 560 = 102 - 60 = 42",
+        "7 * 6 = 42",
+        "80 + 6 = 86",
+        "n = 86",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "chain"),
+    [
+        (2, 8, "2 + 8 = 10"),
+        (2, -8, "2 - 8 = -(8 - 2) = -6"),
+        (-8, 2, "-8 + 2 = -(8 - 2) = -6"),
+        (-2, 8, "-2 + 8 = 8 - 2 = 6"),
+        (-2, -8, "-2 - 8 = -(2 + 8) = -10"),
+        (970, -169, "970 - 169 = 870 - 69 = 810 - 9 = 801"),
+        (52, -736, "52 - 736 = -(736 - 52) = -(686 - 2) = -684"),
+        (5, 205, "5 + 205 = 205 + 5 = 210"),
+        (7, -7, "7 - 7 = 0"),
+    ],
+)
+def test_an_addition_settles_the_sign_and_then_goes_place_by_place(a, b, chain):
+    assert addition(Fraction(a), Fraction(b)) == chain
+
+
+@given(st.integers(-999, 999).filter(bool), st.integers(-999, 999).filter(bool))
+def test_every_link_of_an_addition_is_the_sum(a, b):
+    links = addition(Fraction(a), Fraction(b), "x").split(" = ")
+    assert {parse_linear(link).get("x", 0) for link in links} == {a + b}
+
+
+@given(st.integers(-9999, 9999), st.integers(1, 99))
+def test_a_quotient_is_shown_by_products_that_add_up(q, b):
+    lines = quotient(Fraction(q * b), Fraction(b))
+    for line in lines:
+        first, *rest = map(parse_linear, line.split(" = "))
+        assert all(link == first for link in rest)
+    if b > 1 and q:
+        assert str(abs(q)) in lines[-1]
