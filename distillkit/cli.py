@@ -140,6 +140,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
     from distillkit.report import percent, with_interval
 
@@ -149,7 +150,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     for line in refused:
         print(f"refused {line}")
     print(f"{len(problems)} questions read, {len(refused)} lines refused")
-    model, tokenizer, settings = _load_run(options.folder_of_run)
+    model, tokenizer, settings = load_run(options.folder_of_run)
     count = [0]
 
     def on_done(_: dict) -> None:
@@ -165,34 +166,6 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
         print(f"{name:>16}  exact {with_interval(result)}, {rest}")
     print(f"answers: {options.out}")
     return 0
-
-
-def _load_run(folder: Path):
-    """Load the student of a run with its adapter merged; the base must be the same file."""
-    from peft import PeftModel
-
-    from distillkit.conversion import quiet
-    from distillkit.downloads import ModelError
-    from distillkit.models import load
-    from distillkit.session import start
-
-    if not (folder / "report.json").exists():
-        raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
-    report = json.loads((folder / "report.json").read_text())
-    settings = report["settings"]
-    tier = None if settings["tier"] == "gpu" else settings["tier"]
-    kit = start(tier, dtype=settings.get("dtype") if tier else None)
-    student = load(settings["student"], kit.device, kit.dtype, quant=settings["quant"])
-    if student.sha256 != report["student"]["sha256"]:
-        raise ModelError(
-            f"{student.name} ({student.source}) is not the model this adapter was trained on "
-            f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
-        )
-    with quiet():
-        model = PeftModel.from_pretrained(student.model, folder / "adapter")
-    if not settings["quant"]:
-        model.merge_adapter()
-    return model, student.tokenizer, settings
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from distillkit.downloads import ModelError
 from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
@@ -116,6 +119,35 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     write_json(out / "report.json", report)  # last: with it, the run is finished
     say_table(stages, report, out)
     return report
+
+
+def load_run(folder: Path) -> tuple[Any, Any, dict]:
+    """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
+
+    Raises ValueError for a folder without report, ModelError if the base is not the same file.
+    """
+    from peft import PeftModel
+
+    from distillkit.conversion import quiet
+    from distillkit.models import load
+
+    if not (folder / "report.json").exists():
+        raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
+    report = json.loads((folder / "report.json").read_text())
+    settings = report["settings"]
+    tier = None if settings["tier"] == "gpu" else settings["tier"]
+    kit = start(tier, dtype=settings.get("dtype") if tier else None)
+    student = load(settings["student"], kit.device, kit.dtype, quant=settings["quant"])
+    if student.sha256 != report["student"]["sha256"]:
+        raise ModelError(
+            f"{student.name} ({student.source}) is not the model this adapter was trained on "
+            f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
+        )
+    with quiet():
+        model = PeftModel.from_pretrained(student.model, folder / "adapter")
+    if not settings["quant"]:
+        model.merge_adapter()
+    return model, student.tokenizer, settings
 
 
 def open_teacher(name: str, stages: Stages) -> Teacher | None:
