@@ -47,6 +47,7 @@ RECIPES = {
     "one-operation": {"form": "one-operation"},
     "check": {"form": "check"},
     "collect": {"form": "collect"},
+    "collect in fours": {"form": "collect", "batch_size": 4},
     "one wording": {"words": False},
     "narrow families": {"families": (*NARROW, "brackets-both")},
     "easy to hard": {"sort": True},
@@ -65,7 +66,7 @@ def splits(test):
 
 
 def taught(student, seed, out, traces, form="columns", words=True, families=MIXED, sort=False,
-           epochs=1):  # fmt: skip
+           epochs=1, batch_size=8):  # fmt: skip
     """Return the trained model and what training took."""
     problems = make_problems(2 * traces // epochs, families, "train", seed)
     if words:
@@ -82,7 +83,7 @@ def taught(student, seed, out, traces, form="columns", words=True, families=MIXE
         for place, row in zip(places, to_traces(chosen), strict=True):
             rows[place] = row
     run = distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
-                  shuffle=not sort, out=out)  # fmt: skip
+                  batch_size=batch_size, shuffle=not sort, out=out)  # fmt: skip
     return run.student, {"traces": len(rows) * epochs, "trace_tokens": run.tokens,
                          "train_seconds": round(run.seconds, 1)}  # fmt: skip
 

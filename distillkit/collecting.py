@@ -2,7 +2,6 @@
 
 Whatever a line computes stands in that line, so nothing has to be kept in mind:
 `52 - 736 = -(736 - 52) = -(686 - 2) = -684` settles the sign, then takes off one place at a time.
-The unknown goes to the side where it has the larger factor; the divisor is never negative.
 """
 
 from __future__ import annotations
@@ -39,21 +38,20 @@ def collected(equation: str) -> list[str]:
             side[:] = [t for t in side if (name in t) != bool(kind)]
             side += [_term(sum(numbers), kind)] if sum(numbers) else []
     note()
+    if name not in joined(sides[0]):
+        sides.reverse()
+        note()
     (a, b), (c, d) = (
         (side.get(name, Fraction(0)), side.get("", Fraction(0)))
         for side in map(parse_linear, map(joined, sides))
     )
-    unknowns, numbers = ([a, -c], [d, -b]) if a > c else ([c, -a], [b, -d])
-    for halves in ([[n for n in pair if n] for pair in (unknowns, numbers)],
-                   [[sum(unknowns)], [sum(numbers)]]):  # fmt: skip
-        both = [joined([_term(n, kind) for n in half if n])
-                for half, kind in zip(halves, (name, ""), strict=True)]  # fmt: skip
-        sides = [[side] for side in (both if a > c else reversed(both))]
+    unknowns, numbers = [n for n in (a, -c) if n], [n for n in (d, -b) if n]
+    for left, right in ((unknowns, numbers), ([a - c], [d - b])):
+        sides = [[joined([_term(n, name) for n in left])], [joined([_term(n, "") for n in right])]]
         note()
-        if len(halves[0] + halves[1]) > 2:
-            lines += running_total(halves[0], name) + running_total(halves[1])
-    ends = divided(name, sum(unknowns), sum(numbers), lines)
-    return lines + ends[:-1] + quotient(sum(numbers), sum(unknowns)) + ends[-1:]
+        lines += running_total(left, name) + running_total(right)
+    ends = divided(name, a - c, d - b, lines)
+    return lines + ends[:-1] + quotient(d - b, a - c) + ends[-1:]
 
 
 def multiplied(term: str, value: Linear) -> list[str]:
@@ -90,27 +88,28 @@ def addition(a: Fraction, b: Fraction, name: str = "") -> str:
     if (a > 0) != (b > 0):
         first, second = max(first, second), -min(first, second)
     whole = first.denominator == second.denominator == 1
-    for place in _places(abs(second)) if total and whole else []:
-        link = _term(first, name) + signed(_term(second, name))
+    for size in reversed(range(len(str(abs(second))))) if total and whole else []:
+        rest = signed(_term(second, name)) if second else f" {'+' if (a > 0) == (b > 0) else '-'} 0"
+        link = _term(first, name) + rest
         link = link if total > 0 else f"-({link})"
         links += [link] if link != links[-1] else []
-        step = place if second > 0 else -place
+        step = Fraction(int(second / 10**size) * 10**size)  # towards zero
         first, second = first + step, second - step
     return " = ".join([*links, _term(total, name)])
 
 
 def quotient(a: Fraction, b: Fraction) -> list[str]:
-    """Write how a is divided by b > 0 if that leaves no rest: the tens, what remains, the ones."""
-    rest, parts = abs(a), abs(a) / b
-    if b == 1 or b.denominator != 1 or parts.denominator != 1:
+    """Write how a is divided by b if that leaves no rest: by places, then the product as proof."""
+    if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
         return []
-    lines = []
-    for place in _places(parts):
-        lines += product(b, place) or [f"{b} * {place} = {b * place}"]
-        lines += [addition(rest, -b * place)] if rest > b * place else []
-        rest -= b * place
-    places = _places(parts)
-    return lines + ([f"{' + '.join(map(str, places))} = {parts}"] if len(places) > 1 else [])
+    rest, size, parts, lines = abs(a), abs(b), _places(abs(a / b)), []
+    for place in parts if len(parts) > 1 else []:
+        lines += product(size, place) or [f"{size} * {place} = {size * place}"]
+        lines += [addition(rest, -size * place)] if rest > size * place else []
+        rest -= size * place
+    lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if lines else []
+    proof = f"({show_number(a / b)})" if a / b < 0 else show_number(a / b)
+    return [*lines, f"{show_number(b)} * {proof} = {show_number(a)}"]
 
 
 def _places(whole: Fraction) -> list[Fraction]:

@@ -26,9 +26,9 @@ NAMED_IN_ENVIRONMENT = {  # the packages that environment.yml has to name itself
 }  # fmt: skip
 ORDER = (  # no module imports one that stands after it
     "records", "seeds", "session", "downloads", "conversion", "models", "algebra", "equations",
-    "wordings", "solver", "collecting", "forms", "templates", "answers", "sampling", "candidates", "servers",
-    "teachers", "filters", "losses", "labels", "packing", "checkpoints", "training", "evaluation",
-    "errors", "export", "plots", "figures_labels", "decoding", "figures_decoding",
+    "wordings", "solver", "collecting", "forms", "templates", "answers", "sampling", "candidates",
+    "servers", "teachers", "filters", "losses", "labels", "packing", "checkpoints", "training",
+    "evaluation", "errors", "export", "plots", "figures_labels", "decoding", "figures_decoding",
     "figures_templates", "figures_traces", "recipes", "report", "stages", "demo", "claims",
     "lessons", "widgets", "checks", "cli",
 )  # fmt: skip
