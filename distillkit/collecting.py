@@ -87,6 +87,8 @@ def addition(a: Fraction, b: Fraction, name: str = "") -> str:
     first, second = abs(a), abs(b)
     if (a > 0) != (b > 0):
         first, second = max(first, second), -min(first, second)
+    elif len(str(second)) > len(str(first)):
+        first, second = second, first
     whole = first.denominator == second.denominator == 1
     for size in reversed(range(len(str(abs(second))))) if total and whole else []:
         rest = signed(_term(second, name)) if second else f" {'+' if (a > 0) == (b > 0) else '-'} 0"
@@ -100,14 +102,16 @@ def addition(a: Fraction, b: Fraction, name: str = "") -> str:
 
 def quotient(a: Fraction, b: Fraction) -> list[str]:
     """Write how a is divided by b if that leaves no rest: by places, then the product as proof."""
+    if b.numerator == 1 and b.denominator > 1:  # x/7 = 12: multiply
+        return product(abs(a), Fraction(b.denominator))
     if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
         return []
     rest, size, parts, lines = abs(a), abs(b), _places(abs(a / b)), []
-    for place in parts if len(parts) > 1 else []:
+    for place in parts if abs(a / b) >= 10 else []:
         lines += product(size, place) or [f"{size} * {place} = {size * place}"]
         lines += [addition(rest, -size * place)] if rest > size * place else []
         rest -= size * place
-    lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if lines else []
+    lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if len(parts) > 1 else []
     proof = f"({show_number(a / b)})" if a / b < 0 else show_number(a / b)
     return [*lines, f"{show_number(b)} * {proof} = {show_number(a)}"]
 
@@ -120,4 +124,6 @@ def _places(whole: Fraction) -> list[Fraction]:
 
 
 def _term(number: Fraction, name: str) -> str:
+    if name and number.denominator != 1 and abs(number.numerator) == 1:
+        return f"{'-' if number < 0 else ''}{name}/{number.denominator}"
     return show_linear({name: number}) if number else "0"

@@ -192,7 +192,7 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "systems": systems,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
-BROAD = (*NARROW, "brackets-both", "broad")
+BROAD = (*NARROW, "brackets-both", "large", "broad")
 FAR = ("systems", "fractions")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 

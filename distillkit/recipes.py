@@ -63,8 +63,8 @@ TIERS = {
 # letters and words, larger numbers; its solutions are longer, so everything takes longer.
 CURRICULA = {
     "narrow": {},
-    "broad": {"teacher": "solver:columns", "families": BROAD, "shares": {"broad": 3.0},
-              "traces": 512, "max_new_tokens": 400},
+    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 5.0},
+              "traces": 2048, "batch_size": 4, "max_new_tokens": 560},
 }  # fmt: skip
 
 
