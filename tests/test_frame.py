@@ -29,8 +29,8 @@ ORDER = (  # no module imports one that stands after it
     "wordings", "solver", "collecting", "forms", "templates", "answers", "sampling", "candidates",
     "servers", "teachers", "filters", "losses", "labels", "packing", "checkpoints", "training",
     "evaluation", "errors", "export", "plots", "figures_labels", "decoding", "figures_decoding",
-    "figures_templates", "figures_traces", "recipes", "report", "stages", "demo", "claims",
-    "lessons", "widgets", "checks", "cli",
+    "figures_templates", "figures_traces", "figures_rejection", "recipes", "report", "stages",
+    "demo", "claims", "lessons", "widgets", "checks", "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").rglob("*.py"))
 

@@ -107,14 +107,14 @@ def _keep_wrong(
         for candidate in candidates:
             problem, text, obeys = candidate
             looked_at[problem] += 1
-            taken = [other for other in kept if across or other[0] == problem]
+            taken = [other for other in kept if other[0] == problem]
             number = looked_at[problem] - 1 if first_only else len(taken)
             if limit_of_all:
                 number = len(kept)
             if (
                 (obeys or everything)
                 and (no_limit or number < most)
-                and (any_text or text not in [other[1] for other in taken])
+                and (any_text or text not in [other[1] for other in (kept if across else taken)])
             ):
                 kept.append(candidate)
         return kept
@@ -143,7 +143,7 @@ keep = Exercise(
                 _keep_wrong(no_limit=True)),
         Mistake("the limit is one for all problems together: count each problem on its own",
                 _keep_wrong(limit_of_all=True)),
-        Mistake("texts and limit are counted across problems: the same text may solve two of them",
+        Mistake("texts are compared across problems: the same text may solve two of them",
                 _keep_wrong(across=True)),
         Mistake("it looks at the first candidates only: a problem whose first one is wrong is lost,"
                 " and that is what several candidates are for", _keep_wrong(first_only=True)),
