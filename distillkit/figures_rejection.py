@@ -57,7 +57,7 @@ def draw_pass_at_k(right: Mapping[str, Sequence[int]], n: int) -> Drawn:
                  for k in range(1, n + 1)]  # fmt: skip
         axes.plot(range(1, n + 1), share, label=name, **line_look(at))
         ends[name] = share[0], share[-1]
-    axes.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     gains = {name: end[1] - end[0] for name, end in ends.items()}
     most = max(gains, key=gains.get)
     caption = (
