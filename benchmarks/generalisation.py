@@ -64,7 +64,9 @@ def main():
     table = []
     for split, asked in splits(options.test, options.outside).items():
         found = {}
-        for stage, student, shots in (("distilled", model, ()), ("few-shot", untouched, SHOTS)):
+        # Examples in other words, too, where the questions are: else the form is not taken over.
+        examples = reworded(SHOTS, TEST_SEED) if split in ("broad", "outside") else SHOTS
+        for stage, student, shots in (("distilled", model, ()), ("few-shot", untouched, examples)):
             found[stage] = evaluate(
                 student, tokenizer, asked, shots=shots, max_new_tokens=LIMIT, width=100,
                 journal=kept / f"{stage}-{split}.jsonl".replace(" ", "-"),

@@ -14,7 +14,7 @@ from distillkit.downloads import ModelError
 from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
-from distillkit.recipes import Settings, expected_minutes, unseen_problems
+from distillkit.recipes import TEST_SEED, Settings, expected_minutes, unseen_problems
 from distillkit.records import read_jsonl, write_json, write_jsonl
 from distillkit.report import (
     ACCURACY_HEAD,
@@ -66,7 +66,8 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     shown = pick_shown(before, settings.families)
     for row in shown:
         stages.say(indented(row))
-    few_shot = answers("few_shot", student.model, SHOTS)
+    shots = SHOTS if settings.curriculum == "narrow" else reworded(SHOTS, TEST_SEED)
+    few_shot = answers("few_shot", student.model, shots)
     stages.say(f"  exact: zero-shot {percent(summary(before[:len(test)])['exact'])}, "
                f"few-shot {percent(summary(few_shot[:len(test)])['exact'])}")  # fmt: skip
 

@@ -97,7 +97,7 @@ def expected_minutes(settings: Settings, answers: int) -> float:
     """Estimate the run's minutes from this machine's speed in a float32 matrix product.
 
     Work: 2 operations a weight and token forward, as many again for the gradient of the
-    activations; about 80 tokens (broad: 200) an answer and a trace beyond the shared prompt; half
+    activations; about 80 tokens (broad: 260) an answer and a trace beyond the shared prompt; half
     of the product's speed is reached in answering and 0.7 of it in training, and bfloat16 makes
     all of it about 1.8 times as fast (measured on two cores).
     """
@@ -112,7 +112,7 @@ def expected_minutes(settings: Settings, answers: int) -> float:
     for _ in range(4):
         a @ a
     rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
-    tokens = 200 if settings.curriculum == "broad" else 80
+    tokens = 260 if settings.curriculum == "broad" else 80
     answering = 3 * answers * tokens * 2 * weights / (0.5 * rate)
     traces = settings.traces / (1 - settings.general) * settings.epochs
     training = traces * tokens * 4 * weights / (0.7 * rate)
