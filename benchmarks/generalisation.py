@@ -83,7 +83,7 @@ def main():
                               "seed": settings["seed"], "dtype": kit.dtype})  # fmt: skip
             table[-2] |= dict(zip(("gain", "gain_low", "gain_high"), (round(g, 4) for g in gain),
                                   strict=True))  # fmt: skip
-            print(f"{split:>22} {family or 'all':>14} {stage}: " + ", ".join(
+            print(f"{split:>22} {family or 'all':>14} " + ", ".join(
                 f"{stage} {100 * row['exact']:.0f} % ({100 * row['low']:.0f} to "
                 f"{100 * row['high']:.0f}, n = {row['n']})"
                 for stage, row in zip(found, table[-2:], strict=True)), flush=True)  # fmt: skip
