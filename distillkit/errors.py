@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from distillkit.algebra import ParseError
 from distillkit.filters import first_wrong_step
 from distillkit.solver import terms
 from distillkit.templates import TEMPLATES, displayed_steps
@@ -68,11 +69,14 @@ def _kind(before: Sequence[str], line: str) -> str:
         return "quotient"
     if _QUOTIENT.search(line):
         return "divided"
-    old, new = (
-        [sorted(bool(re.search("[A-Za-z]", term)) for term in terms(side))
-         for side in text.split("=")[:2]]
-        for text in (last, line)
-    )  # fmt: skip
+    try:
+        old, new = (
+            [sorted(bool(re.search("[A-Za-z]", term)) for term in terms(side))
+             for side in text.split("=")[:2]]
+            for text in (last, line)
+        )  # fmt: skip
+    except ParseError:  # words stand around the step
+        return "other step"
     if old == new:
         return "copied wrongly"
     if sum(map(len, new)) < sum(map(len, old)):

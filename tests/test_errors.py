@@ -39,6 +39,7 @@ def row(equation, lines, answer=None, finish="eos"):
         ("4(x - 6) = -8", ["4x - 6 = -8", "x = 4"], "bracket", 1),
         ("4(x - 6) = -8", ["4(x - 9) = -8", "x = 4"], "copied wrongly", 1),
         ("4x = 8", ["I divide.", "so"], "no step", 0),
+        ("b + b + 7 = 31", ["Ben is b. Together they are: 2b + 7 = 13", "b = 3"], "other step", 2),
     ],
 )  # fmt: skip
 def test_each_slip_has_its_name(equation, lines, kind, digits):
