@@ -113,7 +113,8 @@ def quotient(a: Fraction, b: Fraction) -> list[str]:
         rest -= size * place
     lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if len(parts) > 1 else []
     proof = f"({show_number(a / b)})" if a / b < 0 else show_number(a / b)
-    return [*lines, f"{show_number(b)} * {proof} = {show_number(a)}"]
+    whole = f"{show_number(b)} * {proof} = {show_number(a)}"
+    return lines if lines[-1:] == [whole] else [*lines, whole]
 
 
 def _places(whole: Fraction) -> list[Fraction]:

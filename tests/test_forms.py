@@ -182,3 +182,15 @@ def test_a_quotient_is_shown_by_products_that_add_up(q, b):
         assert all(link == first for link in rest)
     if b > 1 and q:
         assert str(abs(q)) in lines[-1]
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+@given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
+def test_no_form_says_a_line_twice_in_a_row(form, family, seed):
+    lines = kit.FORMS[form](FAMILIES[family](random.Random(seed)))
+    assert all(a != b for a, b in pairwise(lines))
+
+
+def test_a_quotient_of_tens_is_proved_once():
+    assert quotient(Fraction(60), Fraction(6)) == ["6 * 10 = 60"]
+    assert quotient(Fraction(-60), Fraction(6)) == ["6 * 10 = 60", "6 * (-10) = -60"]
