@@ -23,7 +23,7 @@ from distillkit.errors import slips
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
-from distillkit.recipes import TEST_SEED
+from distillkit.recipes import CURRICULA, TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.session import data_path, start
 from distillkit.teachers import Solver
@@ -37,7 +37,7 @@ FIELDS = ("recipe", "seed", "split", "n", "exact", "low", "high", "format", "len
           "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
           "date")  # fmt: skip
 MIXED = (*BROAD, "broad", "broad")  # three times as many broad ones
-LIMIT = 560  # tokens of an answer: more than the longest solution taught
+LIMIT = CURRICULA["broad"]["max_new_tokens"]
 RECIPES = {
     "untouched": {"traces": 0},
     "few-shot": {"traces": 0, "shots": SHOTS},
@@ -118,12 +118,13 @@ def main():
     arguments.add_argument("--splits", default="narrow,broad,far")
     arguments.add_argument("--only", default=",".join(RECIPES))
     options = arguments.parse_args()
+    options.splits = options.splits.split(",")
     kit = start("cpu")
     there = done(OUT, "recipe", "seed", "split")
     student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     for seed in options.seeds.split(","):
         for recipe in options.only.split(","):
-            if all((recipe, seed, split) in there for split in options.splits.split(",")):
+            if all((recipe, seed, split) in there for split in options.splits):
                 continue
             began = time.perf_counter()
             for row in measure(student, recipe, int(seed), options, there):

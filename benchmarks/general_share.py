@@ -17,12 +17,13 @@ from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
-from distillkit.packing import encode, pack
+from distillkit.packing import encode, pack, supervised
 from distillkit.recipes import TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.sampling import sample
 from distillkit.session import data_path, start
 from distillkit.teachers import Recorded
+from distillkit.templates import chat_text
 from distillkit.training import CompletionLoss, distill, lora, with_adapter
 
 OUT = DATA / "general_share.csv"
@@ -37,11 +38,10 @@ def general_ability(model, tokenizer, held):
     measure, total, count = CompletionLoss(model).eval(), 0.0, 0
     with torch.no_grad(), torch.autocast("cpu", enabled=model.dtype == torch.bfloat16):
         for example in encode(held, tokenizer):
-            learned = sum(label != -100 for label in example.labels)
+            learned = supervised([example])
             total += measure(**pack([example])).item() * learned
             count += learned
-    prompts = [tokenizer.apply_chat_template(row["prompt"], tokenize=False,
-                                             add_generation_prompt=True) for row in held]
+    prompts = [chat_text(tokenizer, row["prompt"]) for row in held]
     texts = sample(model, tokenizer, prompts, 1, 0.0, max_new_tokens=48)
     return total / count, sum("<think>" in t.text or "<answer>" in t.text for t, in texts)
 

@@ -14,23 +14,22 @@ questions by others; for the simple equations of reasoning-gym (in an environmen
 """
 
 import argparse
-import csv
 from pathlib import Path
 
-from rows import DATA, scored
+from rows import DATA, append, scored
 
 from distillkit.demo import load_run
 from distillkit.equations import FAR, NARROW, make_problems
 from distillkit.errors import slips
 from distillkit.evaluation import evaluate, paired_difference, read_questions
 from distillkit.models import load
-from distillkit.recipes import TEST_SEED
+from distillkit.recipes import CURRICULA, TEST_SEED
 from distillkit.session import start
 from distillkit.templates import SHOTS
 from distillkit.wordings import reworded, stories
 
 OUT = DATA / "generalisation.csv"
-LIMIT = 560  # tokens of an answer: more than the longest solution taught
+LIMIT = CURRICULA["broad"]["max_new_tokens"]
 
 
 def splits(n, outside):
@@ -87,10 +86,10 @@ def main():
                 f"{stage} {100 * row['exact']:.0f} % ({100 * row['low']:.0f} to "
                 f"{100 * row['high']:.0f}, n = {row['n']})"
                 for stage, row in zip(found, table[-2:], strict=True)), flush=True)  # fmt: skip
-    with open(OUT, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    part = OUT.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    append(part, list(table[0]), table)
+    part.replace(OUT)
 
 
 if __name__ == "__main__":

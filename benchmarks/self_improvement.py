@@ -96,7 +96,7 @@ def one_seed(base, kit, seed, options):
             append(OUT, FIELDS, found)
         return run
 
-    run, own, passes = stage("first", first), [], 1.0
+    run, own = stage("first", first), []
     for number in range(options.rounds):
         start_at = options.first + number * options.problems
         problems = everything[start_at : start_at + options.problems]
@@ -109,8 +109,8 @@ def one_seed(base, kit, seed, options):
         run.student.unload()
         print(f"round {number + 1}: {len(right)} of {len(problems)} solved", flush=True)
         run = stage(f"round {number + 1}", first + own, solved=len(right), asked=len(problems))
-        passes = (len(first) + len(own)) / len(first)
     run.student.unload()
+    passes = (len(first) + len(own)) / len(first)
     stage("first, repeated", first, epochs=passes).student.unload()
     new = everything[options.first :]
     stage("solver's", first + solver.sample(new)).student.unload()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from distillkit.algebra import Linear, parse_equation, parse_linear, show_linear, show_number, solve
-from distillkit.solver import divided, joined, signed, terms
+from distillkit.solver import bracketed, divided, joined, places, signed, terms
 
 
 def collected(equation: str) -> list[str]:
@@ -66,8 +66,8 @@ def product(a: Fraction, b: Fraction) -> list[str]:
     """Write the product of two whole numbers of 0 or more, one of them place by place."""
     if a.denominator != 1 or b.denominator != 1:
         return []
-    one, other = sorted((a, b), key=lambda number: len(_places(number)))
-    parts = [show_number(one * place) for place in _places(other)]
+    one, other = sorted((a, b), key=lambda number: len(places(number)))
+    parts = [show_number(one * place) for place in places(other)]
     return [f"{a} * {b} = {' + '.join(parts)} = {a * b}"] if len(parts) > 1 else []
 
 
@@ -106,22 +106,14 @@ def quotient(a: Fraction, b: Fraction) -> list[str]:
         return product(abs(a), Fraction(b.denominator))
     if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
         return []
-    rest, size, parts, lines = abs(a), abs(b), _places(abs(a / b)), []
+    rest, size, parts, lines = abs(a), abs(b), places(abs(a / b)), []
     for place in parts if abs(a / b) >= 10 else []:
         lines += product(size, place) or [f"{size} * {place} = {size * place}"]
         lines += [addition(rest, -size * place)] if rest > size * place else []
         rest -= size * place
     lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if len(parts) > 1 else []
-    proof = f"({show_number(a / b)})" if a / b < 0 else show_number(a / b)
-    whole = f"{show_number(b)} * {proof} = {show_number(a)}"
+    whole = f"{show_number(b)} * {bracketed(a / b)} = {show_number(a)}"
     return lines if lines[-1:] == [whole] else [*lines, whole]
-
-
-def _places(whole: Fraction) -> list[Fraction]:
-    """Take a whole number of 0 or more apart: 305 -> 300, 5."""
-    digits = str(whole)
-    parts = [Fraction(digit) * 10 ** (len(digits) - 1 - i) for i, digit in enumerate(digits)]
-    return [part for part in parts if part]
 
 
 def _term(number: Fraction, name: str) -> str:

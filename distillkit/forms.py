@@ -21,7 +21,15 @@ from distillkit.algebra import (
     solve,
 )
 from distillkit.collecting import collected
-from distillkit.solver import divided, joined, signed, solution_steps, terms
+from distillkit.solver import (
+    bracketed,
+    divided,
+    joined,
+    places,
+    signed,
+    solution_steps,
+    terms,
+)
 
 Work = Callable[[Fraction, Fraction], list[str]]  # two numbers -> lines that show how it is done
 
@@ -111,14 +119,7 @@ def plus_shown(a: Fraction, b: Fraction) -> list[str]:
 
 def over_shown(a: Fraction, b: Fraction) -> list[str]:
     """Write a quotient as the product that proves it."""
-    return [f"{_bracketed(b)} * {_bracketed(a / b)} = {show_number(a)}"] if a % b == 0 else []
-
-
-def _places(whole: Fraction) -> list[int]:
-    """Take a whole number of 0 or more apart: 305 -> 300, 5."""
-    digits = str(whole)
-    parts = [int(digit) * 10 ** (len(digits) - 1 - i) for i, digit in enumerate(digits)]
-    return [part for part in parts if part]
+    return [f"{bracketed(b)} * {bracketed(a / b)} = {show_number(a)}"] if a % b == 0 else []
 
 
 def plus_by_columns(a: Fraction, b: Fraction) -> list[str]:
@@ -129,8 +130,8 @@ def plus_by_columns(a: Fraction, b: Fraction) -> list[str]:
     big, small = sorted((abs(a), abs(b)), reverse=True)
     sign = 1 if a * b > 0 else -1
     written, at = [], big
-    for step in _places(small):
-        written.append(plus_shown(at, Fraction(sign * step))[0])
+    for step in places(small):
+        written.append(plus_shown(at, sign * step)[0])
         at += sign * step
     return written + [line for line in whole if line not in written]
 
@@ -140,7 +141,7 @@ def over_by_columns(a: Fraction, b: Fraction) -> list[str]:
     quotient = a / b
     if quotient.denominator != 1 or abs(quotient) < 10:
         return over_shown(a, b)
-    rest, size, parts, lines = abs(a), abs(b), _places(abs(quotient)), []
+    rest, size, parts, lines = abs(a), abs(b), places(abs(quotient)), []
     for part in parts:
         lines.append(f"{size} * {part} = {size * part}")
         if rest > size * part:
@@ -160,10 +161,6 @@ def checked(equation: str) -> list[str]:
         if name in side:
             found.append(f"check: {put_in} = {show_number(parse_number(put_in))}")
     return found
-
-
-def _bracketed(number: Fraction) -> str:
-    return f"({show_number(number)})" if number < 0 else show_number(number)
 
 
 def _arithmetic(equation: str) -> list[str]:

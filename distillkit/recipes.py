@@ -64,7 +64,8 @@ TIERS = {
 CURRICULA = {
     "narrow": {},
     "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 5.0},
-              "traces": 2048, "batch_size": 4, "max_new_tokens": 560},
+              "traces": 2048, "batch_size": 4,
+              "max_new_tokens": 560},  # more than the longest solution taught
 }  # fmt: skip
 
 

@@ -116,6 +116,18 @@ def joined(parts: Sequence[str]) -> str:
     return (parts[0] + "".join(map(signed, parts[1:]))) if parts else "0"
 
 
+def places(whole: Fraction) -> list[Fraction]:
+    """Take a whole number of 0 or more apart: 305 -> 300, 5."""
+    digits = str(whole)
+    parts = [Fraction(digit) * 10 ** (len(digits) - 1 - i) for i, digit in enumerate(digits)]
+    return [part for part in parts if part]
+
+
+def bracketed(number: Fraction) -> str:
+    """Write a number as a factor: (-4), 4."""
+    return f"({show_number(number)})" if number < 0 else show_number(number)
+
+
 def signed(text: str) -> str:
     """Write a term with its sign for the end of a sum: " + 3x", " - 4"."""
     return f" - {text[1:]}" if text.startswith("-") else f" + {text}"

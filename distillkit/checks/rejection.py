@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import comb
 
+from distillkit import filters
 from distillkit.checks.core import Exercise, Mistake
 
 # --- how good is a rule? --------------------------------------------------------------------------
@@ -16,9 +17,8 @@ def _precision_recall(rejected: Sequence[bool], faulty: Sequence[bool]) -> tuple
 
     A share of nothing is 1: a rule that rejects nothing accuses nobody wrongly.
     """
-    both = sum(r and f for r, f in zip(rejected, faulty, strict=True))
-    return (both / sum(rejected) if any(rejected) else 1.0,
-            both / sum(faulty) if any(faulty) else 1.0)  # fmt: skip
+    both, all_rejected, all_faulty = _counts(rejected, faulty)
+    return _ratio(both, all_rejected), _ratio(both, all_faulty)
 
 
 def _counts(rejected: Sequence[bool], faulty: Sequence[bool]) -> tuple[int, int, int]:
@@ -155,14 +155,9 @@ keep = Exercise(
 # --- pass@k ---------------------------------------------------------------------------------------
 
 
-def _pass_at_k(n: int, c: int, k: int) -> float:
-    """Return the chance that k of n candidates, c of them right, hold a right one."""
-    return 1 - comb(n - c, k) / comb(n, k)
-
-
 pass_at_k = Exercise(
     "pass_at_k",
-    reference=_pass_at_k,
+    reference=filters.pass_at_k,
     probes=[(8, 2, 1), (8, 2, 4), (8, 6, 4), (4, 0, 2), (4, 4, 3), (10, 1, 10), (8, 3, 2)],
     mistakes=[
         Mistake(
