@@ -449,7 +449,7 @@ def test_hostile_text_is_refused_quickly(name, monkeypatch):
                 with pytest.raises(ParseError):
                     parse(HOSTILE[name])
             times.append(time.process_time() - start)
-        assert min(times) < 0.05
+        assert min(times) < 0.5
 
 
 PIECES = [*"xyzE0123456789.+-*/()[]{}=,;\\ \n", "and", r"\frac", r"\cdot", "{2}{3}", "−", "\u2028"]

