@@ -4,7 +4,8 @@
     python benchmarks/generalisation.py runs/broad [--test 200] [--outside questions.jsonl]
 
 Asks the student of a finished run and the untouched one with solved examples the same questions,
-and writes one row a student, split and family to `data/generalisation.csv`, with the paired gain.
+and writes one row a student, split and family to `data/generalisation.csv`, with the paired gain,
+and the distilled student's answers to `data/generalisation_answers.jsonl`.
 Answers are kept in `RUN/generalisation/`; a run cut short goes on from there.  `--outside` adds
 questions by others; for the simple equations of reasoning-gym (in an environment of its own):
 
@@ -24,11 +25,13 @@ from distillkit.errors import slips
 from distillkit.evaluation import evaluate, paired_difference, read_questions
 from distillkit.models import load
 from distillkit.recipes import CURRICULA, TEST_SEED
+from distillkit.records import write_jsonl
 from distillkit.session import start
 from distillkit.templates import SHOTS
 from distillkit.wordings import reworded, stories
 
-OUT = DATA / "generalisation.csv"
+OUT, ANSWERS = DATA / "generalisation.csv", DATA / "generalisation_answers.jsonl"
+KEPT = ("problem", "template", "text", "finish", "exact", "lenient")
 LIMIT = CURRICULA["broad"]["max_new_tokens"]
 
 
@@ -60,7 +63,7 @@ def main():
     model, tokenizer, settings = load_run(options.run)
     kit = start("cpu", dtype=settings["dtype"])
     untouched = load(settings["student"], kit.device, kit.dtype, say=lambda _: None).model
-    table = []
+    table, answers = [], []
     for split, asked in splits(options.test, options.outside).items():
         found = {}
         # Examples in other words, too, where the questions are: else the form is not taken over.
@@ -71,6 +74,8 @@ def main():
                 journal=kept / f"{stage}-{split}.jsonl".replace(" ", "-"),
             )  # fmt: skip
             print(f"{split}, {stage}: {slips(found[stage])}", flush=True)
+        answers += [{"split": split, **{key: row[key] for key in KEPT}}
+                    for row in found["distilled"]]  # fmt: skip
         for family in ["", *dict.fromkeys(p.family for p in asked)]:
             pair = [[row for row in rows if family in ("", row["problem"]["family"])]
                     for rows in found.values()]  # fmt: skip
@@ -90,6 +95,7 @@ def main():
     part.unlink(missing_ok=True)
     append(part, list(table[0]), table)
     part.replace(OUT)
+    write_jsonl(ANSWERS, answers)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ problems it has not seen, the rules keep what is right, one solution each of the
 is chosen, and a fresh adapter is trained on the first solutions and all that was chosen so far
 (STaR, Zelikman et al. 2022, arXiv 2203.14465).  Two controls of the last round's length: the first
 solutions alone, repeated, and the solver's solutions of the same problems.  Appends one row a
-stage, seed and split to `data/self_improvement.csv`; candidates, answers and adapters are kept in
+stage and seed to `data/self_improvement.csv`; candidates, answers and adapters are kept in
 `runs/self_improvement/`; a run cut short goes on from there.
 """
 
@@ -26,11 +26,10 @@ from distillkit.records import read_jsonl
 from distillkit.session import data_path, start
 from distillkit.teachers import Local, Solver
 from distillkit.training import distill
-from distillkit.wordings import reworded
 
 OUT = DATA / "self_improvement.csv"
 KEPT = Path(__file__).resolve().parents[1] / "runs" / "self_improvement"
-FIELDS = ("stage", "seed", "split", "n", "exact", "low", "high", "format", "lenient",
+FIELDS = ("stage", "seed", "n", "exact", "low", "high", "format", "lenient",
           "answer_tokens", "traces", "own", "solved", "asked", "trace_tokens", "train_seconds",
           "dtype", "machine", "date")  # fmt: skip
 TAUGHT = (*NARROW, "brackets-both")
@@ -56,7 +55,7 @@ def main():
     arguments.add_argument("--keep", type=int, default=48, help="own solutions a round, at most")
     arguments.add_argument("--k", type=int, default=4)
     arguments.add_argument("--temperature", type=float, default=0.8)
-    arguments.add_argument("--test", type=int, default=100, help="equations of each split")
+    arguments.add_argument("--test", type=int, default=100, help="equations asked")
     options = arguments.parse_args()
     kit = start("cpu")
     base = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
@@ -68,9 +67,8 @@ def one_seed(base, kit, seed, options):
     """Run the stages of one seed."""
     count = options.first + options.rounds * options.problems
     everything = make_problems(count, TAUGHT, "train", seed)
-    tests = {"taught": make_problems(options.test, TAUGHT, "test", TEST_SEED),
-             "broad": reworded(make_problems(options.test, ("broad",), "test", TEST_SEED))}
-    assert not any(overlap(everything, asked) for asked in tests.values())
+    test = make_problems(options.test, TAUGHT, "test", TEST_SEED)
+    assert not overlap(everything, test)
     general = read_jsonl(data_path("general.jsonl"))
     solver = Solver(form="columns")
     first = solver.sample(everything[: options.first])
@@ -82,18 +80,16 @@ def one_seed(base, kit, seed, options):
         rows = mix(to_traces(chosen), general, 0.2, seed)
         run = distill(base.model, base.tokenizer, rows, epochs=epochs, seed=seed, out=folder)
         if (name, str(seed)) not in there:
-            found = []
-            for split, problems in tests.items():
-                answers = evaluate(run.student, base.tokenizer, problems, width=len(problems),
-                                   max_new_tokens=LIMIT, journal=folder / f"{split}.jsonl")
-                own = sum(c["teacher"]["name"] == base.name for c in chosen)
-                found.append({
-                    "stage": name, "seed": seed, "split": split, "traces": len(rows),
-                    "own": own, "solved": solved, "asked": asked, "trace_tokens": run.tokens,
-                    "train_seconds": round(run.seconds), "dtype": kit.dtype, **scored(answers),
-                })  # fmt: skip
-                print(name, seed, split, f"{100 * found[-1]['exact']:.0f} %", flush=True)
-            append(OUT, FIELDS, found)
+            answers = evaluate(run.student, base.tokenizer, test, width=len(test),
+                               max_new_tokens=LIMIT, journal=folder / "answers.jsonl")
+            own = sum(c["teacher"]["name"] == base.name for c in chosen)
+            row = {
+                "stage": name, "seed": seed, "traces": len(rows), "own": own, "solved": solved,
+                "asked": asked, "trace_tokens": run.tokens, "train_seconds": round(run.seconds),
+                "dtype": kit.dtype, **scored(answers),
+            }  # fmt: skip
+            append(OUT, FIELDS, [row])
+            print(name, seed, f"{100 * row['exact']:.0f} %", flush=True)
         return run
 
     run, own = stage("first", first), []

@@ -22,6 +22,14 @@ def next_logits(model, prompt_T: torch.Tensor) -> torch.Tensor:
     return model(prompt_T[None], logits_to_keep=1).logits[0, -1].float()
 
 
+@torch.inference_mode()
+def probabilities(model, prompt_T: torch.Tensor, text_T: torch.Tensor) -> list[float]:
+    """Return the probability that each token of a text had after the prompt and those before it."""
+    ids_T = torch.cat([prompt_T, text_T])
+    logits_TV = model(ids_T[None], logits_to_keep=len(text_T) + 1).logits[0, :-1].float()
+    return logits_TV.softmax(-1).gather(-1, text_T[:, None])[:, 0].tolist()
+
+
 def likeliest(logits_V: torch.Tensor) -> int:
     """Choose the likeliest token: greedy decoding."""
     return int(logits_V.argmax())

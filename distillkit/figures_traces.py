@@ -12,6 +12,13 @@ from distillkit.templates import TEMPLATES, THINK
 WIDE, TALL = 30, 16  # characters and lines of one candidate
 
 
+def _lines(text: str) -> list[str]:
+    """Break a text into lines of at most WIDE characters; TALL lines at most."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, WIDE) or [""]]
+    left = len(lines) - TALL + 1
+    return lines if left <= 1 else [*lines[: TALL - 1], f"… {left} more lines"]
+
+
 def draw_candidates(candidates: Sequence[dict]) -> Drawn:
     """Draw up to four candidates of one problem side by side; the first wrong step is marked.
 
@@ -20,10 +27,13 @@ def draw_candidates(candidates: Sequence[dict]) -> Drawn:
     if not candidates:
         raise ValueError("there are no candidates to draw")
     shown = candidates[:4]
-    figure, grid = new_figure(2.3 * len(shown) + 0.4, 3.6, columns=len(shown), xlim=(0, 1),
-                              ylim=(0, 1))  # fmt: skip
+    texts = [_lines(candidate["text"]) for candidate in shown]
+    tall = max(map(len, texts))
+    figure, grid = new_figure(2.3 * len(shown) + 0.4, 0.8 + 0.175 * tall, columns=len(shown),
+                              xlim=(0, 1), ylim=(tall, 0))  # fmt: skip
     usable = 0
-    for axes, candidate in zip([grid] if len(shown) == 1 else grid, shown, strict=True):
+    grid = [grid] if len(shown) == 1 else grid
+    for axes, candidate, lines in zip(grid, shown, texts, strict=True):
         axes.axis("off")
         reasons = {name: reason for name, reason in judge(candidate).items() if reason}
         usable += not reasons
@@ -34,15 +44,11 @@ def draw_candidates(candidates: Sequence[dict]) -> Drawn:
         title = f"✗ {first[0]}" if first else "✓ usable"
         axes.set_title(f"candidate {candidate['candidate'] + 1}\n{title}", fontsize=10, loc="left",
                        color=RED if first else BLUE, parse_math=False)  # fmt: skip
-        lines = [part for line in candidate["text"].split("\n")
-                 for part in textwrap.wrap(line, WIDE) or [""]]  # fmt: skip
-        if len(lines) > TALL:
-            lines = [*lines[: TALL - 1], f"… {len(lines) - TALL + 1} more lines"]
         marked = False
         for at, line in enumerate(lines):
             bad = bool(wrong) and not marked and line.strip() == wrong[:WIDE].strip()
             marked |= bad
-            axes.text(0, 1 - (at + 0.5) / TALL, line + ("   ✗" if bad else ""), fontsize=8,
+            axes.text(0, at + 0.5, line + ("   ✗" if bad else ""), fontsize=8,
                       family="DejaVu Sans Mono", va="center", color=RED if bad else "black",
                       weight="bold" if bad else "normal", parse_math=False)  # fmt: skip
     caption = (

@@ -89,14 +89,18 @@ def bar_look(i: int) -> dict[str, Any]:
 def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> Figure:
     """Draw (figure, title, caption) beside and below each other, pixel by pixel.
 
-    Every panel is laid out again at 4.6 inches, so that its text keeps its size.
+    Every panel is laid out again at 4.6 inches, so that its text keeps its size.  Figures wider
+    than 8 inches, which hold columns of text, keep their width and stand below each other.
     """
     import numpy
 
     cells = []
+    wide_ones = any(figure.get_size_inches()[0] > 8 for figure, *_ in panels)
+    columns = 1 if wide_ones else columns
     for figure, title, caption in panels:
         width, height = figure.get_size_inches()
-        figure.set_size_inches(min(width, 4.6), min(height, max(2.6, height * 0.8)))
+        if not wide_ones:
+            figure.set_size_inches(min(width, 4.6), min(height, max(2.6, height * 0.8)))
         figure.set_dpi(DPI)
         figure.canvas.draw()
         cells.append((numpy.asarray(figure.canvas.buffer_rgba()).copy(), title, caption))

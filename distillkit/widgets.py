@@ -7,7 +7,9 @@ The picture travels as PNG bytes into `ipywidgets.Image.value`.  There is no pyp
 from __future__ import annotations
 
 import base64
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,6 +51,34 @@ def show(figure: Figure, caption: str) -> Shown:
     """Return an object that a notebook displays as the figure with its caption below."""
     with _DRAWING:
         return Shown(plots.to_png(figure, colors=128), caption)
+
+
+class Live:
+    """A picture that is drawn again while a cell runs: `live.add(row)` as each row comes.
+
+    `draw` gets all rows so far.  A picture takes a moment, so at most one in `every` seconds is
+    made, and one for a row whose `step` is its `steps`, the last.
+    """
+
+    def __init__(self, draw: Callable[[list[dict]], tuple[Figure, str]], every: float = 2.0):
+        self.draw, self.every, self.rows = draw, every, []
+        self._handle, self._at = None, -math.inf
+
+    def add(self, row: dict) -> None:
+        """Take the next row and draw, unless a picture was made a moment ago."""
+        self.rows.append(row)
+        now = time.monotonic()
+        if now - self._at < self.every and row["step"] != row["steps"]:
+            return
+        self._at = now
+        shown = show(*self.draw(self.rows))
+        data, metadata = shown._repr_mimebundle_()
+        if self._handle is None:
+            from IPython.display import display
+
+            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self._handle.update(data, metadata=metadata, raw=True)
 
 
 def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:

@@ -241,3 +241,22 @@ def test_a_right_attempt_gets_its_tick(exercise, attempt):
 def test_another_wrong_attempt_is_told_where(exercise, attempt):
     verdict = exercise.judge(attempt)
     assert verdict.kind == WRONG and "on input" in verdict.message
+
+
+# --- how likely a text was ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["x", " 5 is the answer", "abc" * 20])
+def test_probabilities_are_those_of_one_token_after_the_other(tiny, text):
+    prompt_T, text_T = prompt_of(tiny, PROMPTS[0]), prompt_of(tiny, text)
+    found = kit.probabilities(tiny.model, prompt_T, text_T)
+    so_far, expected = prompt_T, []
+    for token in text_T:
+        expected.append(float(kit.next_logits(tiny.model, so_far).softmax(-1)[token]))
+        so_far = torch.cat([so_far, token[None]])
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_empty_text_has_no_probabilities(tiny):
+    prompt_T = prompt_of(tiny, PROMPTS[0])
+    assert kit.probabilities(tiny.model, prompt_T, prompt_T[:0]) == []

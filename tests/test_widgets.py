@@ -326,3 +326,58 @@ def test_a_redraw_is_quick():
         explorer.controls["temperature"].value = value
         seconds.append(time.process_time() - began)
     assert min(seconds) < 1, "the aim is 0.12 s, and 0.08 s were measured"
+
+
+# --- a picture that is drawn while a cell runs ----------------------------------------------------
+
+
+class Screen:
+    """What IPython would show: one picture that is replaced."""
+
+    def __init__(self):
+        self.pictures, self.opened = [], 0
+
+    def display(self, data, **words):
+        self.opened += 1
+        assert words.pop("display_id") is True and words["raw"] is True
+        self.update(data, **words)
+        return self
+
+    def update(self, data, **words):
+        self.pictures.append((data["text/plain"], base64.b64decode(data["image/png"])[:4]))
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    shown = Screen()
+    monkeypatch.setattr("IPython.display.display", shown.display)
+    return shown
+
+
+def test_a_live_picture_is_one_picture_and_ends_with_the_last_row(screen):
+    live = widgets.Live(lambda rows: draw(1.0 + len(rows)), every=3600)
+    for step in range(1, 6):
+        live.add({"step": step, "steps": 5})
+    assert screen.opened == 1 and len(screen.pictures) == 2, "the first row and the last"
+    assert "T = 2 " in screen.pictures[0][0] and "T = 6 " in screen.pictures[1][0]
+    assert screen.pictures[0][1] == b"\x89PNG"
+
+
+def test_a_live_picture_is_drawn_as_often_as_asked(screen):
+    live = widgets.Live(lambda rows: draw(1.0 + len(rows)), every=0)
+    for step in range(1, 4):
+        live.add({"step": step, "steps": 10})
+    assert len(screen.pictures) == 3
+
+
+def test_a_live_picture_stands_in_a_notebook_without_widget_state():
+    source = (
+        "from distillkit import plots\nfrom distillkit.widgets import Live\n"
+        "live = Live(lambda rows: (plots.new_figure()[0], f'{len(rows)} rows'), every=0)\n"
+        "for step in (1, 2, 3): live.add({'step': step, 'steps': 3})"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.data["text/plain"] == "3 rows" and "image/png" in output.data
+    assert VIEW not in output.data

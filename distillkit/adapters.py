@@ -1,0 +1,105 @@
+"""What a LoRA adapter has learned: its update as a matrix, its singular values, a lower rank.
+
+Dimension key: I inputs, O outputs, R rank.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor
+
+from distillkit.conversion import quiet
+from distillkit.models import Loaded, load
+from distillkit.session import Session, data_path
+from distillkit.training import lora, with_adapter
+
+READY = "adapter_broad"  # in data/: the adapter of `demo --curriculum broad`, cut to a low rank
+
+
+def layers_of(model: PeftModel) -> dict[str, Any]:
+    """Return the layers that have an adapter, such as "0.self_attn.q_proj", in their order."""
+    found = {}
+    for name, module in model.named_modules():
+        if getattr(module, "lora_A", None):
+            found[name.split(".layers.")[-1]] = module
+    return found
+
+
+def factors(layer: Any) -> tuple[Tensor, Tensor]:
+    """Return A [R, I] and B [O, R] of a layer, the scale alpha/r multiplied into B, in float32."""
+    (name,) = layer.lora_A.keys()
+    a_RI, b_OR = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return a_RI.detach().float(), b_OR.detach().float() * layer.scaling[name]
+
+
+def decomposed(a_RI: Tensor, b_OR: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the singular value decomposition U [O, R], S [R], V [R, I] of B A.
+
+    B A itself is never made: QR of both factors leaves a matrix of R x R (Golub and Van Loan 2013,
+    sec. 5.4).
+    """
+    q_OR, right_RR = torch.linalg.qr(b_OR)
+    p_IR, left_RR = torch.linalg.qr(a_RI.T)
+    u_RR, s_R, v_RR = torch.linalg.svd(right_RR @ left_RR.T)
+    return q_OR @ u_RR, s_R, v_RR @ p_IR.T
+
+
+def cut_rank(model: PeftModel, r: int) -> None:
+    """Keep only the r largest singular values of every layer's update, in place.
+
+    The result is the best approximation of that rank (Eckart and Young 1936).  The shapes stay,
+    the rest is zero.  Raises ValueError for a rank that the adapter does not have.
+    """
+    for layer in layers_of(model).values():
+        (name,) = layer.lora_A.keys()
+        u_OR, s_R, v_RI = decomposed(*factors(layer))
+        if not 1 <= r <= len(s_R):
+            raise ValueError(f"rank {r} is not between 1 and the adapter's {len(s_R)}")
+        root_R = s_R.clone().sqrt()
+        root_R[r:] = 0
+        layer.lora_A[name].weight.data.copy_(root_R[:, None] * v_RI)
+        layer.lora_B[name].weight.data.copy_(u_OR * root_R / layer.scaling[name])
+
+
+def save_cut(model: PeftModel, r: int, folder: Path, base: str) -> None:
+    """Write the adapter cut to rank r in 16 bits: a small folder that `PeftModel` reads.
+
+    The model's own adapter is cut as well, as by `cut_rank`; `base` is the student's public name.
+    """
+    cut_rank(model, r)
+    (config,) = model.peft_config.values()
+    config = copy.deepcopy(config)
+    config.lora_alpha = config.lora_alpha * r / config.r  # the same scale
+    config.r, config.base_model_name_or_path, config.inference_mode = r, base, True
+    weights = {
+        key: (value[:r] if "lora_A" in key else value[:, :r]).to(torch.bfloat16).contiguous()
+        for key, value in get_peft_model_state_dict(model).items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(folder)
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def ready_student(kit: Session) -> Loaded:
+    """Load the student that comes with the kit: its base with the adapter in `data/`, not merged.
+
+    `with student.model.disable_adapter():` gives the untouched student.  The tiny tier has no such
+    adapter: its student gets one that changes nothing.  Raises ModelError.
+    """
+    if kit.tier == "tiny":
+        student = load(kit.student, kit.device, kit.dtype)
+        student.model = with_adapter(student.model, lora())
+    else:
+        student = load("qwen2.5-coder-0.5b-instruct", kit.device, kit.dtype)
+        with quiet():
+            student.model = PeftModel.from_pretrained(
+                student.model, data_path(READY), is_trainable=True
+            )
+    student.model.eval()
+    return student

@@ -1,0 +1,392 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Chain-of-thought templates
+#
+# A teacher's solution is text. A **template** says how that text is written:
+# where the steps stand, where the answer stands, and how a program can find
+# it again. The student learns the template together with the mathematics, and
+# every number in this series is read out of it.
+#
+# **Afterwards you can**
+# - write a template and a parser that survives what models really write;
+# - say which tokens of an example are learned, and why the others are not;
+# - compare templates with numbers, not by taste.
+#
+# **Time:** the cells run for about a minute on two CPU cores (the set-up cell
+# says more); with reading and exercises, plan 60 minutes. **Hardware:** any
+# laptop with 4 GB of free memory. The first run downloads a model.
+
+# %% tags=["setup"]
+import distillkit as dk
+
+kit = dk.start_lesson("03")
+
+# %% [markdown]
+# ## Predict first
+#
+# The same 64 solved equations are written in five templates, and a student is
+# trained on each. Four templates show the steps; the fifth shows the answer
+# only.
+#
+# **Write two guesses into the next cell.** How many of 100 new equations does
+# the student solve that learned `<think>steps</think><answer>…</answer>`? And
+# the one that learned the answer only?
+
+# %%
+guess_think = None  # of 100
+guess_answer_only = None  # of 100
+
+# %%
+import csv
+import json
+from collections import Counter
+
+from distillkit import checks, seeds
+from distillkit import figures_templates as figures
+from distillkit.equations import make_problem
+from distillkit.packing import encode
+from distillkit.session import data_path
+from distillkit.templates import (
+    SHOTS,
+    TEMPLATES,
+    THINK,
+    chat_text,
+    messages,
+    render_solution,
+)
+from distillkit.widgets import explore, show
+
+student = dk.load(kit.student, kit.device, kit.dtype)
+tokenizer = student.tokenizer
+
+# %% [markdown]
+# ## Five ways to write one solution
+#
+# Each template has an **instruction** (it stands in the system message), a
+# way to **render** steps and answer as text, and a **pattern** that reads the
+# text back.
+
+# %%
+problem = make_problem("3x + 5 = 20")
+for template in TEMPLATES.values():
+    print(f"--- {template.name}: {template.instruction}")
+    print(render_solution(problem, template))
+
+# %% [markdown]
+# ### Exercise 1: write
+#
+# Write `write_think`: a list of steps and an answer in, a text in the first
+# template out. The line ends must be as above, to the letter.
+
+
+# %%
+def write_think(steps, answer):
+    # >>> solution
+    lines = "\n".join(steps)
+    return f"<think>\n{lines}\n</think>\n<answer>{answer}</answer>"
+    # <<< stub: return None  # your code here
+
+
+write_think = checks.write_think(write_think)
+
+# %%
+steps = ["3x = 20 - 5", "3x = 15", "x = 15 / 3", "x = 5"]
+same = write_think(steps, "x = 5") == render_solution(problem, THINK)
+print("yours equals the kit's:", same)
+
+# %% [markdown]
+# ## What the student sees
+#
+# A chat template puts the messages into one text, and the tokenizer cuts it
+# into tokens. The loss looks only at the **completion**: the steps, the
+# answer, and the end token. The prompt is read, never learned. Without the
+# end token in the loss the student would never learn to stop.
+#
+# *Type an equation of your own and change the template. Which template has
+# the fewest tokens to learn? Which one spends tokens on its own signs?*
+
+
+# %%
+def draw_example(equation, template):
+    problem = make_problem(equation)
+    form = TEMPLATES[template]
+    reply = {"role": "assistant", "content": render_solution(problem, form)}
+    prompt = messages(problem.text, form)
+    (example,) = encode([{"prompt": prompt, "completion": [reply]}], tokenizer)
+    tokens = [tokenizer.decode([token]) for token in example.ids]
+    return figures.draw_mask(tokens, example.labels)
+
+
+explore(
+    draw_example,
+    equation="3x + 5 = 20",
+    template=list(TEMPLATES),
+    static=[{"template": name} for name in ("think", "json", "answer-only")],
+)
+
+# %% [markdown]
+# ### Exercise 2: the loss mask
+#
+# Write `with_labels`: token numbers of a prompt and of a completion and the
+# end token in; the pair (ids, labels) out. A label of −100 means "do not
+# learn this token". Do not shift: the model's loss compares each prediction
+# with the *next* label itself.
+
+
+# %%
+def with_labels(prompt, completion, end):
+    # >>> solution
+    ids = prompt + completion + [end]
+    labels = [-100] * len(prompt) + completion + [end]
+    return ids, labels
+    # <<< stub: return None  # your code here
+
+
+with_labels = checks.with_labels(with_labels)
+
+# %%
+reply = {"role": "assistant", "content": render_solution(problem, THINK)}
+chat = messages(problem.text, THINK)
+(example,) = encode([{"prompt": chat, "completion": [reply]}], tokenizer)
+text = chat_text(tokenizer, chat)
+prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
+own = tokenizer(reply["content"], add_special_tokens=False)["input_ids"]
+ids, labels = with_labels(prompt, own, tokenizer.eos_token_id)
+print("yours equals the kit's:", (ids, labels) == (example.ids, example.labels))
+
+# %% [markdown]
+# ## What models really write
+#
+# These answers were recorded: the untouched student, 20 equations, each
+# template, without and with six solved examples in the prompt. We parse all of
+# them and count why a text was refused.
+
+# %%
+path = data_path("template_outputs.jsonl")
+lines = path.read_text(encoding="utf-8").splitlines()
+recorded = [json.loads(line) for line in lines]
+print(recorded[0]["student"])
+for stage in ("untouched", "few-shot"):
+    for name, template in TEMPLATES.items():
+        rows = [r for r in recorded if r["stage"] == stage]
+        rows = [r for r in rows if r["template"] == name]
+        why = Counter(template.parse(r["text"]).problem or "read" for r in rows)
+        print(f"{stage:10} {name:12}", dict(why))
+
+# %%
+def obeyed(row):
+    return TEMPLATES[row["template"]].parse(row["text"]).ok
+
+
+refused = [r for r in recorded if r["stage"] == "few-shot" and not obeyed(r)]
+for row in refused[:3]:
+    print(f"--- {row['template']}, {row['question']} ({row['finish']})")
+    print(row["text"][:240])
+
+# %% [markdown]
+# ### Exercise 3: read
+#
+# Write `read_think`: a text in, the answer out, or `None` if the template was
+# not obeyed. The rules:
+#
+# - spaces and line ends around the text, between the tags and around the
+#   answer do not matter;
+# - there is exactly one `<think>…</think>` and then one
+#   `<answer>…</answer>`, no tag inside them, and nothing before or after;
+# - an empty answer counts as not obeyed;
+# - no text may stop the function. It is tested with eleven texts.
+#
+# *Hint:* `re.fullmatch` with `re.DOTALL`, and `(?:(?!</?answer>).)*` for "any
+# text without this tag".
+
+
+# %%
+import re
+
+
+def read_think(text):
+    # >>> solution
+    inside = r"(?:(?!</?think>|</?answer>).)*"
+    pattern = rf"<think>{inside}</think>\s*<answer>({inside})</answer>"
+    found = re.fullmatch(pattern, text.strip(), re.DOTALL)
+    return (found[1].strip() or None) if found else None
+    # <<< stub: return None  # your code here
+
+
+read_think = checks.read_think(read_think)
+
+# %%
+texts = [r["text"] for r in recorded]
+kits = [p.answer if (p := THINK.parse(t)).ok else None for t in texts]
+mine = [read_think(t) for t in texts]
+print(f"{len(texts)} recorded texts: yours agrees with the kit's on",
+      sum(a == b for a, b in zip(mine, kits)))  # fmt: skip
+
+# %% [markdown]
+# Why so strict? A parser that repairs everything hides what the student has
+# not learned, and it gives a wrong answer where two are written. The kit
+# reports both: **exact** (strict: form and value) and **lenient** (a right
+# value anywhere in the text).
+#
+# ## Now live
+#
+# The same question in each template, with six solved examples in the prompt.
+
+# %%
+asked = make_problem("4x - 9 = 2x + 5", split="test")
+limit = 24 if kit.fast else 128
+for template in TEMPLATES.values():
+    (row,) = dk.evaluate(
+        student.model, tokenizer, [asked], template, SHOTS, max_new_tokens=limit
+    )
+    verdict = "exact" if row["exact"] else "form" if row["format"] else "no"
+    print(f"--- {template.name}: {verdict}, {row['tokens']} tokens")
+    print(row["text"][:200])
+
+# %% [markdown]
+# ## Experiment: does the template matter?
+#
+# **The claim.** A template gives clear, consistent and readable output. And a
+# student that shows its steps solves more.
+#
+# For each template one student was trained on the same 64 equations and
+# solutions (three seeds), with 20 % general examples, and asked 100 new
+# equations. The row "arithmetic" is the first template with every sum and
+# product written out. `python benchmarks/templates.py` makes it again.
+
+# %%
+with open(data_path("templates.csv"), encoding="utf-8") as file:
+    everything = list(csv.DictReader(file))
+table = [r for r in everything if r["split"] == "taught"]
+print(table[0]["machine"], table[0]["dtype"], "n =", table[0]["n"])
+print("template      stage      seed  in form  exact  lenient  tokens")
+for r in table:
+    name = r["form"] if r["form"] == "arithmetic" else r["template"]
+    share = [100 * float(r[key]) for key in ("format", "exact", "lenient")]
+    print(
+        f"{name:13} {r['stage']:10} {r['seed'] or '-':>4}  {share[0]:5.0f} %"
+        f"  {share[1]:3.0f} %  {share[2]:5.0f} %  {r['answer_tokens']:>6}"
+    )
+
+
+# %%
+def exact_by_seed(name, form="terse", key="exact"):
+    rows = [r for r in table if (r["template"], r["form"]) == (name, form)]
+    return [100 * float(r[key]) for r in sorted(rows, key=lambda r: r["seed"])]
+
+
+few_shot = {
+    r["template"]: 100 * float(r["exact"])
+    for r in table
+    if r["stage"] == "few-shot"
+}
+distilled = {name: exact_by_seed(name) for name in TEMPLATES}
+distilled["arithmetic"] = exact_by_seed("think", "arithmetic")
+show(*figures.draw_templates(few_shot, distilled))
+
+# %%
+print(seeds.table(distilled, "think"))
+for name in list(distilled)[1:]:
+    words = seeds.verdict(
+        ("'think'", f"'{name}'"), distilled["think"], distilled[name],
+        "right answers in 100",
+    )  # fmt: skip
+    print(words)
+
+# %% [markdown]
+# Three seeds give wide intervals: a difference of a few points cannot be
+# claimed here. Look at *in form* after training, too: does the student obey
+# every template, or only some?
+#
+# ### Steps against the answer alone
+#
+# The last template is a claim of its own: *teaching the reasoning beats
+# teaching the answer*. It is measured on the taught kinds of equations and on
+# kinds that no student was taught.
+
+# %%
+for split in ("taught", "other"):
+    found = {}
+    for name in ("answer-only", "think"):
+        key = (split, "terse", name)
+        found[name] = [
+            100 * float(r["exact"]) for r in everything
+            if (r["split"], r["form"], r["template"]) == key
+        ]  # fmt: skip
+    print(f"{split} kinds:", seeds.verdict(
+        ("the answer alone", "steps and answer"), *found.values(),
+        "right answers in 100"))  # fmt: skip
+
+# %% [markdown]
+# ## Look back at your guesses
+
+# %%
+mean = {name: sum(found) / len(found) for name, found in distilled.items()}
+print(f"think: {mean['think']:.0f} of 100 equations solved")
+print(f"answer-only: {mean['answer-only']:.0f} of 100 equations solved")
+if guess_think is not None or guess_answer_only is not None:
+    print(f"Your guesses were {guess_think} and {guess_answer_only}.")
+
+# %% [markdown]
+# ## What can go wrong
+#
+# - **The template of training is not that of use.** One space more in the
+#   prompt, and a small student may fall back into its old habits. The exported
+#   student must get the same text, byte for byte (lesson 12).
+# - **Prompt tokens in the loss.** The student learns to write questions.
+# - **No end token in the loss.** It never stops and runs into the limit.
+# - **A stop text that the answer may contain.** The template `boxed` ends at
+#   the first `}`: an answer such as `\frac{1}{2}` is cut in half.
+# - **Repairing in the parser.** Then nobody sees that the student does not
+#   obey, and two answers in one text count as right by luck.
+# - **Copying the teacher's long style.** A student this small does worse with
+#   long reasoning; short verified steps help it.
+#
+# ## Questions
+#
+# <details><summary>1. Why does the reasoning stand before the answer?
+# </summary>
+#
+# A model writes from left to right. Only what is written already can help the
+# next token. Reasoning after the answer is an explanation, not a calculation.
+# </details>
+#
+# <details><summary>2. The template costs tokens. Are they lost?</summary>
+#
+# Partly: the tags are always the same, so they are learned after a few
+# examples and cost time only. The steps are what buys right answers.
+# </details>
+#
+# <details><summary>3. Why is the instruction in the system message, when the
+# student is trained on one template only?</summary>
+#
+# It ties the new habit to that message. With another system message the
+# student still answers general questions in its old way.
+# </details>
+
+# %%
+checks.progress()
+
+# %% [markdown]
+# ## Where to go next
+#
+# - **04 A teacher's traces**: who writes the solutions, and what they may cost.
+# - **05 Rejection sampling**: rules that throw bad traces away.
+# - Read `distillkit/templates.py` and `distillkit/packing.py`: this lesson is
+#   these two files.
+# - Wei et al., *Chain-of-Thought Prompting Elicits Reasoning in Large Language
+#   Models* (arXiv 2201.11903).
+#
+# *Sources.* The form `<think>…</think><answer>…</answer>` is that of
+# DeepSeek-R1 (arXiv 2501.12948); what is measured here is ours.

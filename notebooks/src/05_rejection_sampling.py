@@ -1,0 +1,443 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Rejection sampling
+#
+# A teacher writes several solutions of one problem. Some are wrong. Rules
+# throw those away, and the student learns from what is left. This is the
+# recipe behind the 800,000 examples of DeepSeek-R1: **sample, judge, keep**.
+#
+# **Afterwards you can**
+# - write rules that reject bad traces, and measure how good each rule is;
+# - say how many candidates a problem needs (pass@k);
+# - say, with numbers, when rejecting pays and what the 80/20 mix is for.
+#
+# **Time:** the cells run for about a minute on two CPU cores (the set-up cell
+# says more); with reading and exercises, plan 75 minutes. **Hardware:** any
+# laptop; no model is loaded. Training was done before, and every table says
+# with which command.
+
+# %% tags=["setup"]
+import distillkit as dk
+
+kit = dk.start_lesson("05")
+
+# %% [markdown]
+# ## Predict first
+#
+# The recorded teacher wrote 1,200 candidates. A second teacher is the *same*
+# model, badly compressed: every weight matrix and every input was rounded to
+# 8 bits with one single scale.
+#
+# **Write two guesses into the next cell.** Of 100 candidates of the damaged
+# teacher, how many are usable? And a student that learns from its verified
+# candidates only: how many of 100 new equations does it solve, if the student
+# of the good teacher solves 85?
+
+# %%
+guess_usable = None  # of 100 candidates
+guess_student = None  # of 100 equations
+
+# %%
+import csv
+import random
+from collections import Counter
+
+from distillkit import checks, seeds
+from distillkit import figures_rejection as figures
+from distillkit.evaluation import wilson
+from distillkit.filters import RULES, judge, reject
+from distillkit.records import read_jsonl
+from distillkit.session import data_path
+from distillkit.widgets import explore, show
+
+recorded = dk.teacher("recorded")
+candidates = recorded.sample(recorded.problems())
+labelled = read_jsonl(data_path("labelled_candidates.jsonl"))
+print(f"{len(candidates)} candidates, {len(labelled)} labelled ones")
+
+
+def table(name):
+    with open(data_path(name), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+# %% [markdown]
+# ## The rules, one by one
+#
+# A rule is a function: a candidate in; `""` or the reason to reject it out.
+# The labelled set holds real candidates that a person has read, and good ones
+# into which one fault was put on purpose. Here is one example for each rule.
+
+# %%
+for rule in RULES:
+    bad = next(
+        row for row in labelled
+        if rule.name in row["faults"] and judge(row)[rule.name]
+    )  # fmt: skip
+    print(f"--- {rule.name}: {judge(bad)[rule.name]}")
+    print(bad["text"][:150])
+
+# %% [markdown]
+# ## How good is a rule?
+#
+# Two questions, two numbers:
+#
+# - **precision**: of the candidates that it rejects, how many are faulty?
+#   Low precision throws good work away.
+# - **recall**: of the faulty ones, how many does it reject? Low recall lets
+#   bad work through.
+#
+# ### Exercise 1: precision and recall
+#
+# Two lists of True and False in, in the same order: `rejected` and `faulty`.
+# The pair (precision, recall) out. A share of nothing is 1: a rule that
+# rejects nothing has accused nobody wrongly.
+
+
+# %%
+def precision_recall(rejected, faulty):
+    # >>> solution
+    both = sum(r and f for r, f in zip(rejected, faulty))
+    precision = both / sum(rejected) if any(rejected) else 1.0
+    recall = both / sum(faulty) if any(faulty) else 1.0
+    return precision, recall
+    # <<< stub: return None  # your code here
+
+
+precision_recall = checks.precision_recall(precision_recall)
+
+# %%
+judged = [judge(row) for row in labelled]
+counts, left = {}, list(zip(labelled, judged))
+for rule in RULES:
+    rejected = [bool(verdict[rule.name]) for _, verdict in left]
+    faulty = [rule.name in row["faults"] for row, _ in left]
+    precision, recall = precision_recall(rejected, faulty)
+    both = sum(r and f for r, f in zip(rejected, faulty))
+    counts[rule.name] = both, sum(rejected), sum(faulty)
+    left = [pair for pair, r in zip(left, rejected) if not r]
+    print(f"{rule.name:14} precision {precision:.2f}, recall {recall:.2f} "
+          f"({sum(faulty)} faulty)")  # fmt: skip
+show(*figures.draw_rules(counts))
+
+# %% [markdown]
+# Each rule sees only what the rules before it let through, as in the funnel
+# below: a text that was cut off has no answer, and the rule for answers should
+# not get the credit for it.
+#
+# One rule misses a lot. Look at what it lets through:
+
+# %%
+missed = [
+    row for row, verdict in zip(labelled, judged)
+    if "one language" in row["faults"] and not verdict["one language"]
+]  # fmt: skip
+print(Counter(row["origin"] for row in missed))
+print(missed[0]["text"])
+
+# %% [markdown]
+# The rule compares *scripts* (Latin, Chinese, Cyrillic, …), not languages.
+# Chinese in an English solution is seen, Danish is not: it has the same
+# letters. Whoever needs that needs a list of words or a language model as the
+# judge. For equations the damage is small, and we leave the rule as it is:
+# knowing what a rule does not see is part of the rule.
+#
+# **The claim.** *Rules remove mixed languages, long paragraphs and wrong
+# answers.* All rules together on the labelled set:
+
+# %%
+out = [any(verdict.values()) for verdict in judged]
+bad = [bool(row["faults"]) for row in labelled]
+both = sum(r and f for r, f in zip(out, bad))
+for name, of in (("precision", sum(out)), ("recall", sum(bad))):
+    low, high = wilson(both, of)
+    print(f"{name}: {100 * both / of:.0f} % "
+          f"({100 * low:.0f} to {100 * high:.0f}, n = {of})")  # fmt: skip
+for mark, mutation in (("faults", "mutations"), ("real", "real ones")):
+    rows = [i for i, row in enumerate(labelled)
+            if (row["origin"] == "real") == (mark == "real")]  # fmt: skip
+    hit = sum(out[i] and bad[i] for i in rows)
+    print(f"recall on {mutation}: {hit} of {sum(bad[i] for i in rows)}")
+
+# %% [markdown]
+# ## The funnel
+#
+# *Choose a family, and how many candidates a problem has. Which rule does most
+# of the work? When does "not a duplicate" begin to matter?*
+
+# %%
+families = ["all", *dict.fromkeys(p.family for p in recorded.problems())]
+
+
+def draw_kept(family, k):
+    some = [dict(c) for c in candidates if c["candidate"] < k]
+    if family != "all":
+        some = [c for c in some if c["problem"]["family"] == family]
+    return figures.draw_kept(reject(some)[1].rows())
+
+
+explore(
+    draw_kept,
+    family=families,
+    k=(1, 4, 1),
+    static=[
+        {"family": "all", "k": 4},
+        {"family": "both-sides", "k": 4},
+        {"family": "brackets", "k": 4},
+    ],
+)
+
+# %% [markdown]
+# ### Exercise 2: what is kept
+#
+# Write `keep`. Each candidate is a tuple (problem, text, obeys); `obeys` says
+# whether it passed every rule. Return the candidates that obey, in their
+# order: at most `most` for each problem, and never the same text twice for
+# one problem.
+
+
+# %%
+def keep(candidates, most):
+    # >>> solution
+    kept, texts = [], {}
+    for candidate in candidates:
+        problem, text, obeys = candidate
+        known = texts.setdefault(problem, set())
+        if obeys and len(known) < most and text not in known:
+            known.add(text)
+            kept.append(candidate)
+    return kept
+    # <<< stub: return None  # your code here
+
+
+keep = checks.keep(keep)
+
+# %%
+simple = [
+    (c["problem"]["id"], " ".join(c["text"].split()),
+     not any(judge(c).values())) for c in candidates
+]  # fmt: skip
+for most in (1, 2, 4):
+    kept = keep(simple, most)
+    print(f"at most {most} a problem: {len(kept)} traces of "
+          f"{len({problem for problem, *_ in kept})} problems")  # fmt: skip
+
+# %% [markdown]
+# ## How many candidates?
+#
+# With $c$ right ones among $n$ candidates, what is the chance that $k$ of them,
+# drawn without looking, hold at least one right one? The chance that *none* is
+# right is the number of ways to draw $k$ from the wrong ones, divided by the
+# number of ways to draw $k$ at all:
+#
+# $$\text{pass@}k = 1 - \binom{n-c}{k} \Big/ \binom{n}{k}$$
+#
+# ### Exercise 3: pass@k
+#
+# Write it. `math.comb(n, k)` is $\binom{n}{k}$.
+
+# %%
+from math import comb
+
+
+def pass_at_k(n, c, k):
+    # >>> solution
+    return 1 - comb(n - c, k) / comb(n, k)
+    # <<< stub: return None  # your code here
+
+
+pass_at_k = checks.pass_at_k(pass_at_k)
+
+# %%
+rng = random.Random(0)
+print(" n  c  k   formula   simulated   1 - (1 - c/n)^k")
+for n, c, k in ((8, 2, 1), (8, 2, 4), (8, 6, 2)):
+    pool = [True] * c + [False] * (n - c)
+    hits = sum(any(rng.sample(pool, k)) for _ in range(20_000))
+    print(f"{n:2} {c:2} {k:2}   {pass_at_k(n, c, k):7.3f}   "
+          f"{hits / 20_000:9.3f}   {1 - (1 - c / n) ** k:15.3f}")  # fmt: skip
+
+# %% [markdown]
+# The last column is the formula that many people write first. It draws *with*
+# replacement and is too low: the same wrong candidate may come twice.
+#
+# Now with real candidates: the untouched student, eight for each of 48
+# equations, from lesson 02.
+
+# %%
+strategies = table("decoding_strategies.csv")
+right = {
+    name: [int(row["right"]) for row in strategies if row["strategy"] == name]
+    for name in ("T 0.3", "T 0.7", "T 1", "T 1.5")
+}
+show(*figures.draw_pass_at_k(right, 8))
+
+# %% [markdown]
+# A higher temperature makes one candidate worse and eight candidates
+# different. What a rule can check, it can afford to sample.
+#
+# ## Experiment: does rejecting pay?
+#
+# **The claim.** *Rejection sampling keeps the good drafts.* Two teachers: the
+# recorded one, and the same model after naive 8-bit rounding. Three ways to
+# choose the same number of traces: any candidate; a right answer; every rule.
+# `python benchmarks/rejection.py` makes it again.
+
+# %%
+rows = table("rejection.csv")
+print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
+arms = {}
+print("teacher   arm             usable traces   exact answers by seed")
+for teacher in ("good", "damaged"):
+    for arm in ("everything", "right answers", "verified"):
+        some = [r for r in rows if (r["teacher"], r["arm"]) == (teacher, arm)]
+        exact = [100 * float(r["exact"]) for r in some]
+        arms[f"{teacher}, {arm}"] = exact
+        share = sum(int(r["usable"]) for r in some)
+        share /= sum(int(r["traces"]) for r in some)
+        print(f"{teacher:9} {arm:15} {100 * share:11.0f} %   "
+              + ", ".join(f"{e:.0f}" for e in exact))  # fmt: skip
+show(*figures.draw_arms(arms))
+
+# %%
+unit = "right answers in 100"
+for teacher in ("good", "damaged"):
+    print(seeds.verdict(
+        (f"everything of the {teacher} teacher", "the verified traces"),
+        arms[f"{teacher}, everything"], arms[f"{teacher}, verified"], unit))
+print(seeds.verdict(
+    ("the good teacher, verified", "the damaged teacher, verified"),
+    arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
+
+# %% [markdown]
+# Two lessons in one. **Check a compressed model before you trust it**: the
+# weights look the same, the answers do not. And **verification can rescue a
+# bad teacher**, as long as it is right now and then, and as long as a program
+# can tell.
+#
+# ## Experiment: the 80/20 mix
+#
+# **The claim.** *80 % reasoning and 20 % general data is a good mix.* The same
+# equations in every arm, with 0, 20 or 50 % general questions beside them.
+# *Loss* is that on general answers that were held out; *tags* counts held-out
+# general questions that the student answers as if they were equations.
+# `python benchmarks/general_share.py` makes it again.
+
+# %%
+rows = table("general_share.csv")
+start = next(row for row in rows if row["share"] == "untouched")
+print(f"untouched: loss {float(start['general_loss']):.3f}, "
+      f"tags {start['equation_form']} of {start['held_out']}")  # fmt: skip
+loss, exact = {}, {}
+for share in ("0.0", "0.2", "0.5"):
+    some = [row for row in rows if row["share"] == share]
+    name = f"{100 * float(share):.0f} % general"
+    loss[name] = [float(row["general_loss"]) for row in some]
+    exact[name] = [100 * float(row["exact"]) for row in some]
+    tags = ", ".join(row["equation_form"] for row in some)
+    print(f"{name}: exact {', '.join(f'{e:.0f}' for e in exact[name])}; "
+          f"loss {', '.join(f'{x:.3f}' for x in loss[name])}; tags {tags}")
+show(*figures.draw_arms(loss, "loss on held-out general answers (nats)"))
+
+# %%
+for name in ("20 % general", "50 % general"):
+    print(seeds.verdict(("no general examples", name),
+                        exact["0 % general"], exact[name], unit))
+    print(seeds.verdict(("no general examples", name),
+                        [100 * x for x in loss["0 % general"]],
+                        [100 * x for x in loss[name]],
+                        "hundredths of a nat of loss"))  # fmt: skip
+
+# %% [markdown]
+# ## Experiment: the student as its own teacher
+#
+# If rules can rescue a damaged teacher, can they rescue a *student*? It learned
+# from 32 solutions, samples four solutions for each new equation, keeps what
+# the rules accept, and learns again from the beginning with those added.
+# `python benchmarks/self_improvement.py` makes it again.
+
+# %%
+rows = table("self_improvement.csv")
+stages = {}
+for row in rows:
+    stages.setdefault(row["stage"], []).append(100 * float(row["exact"]))
+for name, values in stages.items():
+    solved = [f"{r['solved']} of {r['asked']}" for r in rows
+              if r["stage"] == name and r["solved"]]  # fmt: skip
+    print(f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
+          + (f"; it solved {', '.join(solved)} new ones" if solved else ""))
+show(*figures.draw_arms(stages))
+
+# %% [markdown]
+# "First, repeated" is the control: the same number of steps on the 32
+# solutions alone. "Solver's" is the ceiling: perfect solutions of the same new
+# equations.
+#
+# ## Look back at your guesses
+
+# %%
+damaged = [r for r in table("rejection.csv") if r["teacher"] == "damaged"]
+usable = int(damaged[0]["pool_usable"]) / int(damaged[0]["pool"])
+reached = arms["damaged, verified"]
+print(f"damaged teacher: {100 * usable:.0f} of 100 candidates usable")
+print(f"its student, verified traces: {sum(reached) / len(reached):.0f} of 100")
+if guess_usable is not None or guess_student is not None:
+    print(f"Your guesses were {guess_usable} and {guess_student}.")
+
+# %% [markdown]
+# ## What can go wrong
+#
+# - **Only the answer is checked.** Then lucky candidates stay: right answers
+#   by wrong steps.
+# - **Only easy problems survive.** Each rejected problem is a hard one. Count
+#   *problems kept*, not only candidates kept.
+# - **Duplicates.** Without that rule an easy problem counts four times.
+# - **The rule is learned, not the task.** A student, trained against a rule,
+#   finds what the rule does not see. Read some kept candidates yourself.
+# - **Test equations among the candidates.** The kit compares equations by
+#   meaning, so that `21 = 3(n + 4)` and `3x + 12 = 21` count as one.
+#
+# ## Questions
+#
+# <details><summary>1. Which is worse here, low precision or low recall?
+# </summary>
+#
+# Low recall: a wrong trace is taught. Low precision only costs candidates, and
+# more can be sampled. Where each candidate is dear, it is the other way round.
+# </details>
+#
+# <details><summary>2. Why is "finished" the first rule?</summary>
+#
+# Each candidate is counted at the first rule it breaks. A text that was cut
+# off breaks others, too, and they would get the blame.
+# </details>
+#
+# <details><summary>3. The damaged teacher's verified traces are all right. Why
+# can its student still be worse?</summary>
+#
+# They are not a fair sample of the problems: what survives is what a damaged
+# model can solve, the easy ones.
+# </details>
+
+# %%
+checks.progress()
+
+# %% [markdown]
+# ## Where to go next
+#
+# - **06 LoRA distillation**: how the kept traces change the student.
+# - Read `distillkit/filters.py`: the rules, the funnel and pass@k.
+#
+# *Sources.* DeepSeek-AI, *DeepSeek-R1* (arXiv 2501.12948, sec. 2.3.3); Chen et
+# al., *Evaluating Large Language Models Trained on Code* (arXiv 2107.03374,
+# eq. 1); Zelikman et al., *STaR* (arXiv 2203.14465).

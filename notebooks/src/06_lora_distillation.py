@@ -1,0 +1,529 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # LoRA distillation
+#
+# The traces are there. Now the student learns them. Training all of its
+# weights would need four numbers of memory for each: the weight, its gradient
+# and two of the optimizer's. **LoRA** freezes the weights and trains a small
+# addition to each matrix. That is what makes a language model trainable on a
+# laptop or on one consumer card.
+#
+# **Afterwards you can**
+# - write a LoRA layer and say how many numbers it trains;
+# - say before you start whether a training fits into your memory;
+# - train a real student on verified traces, stop it, and go on;
+# - see a wrong learning rate in the first steps.
+#
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan 75 minutes. **Hardware:** a
+# laptop with 6 GB of free memory. The first run downloads a model.
+
+# %% tags=["setup"]
+import distillkit as dk
+
+kit = dk.start_lesson("06")
+
+# %% [markdown]
+# ## Predict first
+#
+# The student has 494 million weights. LoRA of rank 16 is put on every matrix
+# of its layers. Then it learns from 64 verified solutions, once.
+#
+# **Write two guesses into the next cell.** How many of 100 weights does LoRA
+# train? And of 24 new equations, how many does the student solve afterwards?
+
+# %%
+guess_trained = None  # of 100 weights
+guess_solved = None  # of 24 equations
+
+# %%
+import csv
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from distillkit import adapters, checks, memory, seeds
+from distillkit import figures_lora as figures
+from distillkit.equations import make_problem, make_problems
+from distillkit.evaluation import paired_difference, wilson
+from distillkit.recipes import HARD
+from distillkit.records import read_jsonl
+from distillkit.session import data_path
+from distillkit.templates import SHOTS
+from distillkit.training import lora, with_adapter
+from distillkit.widgets import Live, explore, show
+
+student = dk.load(kit.student, kit.device, kit.dtype)
+model, tokenizer = student.model, student.tokenizer
+
+
+def table(name):
+    with open(data_path(name), encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# %% [markdown]
+# ## The idea
+#
+# A matrix $W$ of a trained model is large and of full rank. What a *small* task
+# has to change in it is not: a matrix of low rank is enough. So keep $W$ as it
+# is and learn two thin matrices:
+#
+# $$y = x\,W^\top + \frac{\alpha}{r}\; x\,A^\top B^\top$$
+#
+# with $A \in \mathbb{R}^{r \times \text{in}}$ and
+# $B \in \mathbb{R}^{\text{out} \times r}$.
+#
+# $A$ begins random and $B$ begins at zero, so nothing changes before the first
+# step. The factor $\alpha/r$ keeps the size of the update alike when the rank
+# changes.
+#
+# ### Exercise 1: the layer
+#
+# Write `lora_layer`: x of shape [N, in], W [out, in], A [r, in], B [out, r]
+# and the number alpha in; y of shape [N, out] out.
+
+
+# %%
+def lora_layer(x, W, A, B, alpha):
+    # >>> solution
+    return x @ W.T + alpha / len(A) * (x @ A.T @ B.T)
+    # <<< stub: return None  # your code here
+
+
+lora_layer = checks.lora_layer(lora_layer)
+
+# %% [markdown]
+# The same layer in `peft`, the library that the kit trains with. We fill $B$
+# with random numbers, because a $B$ of zeros would prove nothing.
+
+# %%
+adapted = with_adapter(model, lora(r=4, alpha=8))
+layer = adapters.layers_of(adapted)["0.self_attn.o_proj"]
+A, B = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+torch.nn.init.normal_(B, std=0.1)
+W = layer.base_layer.weight
+x = torch.randn(3, W.shape[1], device=W.device, dtype=W.dtype)
+with torch.no_grad():
+    theirs = layer(x).float()
+    ours = lora_layer(x.float(), W.float(), A.float(), B.float(), 8)
+error = ((ours - theirs).norm() / theirs.norm()).item()
+print(f"relative difference from peft: {error:.1e} ({W.dtype})")
+model = adapted.unload()
+
+# %% [markdown]
+# In bfloat16 a number has about two and a half decimal digits, so a difference
+# of some thousandths is rounding. In float32 it is below a millionth.
+#
+# ## How many numbers are trained?
+#
+# ### Exercise 2: count
+#
+# Write `trained_parameters`: a list of shapes (outputs, inputs) of matrices and
+# the rank in; the number of trained numbers out.
+
+
+# %%
+def trained_parameters(shapes, r):
+    # >>> solution
+    return sum(r * (outputs + inputs) for outputs, inputs in shapes)
+    # <<< stub: return None  # your code here
+
+
+trained_parameters = checks.trained_parameters(trained_parameters)
+
+# %%
+shape = memory.shape_of(model.config)
+total = shape.matrices() + shape.others()
+print(f"{total:,} weights; the seven matrices of a layer: {shape.linears()}")
+for r in (1, 4, 16, 64):
+    trained = shape.layers * trained_parameters(shape.linears(), r)
+    print(f"r = {r:2}: {trained:>10,} trained, {100 * trained / total:.2f} %")
+adapted = with_adapter(model, lora(r=16))
+counted = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+mine = shape.layers * trained_parameters(shape.linears(), 16)
+print("yours equals peft's count:", mine == counted)
+model = adapted.unload()
+
+# %% [markdown]
+# ## Does it fit?
+#
+# What is in memory during training:
+#
+# - the **weights**: 4 bytes each in float32, 2 in bfloat16, about half a byte
+#   in NF4, the 4-bit type of QLoRA;
+# - for each **trained** number 16 bytes: itself, its gradient, and the two
+#   moments of Adam, all in float32;
+# - the **activations** that the gradient needs again: they grow with the number
+#   of tokens that are computed at once;
+# - the **logits**: learned tokens × 151,936 words, three times in float32.
+#
+# ### Exercise 3: what does not depend on the batch
+#
+# Write `fixed_memory`: the number of `weights`, of `trained` numbers, the
+# `bits` of a frozen weight, and `full` in; bytes out. If `full` is true, all
+# `weights` are trained in float32, and there is no adapter.
+
+
+# %%
+def fixed_memory(weights, trained, bits, full):
+    # >>> solution
+    if full:
+        return 16 * weights
+    return weights * bits / 8 + 16 * trained
+    # <<< stub: return None  # your code here
+
+
+fixed_memory = checks.fixed_memory(fixed_memory)
+
+# %%
+adapter = shape.adapter(16)
+for name, bits, full in (
+    ("all weights, float32", 32, True),
+    ("LoRA on float32", 32, False),
+    ("LoRA on bfloat16", 16, False),
+    ("QLoRA on NF4", 4.127, False),
+):
+    size = fixed_memory(total, adapter, bits, full)
+    print(f"{name:22} {size / 1e9:5.2f} GB")
+
+# %% [markdown]
+# The kit's calculator adds what depends on the batch, and it knows that NF4
+# holds the layers' matrices only: the embedding stays in 16 bits. *Find the
+# largest model that trains on a 6 GB card. What does a second axis, the number
+# of tokens at once, cost?*
+
+# %%
+WAYS = {
+    "all weights, float32": ("float32", None),
+    "LoRA, float32": ("float32", 16),
+    "LoRA, bfloat16": ("bfloat16", 16),
+    "LoRA, int8": ("int8", 16),
+    "QLoRA, NF4": ("nf4", 16),
+}
+
+
+def draw_needs(model_name, rank, tokens):
+    sizes = memory.SHAPES[model_name]
+    return figures.draw_memory({
+        name: memory.training(sizes, kind, r and rank, tokens, tokens * 2 // 3)
+        for name, (kind, r) in WAYS.items()
+    })  # fmt: skip
+
+
+explore(
+    draw_needs,
+    model_name=list(memory.SHAPES),
+    rank=[1, 4, 8, 16, 64, 256],
+    tokens=[64, 192, 512, 2048, 4096],
+    static=[
+        {"model_name": "Qwen2.5-0.5B", "rank": 16, "tokens": 192},
+        {"model_name": "Qwen2.5-1.5B", "rank": 16, "tokens": 192},
+        {"model_name": "Qwen2.5-7B", "rank": 16, "tokens": 192},
+        {"model_name": "Qwen2.5-0.5B", "rank": 16, "tokens": 4096},
+    ],
+)
+
+# %% [markdown]
+# A formula is worth as much as its check. These peaks were measured: every
+# tensor that was alive at once, counted while a batch was trained.
+# `python benchmarks/memory.py` does it again.
+
+# %%
+print("model          type      tokens  measured  formula")
+for row in table("memory.csv"):
+    found, expected = float(row["measured_mb"]), float(row["formula_mb"])
+    print(f"{row['model']:14} {row['dtype']:9} {row['tokens']:>6} "
+          f"{found:6.0f} MB {expected:5.0f} MB "
+          f"({100 * (expected / found - 1):+.0f} %)")
+
+# %% [markdown]
+# ## Training
+#
+# The traces are those of lesson 05: a real teacher's, verified. Equations with
+# the unknown on both sides are hardest, so they are taken three times as often.
+# One general example comes with every four equations, so that the student does
+# not forget how to talk.
+
+# %%
+n_traces, n_test = (8, 2) if kit.fast else (64, 24)
+teacher = dk.teacher("recorded")
+kept, funnel = dk.reject(teacher.sample(teacher.problems(dk.NARROW)))
+chosen = dk.to_traces(dk.choose(kept, n_traces, kit.seed, HARD))
+general = read_jsonl(data_path("general.jsonl"))
+traces = dk.mix(chosen, general, 0.2, kit.seed)
+test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
+print(f"{len(kept)} verified candidates, {len(chosen)} chosen, "
+      f"{len(traces)} with general examples; {len(test)} new equations")
+
+# %% [markdown]
+# First the baseline: the untouched student with six solved examples in its
+# prompt. Without them it would not find the form at all.
+
+# %%
+limit = 24 if kit.fast else 128
+before = dk.evaluate(model, tokenizer, test, shots=SHOTS, max_new_tokens=limit)
+print(f"few-shot: {sum(r['exact'] for r in before)} of {len(before)} solved")
+
+# %% [markdown]
+# The loss looks at the solution and its end token, never at the question
+# (lesson 03). We stop the training on purpose after a third, as Ctrl-C would,
+# and go on with the same call: weights, optimizer and the order of the data
+# are read back from the folder.
+
+# %%
+folder = Path(tempfile.mkdtemp())
+steps = -(-len(traces) // 4)
+live = Live(figures.draw_training)
+
+
+def on_step(row):
+    live.add(row)
+    if row["step"] == steps // 3:
+        signal.raise_signal(signal.SIGINT)
+
+
+run = dk.distill(model, tokenizer, traces, batch_size=4, seed=kit.seed,
+                 out=folder, on_step=on_step)
+print(f"stopped after step {run.log[-1]['step']} of {steps}; "
+      f"finished: {run.finished}")
+print("on disk:", sorted(path.name for path in folder.iterdir()))
+
+# %%
+run = dk.distill(run.student, tokenizer, traces, batch_size=4, seed=kit.seed,
+                 out=folder, on_step=live.add)
+whole = [row["step"] for row in run.log] == list(range(1, steps + 1))
+print(f"finished: {run.finished}; every step once: {whole}")
+print(f"{run.tokens:,} tokens in {run.seconds:.0f} s of training")
+
+# %%
+after = dk.evaluate(run.student, tokenizer, test, max_new_tokens=limit)
+solved = {
+    "few-shot": [row["exact"] for row in before],
+    "distilled": [row["exact"] for row in after],
+}
+for name, right in solved.items():
+    low, high = wilson(sum(right), len(right))
+    print(f"{name:10} {100 * sum(right) / len(right):3.0f} % "
+          f"({100 * low:.0f} to {100 * high:.0f}, n = {len(right)})")
+gain, low, high = paired_difference(*solved.values())
+print(f"difference {100 * gain:+.0f} points "
+      f"({100 * low:+.0f} to {100 * high:+.0f})")
+show(*figures.draw_before_after(solved))
+
+# %% [markdown]
+# The distilled student sees *no* examples in its prompt: what the prompt had to
+# say is now in the weights, and every answer is shorter to compute.
+#
+# ## What was learned?
+#
+# $BA$ is a matrix of rank 16 at most. Its singular values say how many
+# directions it really uses. *Move the layer, the matrix and the rank. Are early
+# and late layers alike?*
+
+# %%
+updates = {
+    name: adapters.decomposed(*adapters.factors(layer))[1].tolist()
+    for name, layer in adapters.layers_of(run.student).items()
+}
+names = [name.split(".", 1)[1] for name in updates if name.startswith("0.")]
+
+
+def draw_update(layer, matrix, rank):
+    name = f"{layer}.{matrix}"
+    return figures.draw_spectrum(updates[name], rank, name)
+
+
+explore(
+    draw_update,
+    layer=(0, shape.layers - 1, 1),
+    matrix=names,
+    rank=(1, 16, 1),
+    static=[
+        {"layer": 2, "matrix": "self_attn.v_proj", "rank": 4},
+        {"layer": shape.layers - 2, "matrix": "self_attn.v_proj", "rank": 4},
+        {"layer": 2, "matrix": "mlp.down_proj", "rank": 4},
+        {"layer": shape.layers - 2, "matrix": "mlp.down_proj", "rank": 4},
+    ],
+)
+
+# %% [markdown]
+# Few directions carry most of the update. Does the *student* need the others?
+# An adapter that was trained for an hour (rank 16, on `demo --curriculum
+# broad`) was cut to a lower rank, by its singular values, and asked again.
+# `python benchmarks/ranks.py` makes it again.
+
+# %%
+rows = [r for r in table("ranks.csv") if r["split"] == "narrow"]
+print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
+exact = {
+    int(r["rank"]): [100 * float(r[key]) for key in ("exact", "low", "high")]
+    for r in rows if r["rank"] != "0"
+}  # fmt: skip
+untouched = next(100 * float(r["exact"]) for r in rows if r["rank"] == "0")
+for rank, (middle, low, high) in sorted(exact.items()):
+    size = 2 * shape.adapter(rank) / 1e6
+    print(f"rank {rank:2}: {middle:3.0f} % ({low:.0f} to {high:.0f}), "
+          f"{size:.1f} MB in 16 bits")
+show(*figures.draw_ranks(exact, untouched))
+
+# %% [markdown]
+# ## The trap: the learning rate
+#
+# LoRA wants a rate about ten times that of training all weights. Too low, and
+# nothing is learned in the few steps there are; too high, and the first steps
+# destroy what the model knows. The same traces in the same order:
+
+# %%
+model, losses = run.student.unload(), {}
+few = traces[: 8 if kit.fast else 24]
+for rate in (5e-5, 5e-4, 5e-3):
+    attempt = dk.distill(model, tokenizer, few, rate=rate, batch_size=4,
+                         seed=kit.seed)
+    losses[f"rate {rate:g}"] = [row["loss"] for row in attempt.log]
+    model = attempt.student.unload()
+show(*figures.draw_rates(losses))
+
+# %% [markdown]
+# *Loss is not skill.* Twice the kit's rate looks as good in the loss; over
+# three seeds it was not reliable:
+
+# %%
+for name in ("base", "rate 1e-3"):
+    rows = [r for r in table("ablation_training.csv") if r["change"] == name]
+    share = ", ".join(f"{100 * float(r['exact']):.0f} %" for r in rows)
+    print(f"{name:10} exact answers by seed: {share}")
+
+# %% [markdown]
+# ## QLoRA
+#
+# QLoRA holds the frozen weights in 4 bits and trains the same adapter on top.
+# It saves memory, not time: the weights are unpacked for every product. The
+# library for it is `bitsandbytes`.
+
+# %%
+if kit.tier == "gpu":
+    small = dk.load(kit.student, kit.device, kit.dtype, quant="nf4")
+    torch.cuda.reset_peak_memory_stats()
+    began = time.perf_counter()
+    dk.distill(small.model, small.tokenizer, few, batch_size=4, seed=kit.seed)
+    peak = torch.cuda.max_memory_allocated() / 1e9
+    print(f"QLoRA: {time.perf_counter() - began:.0f} s, peak {peak:.2f} GB")
+else:
+    kind = "bfloat16" if kit.dtype == "bfloat16" else "float32"
+    for name in (kind, "nf4"):
+        parts = memory.training(shape, name)
+        print(f"{name:9} {sum(parts.values()) / 1e9:.2f} GB (by the formula)")
+    print("This machine has no CUDA device, so QLoRA is left out here: for a "
+          "student this small 16-bit weights fit everywhere.")
+
+# %% [markdown]
+# ## Experiment: the reasoning or the answer?
+#
+# **The claim.** *Teaching the reasoning beats teaching the answer.* The same 64
+# equations, three seeds. One student learned `x = 5` only, one the steps and
+# then the answer. They are asked equations of the kinds they were taught, and
+# of other kinds. `python benchmarks/templates.py` makes it again.
+
+# %%
+rows = [r for r in table("templates.csv") if r["stage"] == "distilled"]
+rows = [r for r in rows if r["form"] == "terse"]
+for split in ("taught", "other"):
+    found = {}
+    for name in ("answer-only", "think"):
+        found[name] = [
+            100 * float(r["exact"]) for r in rows
+            if (r["split"], r["template"]) == (split, name)
+        ]  # fmt: skip
+        shares = ", ".join(f"{share:.0f}" for share in found[name])
+        print(f"{split} kinds, {name:11}: {shares} of 100")
+    print(seeds.verdict(("the answer alone", "steps and answer"),
+                        *found.values(), "right answers in 100"))
+
+# %% [markdown]
+# ## A student to go on with
+#
+# One hour of training does not fit into a lesson. Its result comes with the
+# kit, cut to a low rank: `data/adapter_broad/`. It was made from the weights of
+# the 4-bit file of Qwen2.5-Coder-0.5B-Instruct. *Ask it equations of your own:
+# any letter, several terms, brackets.*
+
+# %%
+mine = "7(t - 3) + 12 = 4t - 2(t + 8)"
+
+del attempt, run, model, student  # make room
+ready = adapters.ready_student(kit)
+(row,) = dk.evaluate(ready.model, ready.tokenizer, [make_problem(mine)],
+                     max_new_tokens=24 if kit.fast else 560)  # fmt: skip
+print(row["text"])
+print("right:", row["exact"], "| the answer is", row["problem"]["answer"])
+
+# %% [markdown]
+# ## Look back at your guesses
+
+# %%
+print(f"trained: {100 * adapter / total:.1f} of 100 weights")
+print(f"solved: {sum(solved['distilled'])} of {len(test)} equations")
+if guess_trained is not None or guess_solved is not None:
+    print(f"Your guesses were {guess_trained} and {guess_solved}.")
+
+# %% [markdown]
+# ## What can go wrong
+#
+# - **The adapter is merged into 16-bit weights and saved.** Each merge rounds;
+#   merging and taking it out again does not give the old weights back.
+# - **The wrong base.** An adapter is a *difference*. On other weights it is
+#   noise. The kit keeps the base's checksum in the report.
+# - **All of a batch at once.** The peak comes from the largest part, not from
+#   the mean. The kit cuts a batch into parts and adds their gradients.
+# - **Only the attention has adapters.** That is cheaper, but there are more
+#   weights in the other matrices.
+# - **A long training on few traces.** The loss falls, the student recites.
+#
+# ## Questions
+#
+# <details><summary>1. Why does B begin at zero and A does not?</summary>
+#
+# With both at zero no gradient would ever reach either of them: each one's
+# gradient is multiplied by the other. With B at zero the update begins at zero,
+# and B gets a gradient at once.
+# </details>
+#
+# <details><summary>2. The adapter has 2 % of the weights. Why is training not
+# fifty times as fast?</summary>
+#
+# Forward and backward still go through all matrices. What is saved is the
+# product that gives the frozen weights' own gradient (a third), and the memory.
+# </details>
+#
+# <details><summary>3. Does a higher rank cost more time in use?</summary>
+#
+# Not after merging: W + BA is one matrix of the same size as W.
+# </details>
+
+# %%
+checks.progress()
+
+# %% [markdown]
+# ## Where to go next
+#
+# - **07 Before and after**: any equation, step by step, and what is left.
+# - Read `distillkit/training.py`: the loop is one page.
+# - Add a rank of your own to `benchmarks/ranks.py`.
+#
+# *Sources.* Hu et al., *LoRA* (arXiv 2106.09685); Dettmers et al., *QLoRA*
+# (arXiv 2305.14314); Eckart and Young, *The approximation of one matrix by
+# another of lower rank* (1936).

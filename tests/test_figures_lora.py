@@ -1,0 +1,122 @@
+"""The figures of lessons 06 and 07."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from distillkit import figures_compare as compare
+from distillkit import figures_lora as kit
+from distillkit import memory, plots
+from distillkit.session import data_path
+
+
+def row(step, steps=4, loss=1.0):
+    return {"step": step, "steps": steps, "loss": loss / step, "tokens": 100, "seconds": 2.0}
+
+
+def test_the_curve_says_how_far_it_is_and_what_is_left():
+    figure, words = kit.draw_training([row(1), row(2)])
+    assert words == "Step 2 of 4, loss 0.500, 50 tokens/s; about 4 s left."
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2]
+    assert kit.draw_training([row(1, 1)])[1].endswith("; done.")
+    assert "No step" in kit.draw_training([])[1]
+
+
+def test_rates_name_the_lowest_and_the_highest_loss():
+    figure, words = kit.draw_rates({"low": [2.0, 1.9], "good": [2.0, 0.5], "high": [2.0, 9.0]})
+    assert "good has the lowest loss (0.50) and high the highest (9.00)" in words
+    assert len(figure.axes[0].lines) == 3
+
+
+def test_a_spectrum_counts_squares():
+    figure, words = kit.draw_spectrum([2.0, 1.0, 1.0], 1, "layer")
+    assert words.startswith("layer: rank 1 of 3 keeps 67 %")
+    assert len(figure.axes[0].patches) == 3
+    with pytest.raises(ValueError, match="nothing was learned"):
+        kit.draw_spectrum([0.0, 0.0], 1, "layer")
+
+
+def test_ranks_are_drawn_in_order_with_their_intervals():
+    figure, words = kit.draw_ranks({4: (90.0, 80.0, 95.0), 1: (50.0, 40.0, 60.0)}, 30.0)
+    assert "Cut to rank 1 the student solves 50 %, whole (rank 4) 90 %" in words
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 4]
+
+
+@pytest.mark.parametrize("name", memory.SHAPES)
+def test_memory_bars_add_up(name):
+    ways = {kind: memory.training(memory.SHAPES[name], kind) for kind in memory.WEIGHT_BITS}
+    figure, words = kit.draw_memory(ways)
+    right_ends = [max(p.get_x() + p.get_width() for p in figure.axes[0].patches
+                      if abs(p.get_y() + 0.3 - at) < 0.01) for at in range(len(ways))]  # fmt: skip
+    totals = [sum(parts.values()) / 1e9 for parts in ways.values()]
+    assert right_ends == pytest.approx(totals)
+    assert words.startswith("float32 needs") and "nf4" in words
+    assert len(plots.to_png(figure)) > 1000
+
+
+def test_solved_equations_are_dark():
+    figure, words = kit.draw_before_after({"before": [False, True], "after": [True, True]})
+    colors = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert len(set(colors[1:])) == 1 and colors[0] != colors[1]
+    assert words == "Solved: before 1 of 2, after 2 of 2."
+
+
+# --- answers side by side -------------------------------------------------------------------------
+
+
+def texts(answer):
+    return ["".join(text for _, text, _ in pieces) for pieces, _ in compare.lines_of(answer)]
+
+
+def test_tokens_are_set_in_the_lines_of_the_text():
+    answer = compare.Answer(["<th", "ink>\n", "x = 5", "\nx", " = 5\n\n", "end"], [1.0] * 6, True)
+    assert texts(answer) == ["<think>", "x = 5", "x = 5", "end"]
+
+
+def test_the_wrong_step_is_marked_once_and_whole():
+    long = "1 + " * 12 + "1 = 14"
+    answer = compare.Answer(["x = 1\n", long + "\n", long], [1.0] * 3, False, long)
+    marks = [wrong for _, wrong in compare.lines_of(answer)]
+    assert marks == [False, True, True, False, False]
+
+
+def test_a_long_answer_is_cut_and_says_so():
+    answer = compare.Answer(["x\n"] * 100, [], False)
+    lines = texts(answer)
+    assert len(lines) == compare.TALL and lines[-1] == "… 79 more lines"
+
+
+def test_unsure_tokens_are_counted_and_have_a_ground():
+    answers = {
+        "one": compare.Answer(["a ", "b"], [0.99, 0.3], True),
+        "two": compare.Answer(["$1/0$ <b>"], [0.5], False),
+    }
+    figure, words = compare.draw_answers("q", "5", answers)
+    assert words.startswith("q (right: 5). Right: one. 2 tokens have an orange ground")
+    boxes = [t for axes in figure.axes for t in axes.texts if t.get_bbox_patch() is not None]
+    assert len(boxes) == 2
+    assert len(plots.to_png(figure)) > 1000
+
+
+@pytest.mark.parametrize("tokens", [[], [""], ["\n\n"], ["\x00\ud800"], ["解" * 200]])
+def test_any_text_can_be_drawn(tokens):
+    figure, _ = compare.draw_answers("q", "5", {"a": compare.Answer(tokens, [], False)})
+    assert len(plots.to_png(figure)) > 1000
+
+
+def test_the_table_of_splits_is_drawn_from_the_recorded_rows():
+    with open(data_path("generalisation.csv"), encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if r["family"] != "all"]
+    figure, words = compare.draw_splits(rows)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(labels) == len({(r["split"], r["family"]) for r in rows})
+    assert "The largest gain over solved examples" in words
+
+
+def test_slips_are_counted():
+    figure, words = compare.draw_slips([("sum", 3, 1, 2), ("cut off", 1, 0, 0)], 20)
+    assert words.startswith("4 of 20 answers are wrong") and "'sum' (3)" in words
+    assert compare.draw_slips([], 5)[1] == "None of the 5 answers is wrong."
+    assert len(plots.to_png(figure)) > 1000
