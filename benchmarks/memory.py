@@ -21,7 +21,7 @@ from distillkit import memory
 from distillkit.equations import BROAD, make_problems
 from distillkit.filters import to_traces
 from distillkit.models import load
-from distillkit.packing import encode, pack, parts_of, supervised
+from distillkit.packing import encode, pack, supervised
 from distillkit.session import machine, start
 from distillkit.teachers import Solver
 from distillkit.training import MIXED, CompletionLoss, lora, with_adapter
@@ -89,8 +89,8 @@ def main():
             problems = make_problems(64, BROAD, "train", 0)
             traces = to_traces(Solver(form="collect").sample(problems))
             examples = encode(traces, student.tokenizer)
-            for most in (192, 512, 1024):
-                part = parts_of(examples, most)[0]
+            for count in (1, 3, 8):
+                part = examples[:count]
                 AcceleratorState._reset_state(True)
                 accelerator = Accelerator(mixed_precision=MIXED.get(student.model.dtype, "no"),
                                           cpu=kit.device == "cpu")  # fmt: skip

@@ -1,7 +1,7 @@
 """How low a rank does a learned adapter need?  Cut by singular values, and asked again.
 
     python3 kit.py demo --curriculum broad --out runs/broad
-    python benchmarks/ranks.py runs/broad [--ranks 1,2,4,8,16] [--test 100]
+    python benchmarks/ranks.py runs/broad [--ranks 0,1,2,4,8,16] [--test 100]
         [--splits narrow,broad] [--ship 4]
 
 Appends one row a rank to `data/ranks.csv` (rank 0: the untouched student with solved examples) for
@@ -37,7 +37,7 @@ def main():
     """Cut, ask, and append; then write the adapter that ships."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("run", type=Path, help="the folder of a finished demo")
-    arguments.add_argument("--ranks", default="16,8,4,2,1")
+    arguments.add_argument("--ranks", default="0,16,8,4,2,1")
     arguments.add_argument("--test", type=int, default=100)
     arguments.add_argument("--splits", default="narrow,broad")
     arguments.add_argument("--ship", type=int, help="write the adapter cut to this rank")
@@ -64,9 +64,10 @@ def main():
         append(OUT, FIELDS, [row])
         print(f"rank {rank}, {split}: {100 * row['exact']:.0f} %", flush=True)
 
-    for split in asked:
+    ranks = [int(rank) for rank in options.ranks.split(",")]
+    for split in asked if 0 in ranks else ():
         ask(student.model, 0, split, reworded(SHOTS, TEST_SEED) if split == "broad" else SHOTS)
-    for rank in map(int, options.ranks.split(",")):
+    for rank in filter(None, ranks):
         model = PeftModel.from_pretrained(student.model, options.run / "adapter")
         cut_rank(model, rank)
         for split in asked:

@@ -15,7 +15,7 @@ from rows import DATA, append, done, scored
 
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
 from distillkit.evaluation import evaluate
-from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.filters import CORRECT, FINISHED, TEMPLATE, choose, mix, reject, to_traces
 from distillkit.models import load
 from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_jsonl, write_jsonl
@@ -50,7 +50,7 @@ def answer(model, student, tests, template, stage, shots=()):
 def taught(student, template, form, seed, traces):
     """Return the model trained on the solver's solutions, and what training took."""
     problems = make_problems(2 * traces, NARROW, "train", 0)  # the same for all
-    kept, _ = reject(Solver(template, form).sample(problems))
+    kept, _ = reject(Solver(template, form).sample(problems), (FINISHED, TEMPLATE, CORRECT))
     rows = to_traces(choose(kept, traces, seed, HARD), template)
     rows = mix(rows, read_jsonl(data_path("general.jsonl")), 0.2, seed)
     run = distill(student.model, student.tokenizer, rows, seed=seed)

@@ -41,7 +41,7 @@ def draw_candidates(candidates: Sequence[dict]) -> Drawn:
         wrong = first_wrong_step(candidate["problem"]["equation"],
                                  template.parse(candidate["text"]).reasoning)  # fmt: skip
         first = next(iter(reasons.items()), None)
-        title = f"✗ {first[0]}" if first else "✓ usable"
+        title = f"✗ breaks: {first[0]}" if first else "✓ usable"
         axes.set_title(f"candidate {candidate['candidate'] + 1}\n{title}", fontsize=10, loc="left",
                        color=RED if first else BLUE, parse_math=False)  # fmt: skip
         marked = False

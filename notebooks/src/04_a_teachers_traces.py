@@ -187,8 +187,8 @@ print("the kit's checker:", kits)
 
 # %% [markdown]
 # The kit's checker asks for a little more: a line with the unknown must have
-# the *same* solution as the equation, because `0 = 0` is true, too, and leads
-# nowhere.
+# the *same* solution as the equation and no other, or rewrite an expression,
+# as `3(x + 2) = 3x + 6` does. `x = x` is true, too, but it says nothing.
 #
 # ## How good is this teacher?
 
