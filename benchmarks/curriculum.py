@@ -76,8 +76,7 @@ def taught(student, seed, out, traces, form="columns", words=True, families=MIXE
     if sort:
         chosen.sort(key=lambda c: list(FAMILIES).index(c["problem"]["family"]))
     general = read_jsonl(data_path("general.jsonl"))
-    most = min(len(general) / (len(general) + len(chosen)), 0.2)
-    rows = mix(to_traces(chosen), general, most, seed)
+    rows = mix(to_traces(chosen), general, 0.2, seed, or_fewer=True)
     if sort:  # stable: the general examples stay where they were
         places = [i for i, row in enumerate(rows) if "family" in row]
         for place, row in zip(places, to_traces(chosen), strict=True):

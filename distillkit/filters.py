@@ -245,15 +245,21 @@ def to_traces(candidates: Sequence[dict], template: Template = THINK) -> list[di
 
 
 def mix(
-    traces: Sequence[dict], general: Sequence[dict], share: float = 0.2, seed: int = 0
+    traces: Sequence[dict],
+    general: Sequence[dict],
+    share: float = 0.2,
+    seed: int = 0,
+    or_fewer: bool = False,
 ) -> list[dict]:
     """Add general examples so that they are `share` of the whole; the order is shuffled.
 
-    Raises ValueError for a share outside [0, 1) or when there are too few general examples.
+    Raises ValueError for a share outside [0, 1) or when there are too few general examples;
+    `or_fewer` takes all there are in that case.
     """
     if not 0 <= share < 1:
         raise ValueError(f"share must be at least 0 and below 1, not {share}")
     need = round(len(traces) * share / (1 - share))
+    need = min(need, len(general)) if or_fewer else need
     if need > len(general):
         raise ValueError(f"{need} general examples are needed and there are {len(general)}")
     rng = random.Random(f"mix-{seed}")

@@ -42,7 +42,7 @@ def test_only_the_first_wrong_step_is_marked():
     marked = [text.get_text() for text in texts(figure) if "✗" in text.get_text()]
     assert marked == ["-5x = 21   ✗", "x = 4   ✗"]
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles[0].endswith("✗ steps") and titles[1].endswith("✗ correct")
+    assert titles[0].endswith("✗ breaks: steps") and titles[1].endswith("✗ breaks: correct")
 
 
 def test_a_long_text_is_cut_and_says_so():

@@ -557,3 +557,9 @@ def test_the_rules_on_the_labelled_set():
     assert caught["Danish in between"] == 0  # Latin letters: the rule looks at scripts only
     real = [row for row in rows if row["origin"] == "real"]
     assert all(any(judge(row).values()) == bool(row["faults"]) for row in real)
+
+
+@pytest.mark.parametrize(("have", "taken"), [(0, 0), (3, 3), (25, 25), (26, 25)])
+def test_a_mix_may_take_fewer_general_examples_where_there_are_no_more(have, taken):
+    mixed = mix([{"id": "trace"}] * 100, GENERAL[:have], 0.2, or_fewer=True)
+    assert len(mixed) == 100 + taken

@@ -311,6 +311,12 @@ print(f"{same} of {len(rows)} texts are the same as without the stop")
 # %%
 for key, value in everything[0]["teacher"].items():
     print(f"{key:9} {value}")
+needed = ("name", "source", "sha256", "template", "sampling", "seed")
+told = sum(all(c["teacher"].get(k) not in (None, "") for k in needed)
+           for c in everything)  # fmt: skip
+low, high = wilson(told, len(everything))
+print(f"{told} of {len(everything)} candidates say all of it "
+      f"({100 * low:.1f} to {100 * high:.0f} %)")  # fmt: skip
 
 # %% [markdown]
 # **Terms differ, and they are about the output, too** (as we read them in

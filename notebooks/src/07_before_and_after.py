@@ -160,6 +160,9 @@ for row in (r for r in rows if r["stage"] == "distilled"):
 show(*figures.draw_splits([r for r in rows if r["family"] != "all"]))
 
 # %% [markdown]
+# *Outside* are equations that nobody here wrote (reasoning-gym), some with
+# numbers of eight digits; *far* is what no trace showed in any form.
+#
 # **Told straight.** What was taught is learned well. What was *not* taught is
 # not: systems of two equations stay at nothing, and equations with fractions
 # as factors got *worse* than with examples in the prompt: the student now
