@@ -1,6 +1,6 @@
 """What is forgotten without general examples?  0, 20 and 50 % of them beside the same equations.
 
-    python benchmarks/general_share.py [--seeds 0,1,2] [--traces 56] [--test 100]
+    python benchmarks/general_share.py [--seeds 0,1,2] [--traces 48] [--test 100]
 
 Trains Qwen-0.5B on the recorded teacher's verified solutions and general examples, and measures
 equations solved, the loss on general answers that were held out, and how many held-out questions
@@ -50,7 +50,7 @@ def main():
     """Train what is missing and append it."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seeds", default="0,1,2")
-    arguments.add_argument("--traces", type=int, default=56, help="solutions in every arm")
+    arguments.add_argument("--traces", type=int, default=48, help="solutions in every arm")
     arguments.add_argument("--test", type=int, default=100)
     options = arguments.parse_args()
     kit = start("cpu")

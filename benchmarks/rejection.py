@@ -1,6 +1,6 @@
 """Is rejecting bad traces worth it?  Good and damaged teacher, everything against verified.
 
-    python benchmarks/rejection.py [--seeds 0,1,2] [--traces 96] [--test 100] [--problems 160]
+    python benchmarks/rejection.py [--seeds 0,1,2] [--traces 64] [--test 100] [--problems 120]
 
 The damaged teacher is the recorded one after naive int8: one scale for each weight matrix and one
 for each input.  Its candidates go to `data/teacher_int8_qwen2.5-coder-1.5b.jsonl` (journaled).
@@ -85,9 +85,9 @@ def main():
     """Record what is missing, train what is missing, and append it."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seeds", default="0,1,2")
-    arguments.add_argument("--traces", type=int, default=96)
+    arguments.add_argument("--traces", type=int, default=64)
     arguments.add_argument("--test", type=int, default=100)
-    arguments.add_argument("--problems", type=int, default=160, help="problems that are recorded")
+    arguments.add_argument("--problems", type=int, default=120, help="problems that are recorded")
     options = arguments.parse_args()
     kit = start("cpu")
     recorded = Recorded()
