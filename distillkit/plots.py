@@ -110,13 +110,14 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
     words = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
     above = 10 + line * max(map(len, titles))
     below = 14 + line * max(map(len, words))
-    tall = above + max(pixels.shape[0] for pixels, _, _ in cells) + below
     columns = min(columns, len(cells))
-    size = (columns * wide, -(-len(cells) // columns) * tall)
+    tall = [max(pixels.shape[0] for pixels, _, _ in cells[first : first + columns]) + above + below
+            for first in range(0, len(cells), columns)]  # fmt: skip
+    size = (columns * wide, sum(tall))
     strip = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
     FigureCanvasAgg(strip)
     for at, (pixels, _, _) in enumerate(cells):
-        left, top = at % columns * wide, size[1] - at // columns * tall
+        left, top = at % columns * wide, size[1] - sum(tall[: at // columns])
         bottom = top - above - pixels.shape[0]
         strip.figimage(pixels, left, bottom)
         place = {"transform": None, "va": "top", "linespacing": 1.3, "parse_math": False}
