@@ -96,10 +96,13 @@ def draw_memory(ways: Mapping[str, Mapping[str, float]]) -> Drawn:
     for at, total in enumerate(left):
         axes.text(total, at, f" {total:.1f}", va="center", fontsize=9)
     top = max(left) * 1.12
+    last = 0.0  # where the last card's size is written
     for size in CARDS:
         if size < top:
             axes.axvline(size, color=BLACK, linewidth=0.8, linestyle=":")
+        if last + 0.06 * top < size < top:
             axes.text(size, -0.62, f"{size}", ha="center", va="bottom", fontsize=8)
+            last = size
     axes.set_yticks(range(len(ways)), list(ways))
     axes.set(ylim=(len(ways) - 0.4, -0.6), xlim=(0, top))
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
