@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from distillkit.plots import BLUE, GREY, ORANGE, RED, Drawn, bar_look, new_figure, visible_token
 
@@ -26,32 +28,26 @@ def lines_of(answer: Answer) -> list[tuple[list[tuple[int, str, float]], bool]]:
 
     Longer lines are broken, and after TALL - 1 lines the rest is left out.
     """
-    lines: list[tuple[list[tuple[int, str, float]], bool]] = []
     probs = answer.probs or [1.0] * len(answer.tokens)
-    row: list[tuple[int, str, float]] = []
-    line, column, start, found = "", 0, 0, False
-
-    def end_line() -> None:
-        nonlocal line, column, row, start, found
-        if row:
-            lines.append((row, False))
-        if not found and answer.wrong_step and line.strip() == answer.wrong_step.strip():
-            found = True
-            lines[start:] = [(pieces, True) for pieces, _ in lines[start:]]
-        line, column, row, start = "", 0, [], len(lines)
-
-    for token, prob in zip(answer.tokens, probs, strict=True):
-        for at, part in enumerate(token.split("\n")):
-            if at:
-                end_line()
-            while part:
-                piece, part = part[: WIDE - column], part[WIDE - column :]
-                row.append((column, visible_token(piece).replace("␣", " "), prob))
-                line, column = line + piece, column + len(piece)
-                if column >= WIDE:
-                    lines.append((row, False))
-                    row, column = [], 0
-    end_line()
+    written: list[list[tuple[str, int]]] = [[]]  # lines of (letter, its token's number)
+    for number, token in enumerate(answer.tokens):
+        for letter in token:
+            if letter == "\n":
+                written.append([])
+            else:
+                written[-1].append((letter, number))
+    lines, found = [], False
+    for line in written:
+        text = "".join(letter for letter, _ in line).strip()
+        wrong = not found and text == answer.wrong_step.strip() != ""
+        found = found or wrong
+        for first in range(0, len(line), WIDE):
+            pieces, column = [], 0
+            for number, letters in groupby(line[first : first + WIDE], key=itemgetter(1)):
+                piece = "".join(letter for letter, _ in letters)
+                pieces.append((column, visible_token(piece).replace("␣", " "), probs[number]))
+                column += len(piece)
+            lines.append((pieces, wrong))
     if len(lines) > TALL:
         left = len(lines) - TALL + 1
         lines = [*lines[: TALL - 1], ([(0, f"… {left} more lines", 1.0)], False)]

@@ -359,30 +359,6 @@ for name in ("20 % general", "50 % general"):
                         "hundredths of a nat of loss"))  # fmt: skip
 
 # %% [markdown]
-# ## Experiment: the student as its own teacher
-#
-# If rules can rescue a damaged teacher, can they rescue a *student*? It learned
-# from 32 solutions, samples four solutions for each new equation, keeps what
-# the rules accept, and learns again from the beginning with those added.
-# `python benchmarks/self_improvement.py` makes it again.
-
-# %%
-rows = table("self_improvement.csv")
-stages = {}
-for row in rows:
-    stages.setdefault(row["stage"], []).append(100 * float(row["exact"]))
-for name, values in stages.items():
-    solved = [f"{r['solved']} of {r['asked']}" for r in rows
-              if r["stage"] == name and r["solved"]]  # fmt: skip
-    print(f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
-          + (f"; it solved {', '.join(solved)} new ones" if solved else ""))
-show(*figures.draw_arms(stages))
-
-# %% [markdown]
-# "First, repeated" is the control: the same number of steps on the 32
-# solutions alone. "Solver's" is the ceiling: perfect solutions of the same new
-# equations.
-#
 # ## Look back at your guesses
 
 # %%
