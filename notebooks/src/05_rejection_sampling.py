@@ -42,7 +42,7 @@ kit = dk.start_lesson("05")
 # **Write two guesses into the next cell.** Of 100 candidates of the damaged
 # teacher, how many are usable? And a student that learns from its verified
 # candidates only: how many of 100 new equations does it solve, if the student
-# of the good teacher solves 85?
+# of the good teacher solves 75?
 
 # %%
 guess_usable = None  # of 100 candidates
@@ -316,14 +316,21 @@ for teacher in ("good", "damaged"):
         (f"everything of the {teacher} teacher", "the verified traces"),
         arms[f"{teacher}, everything"], arms[f"{teacher}, verified"], unit))
 print(seeds.verdict(
+    ("everything of both teachers", "the verified traces"),
+    arms["good, everything"] + arms["damaged, everything"],
+    arms["good, verified"] + arms["damaged, verified"], unit))  # fmt: skip
+print(seeds.verdict(
     ("the good teacher, verified", "the damaged teacher, verified"),
     arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
 
 # %% [markdown]
-# Two lessons in one. **Check a compressed model before you trust it**: the
-# weights look the same, the answers do not. And **verification can rescue a
-# bad teacher**, as long as it is right now and then, and as long as a program
-# can tell.
+# Three seeds are few: for one teacher alone chance is not ruled out, for both
+# together it is. Two lessons in one. **Check a compressed model before you
+# trust it**: the weights look the same, the answers do not. And **verification
+# rescues a bad teacher**, as long as it is right now and then, and as long as a
+# program can tell. Checking every step and not only the answer makes no
+# difference here, because this teacher seldom has a right answer by wrong
+# steps.
 #
 # ## Experiment: the 80/20 mix
 #
