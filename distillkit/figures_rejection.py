@@ -78,7 +78,7 @@ def draw_arms(arms: Mapping[str, Sequence[float]], unit: str = "exact answers, %
     means = {name: sum(values) / len(values) for name, values in arms.items()}
     best, worst = max(means, key=means.get), min(means, key=means.get)
     caption = (
-        f"Highest mean: {best} ({means[best]:.1f}); lowest: {worst} ({means[worst]:.1f}). "
+        f"Highest mean: {best} ({means[best]:.3g}); lowest: {worst} ({means[worst]:.3g}). "
         "Each dot is one training run."
     )
     return figure, caption

@@ -40,4 +40,4 @@ def test_arms_have_a_dot_a_seed_and_a_mean():
     figure, words = kit.draw_arms({"all": [50.0, 60.0], "verified": [80.0, 90.0]})
     dots, mean = figure.axes[0].lines[:2]
     assert list(dots.get_xdata()) == [50, 60] and list(mean.get_xdata()) == [55, 55]
-    assert words.startswith("Highest mean: verified (85.0); lowest: all (55.0)")
+    assert words.startswith("Highest mean: verified (85); lowest: all (55)")
