@@ -54,7 +54,7 @@ def show(figure: Figure, caption: str) -> Shown:
 
 
 class Live:
-    """A picture that is drawn again while a cell runs: `live.add(row)` as each row comes.
+    """A picture that is drawn again while a cell runs, its caption on top: `live.add(row)`.
 
     `draw` gets all rows so far.  A picture takes a moment, so at most one in `every` seconds is
     made, and one for a row whose `step` is its `steps`, the last.
@@ -71,7 +71,9 @@ class Live:
         if now - self._at < self.every and row["step"] != row["steps"]:
             return
         self._at = now
-        shown = show(*self.draw(self.rows))
+        figure, caption = self.draw(self.rows)
+        figure.suptitle(caption, fontsize=10, parse_math=False)  # who waits wants to read it
+        shown = show(figure, caption)
         data, metadata = shown._repr_mimebundle_()
         if self._handle is None:
             from IPython.display import display

@@ -355,9 +355,16 @@ def screen(monkeypatch):
 
 
 def test_a_live_picture_is_one_picture_and_ends_with_the_last_row(screen):
-    live = widgets.Live(lambda rows: draw(1.0 + len(rows)), every=3600)
+    figures = []
+
+    def drawn(rows):
+        figures.append(draw(1.0 + len(rows)))
+        return figures[-1]
+
+    live = widgets.Live(drawn, every=3600)
     for step in range(1, 6):
         live.add({"step": step, "steps": 5})
+    assert all(figure.get_suptitle() == caption for figure, caption in figures), "it can be read"
     assert screen.opened == 1 and len(screen.pictures) == 2, "the first row and the last"
     assert "T = 2 " in screen.pictures[0][0] and "T = 6 " in screen.pictures[1][0]
     assert screen.pictures[0][1] == b"\x89PNG"
