@@ -23,7 +23,7 @@ from distillkit.errors import slips
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
-from distillkit.recipes import CURRICULA, TEST_SEED
+from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems
 from distillkit.records import read_jsonl
 from distillkit.session import data_path, start
 from distillkit.teachers import Solver
@@ -58,10 +58,9 @@ RECIPES = {
 
 def splits(test):
     """Return the unseen problems of each split."""
-    broad = make_problems(test, ("broad",), "test", TEST_SEED)
     far = make_problems(test // 2, FAR, "test", TEST_SEED)
     return {"narrow": make_problems(test, (*NARROW, "brackets-both"), "test", TEST_SEED),
-            "broad": reworded(broad, TEST_SEED),
+            "broad": broad_problems(test),
             "far": far + stories(test // 2, "test", TEST_SEED)}  # fmt: skip
 
 

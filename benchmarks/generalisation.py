@@ -17,18 +17,17 @@ questions by others; for the simple equations of reasoning-gym (in an environmen
 import argparse
 from pathlib import Path
 
-from rows import DATA, append, scored
+from rows import DATA, scored, write
 
 from distillkit.demo import load_run
 from distillkit.equations import FAR, NARROW, make_problems
 from distillkit.errors import slips
 from distillkit.evaluation import evaluate, paired_difference, read_questions
 from distillkit.models import load
-from distillkit.recipes import CURRICULA, TEST_SEED
+from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
 from distillkit.records import write_jsonl
 from distillkit.session import start
-from distillkit.templates import SHOTS
-from distillkit.wordings import reworded, stories
+from distillkit.wordings import stories
 
 OUT, ANSWERS = DATA / "generalisation.csv", DATA / "generalisation_answers.jsonl"
 KEPT = ("problem", "template", "text", "finish", "exact", "lenient")
@@ -42,7 +41,7 @@ def splits(n, outside):
         "narrow": make_problems(n, NARROW, "test", TEST_SEED),
         "unknown on both sides": make_problems(n, ("both-sides", "brackets-both"), "test",
                                                TEST_SEED),
-        "broad": reworded(make_problems(n, ("broad",), "test", TEST_SEED), TEST_SEED),
+        "broad": broad_problems(n),
         "far": far,
     }  # fmt: skip
     if outside:
@@ -66,9 +65,8 @@ def main():
     table, answers = [], []
     for split, asked in splits(options.test, options.outside).items():
         found = {}
-        # Examples in other words, too, where the questions are: else the form is not taken over.
-        examples = reworded(SHOTS, TEST_SEED) if split in ("broad", "outside") else SHOTS
-        for stage, student, shots in (("distilled", model, ()), ("few-shot", untouched, examples)):
+        solved = examples("broad" if split in ("broad", "outside") else "narrow")
+        for stage, student, shots in (("distilled", model, ()), ("few-shot", untouched, solved)):
             found[stage] = evaluate(
                 student, tokenizer, asked, shots=shots, max_new_tokens=LIMIT, width=100,
                 journal=kept / f"{stage}-{split}.jsonl".replace(" ", "-"),
@@ -91,10 +89,7 @@ def main():
                 f"{stage} {100 * row['exact']:.0f} % ({100 * row['low']:.0f} to "
                 f"{100 * row['high']:.0f}, n = {row['n']})"
                 for stage, row in zip(found, table[-2:], strict=True)), flush=True)  # fmt: skip
-    part = OUT.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    append(part, list(table[0]), table)
-    part.replace(OUT)
+    write(OUT, list(table[0]), table)
     write_jsonl(ANSWERS, answers)
 
 

@@ -13,7 +13,7 @@ from datetime import date
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from rows import DATA, append
+from rows import DATA, write
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -73,8 +73,7 @@ def peak(model, part, accelerator):
         return torch.cuda.max_memory_allocated(), tree["input_ids"].shape[1]
     moments = [t for state in optimizer.state.values() for t in state.values()]
     gradients = [p.grad for p in trained]
-    with LiveTensors([*{p.data_ptr(): p for p in model.parameters()}.values(), *gradients,
-                      *moments]) as counted:  # fmt: skip
+    with LiveTensors([*model.parameters(), *gradients, *moments]) as counted:
         accelerator.backward(module(**tree))
     return counted.peak, tree["input_ids"].shape[1]
 
@@ -82,12 +81,13 @@ def peak(model, part, accelerator):
 def main():
     """Measure every model, type and size, and write the table anew."""
     kit = start()
+    traces = to_traces(Solver(form="collect").sample(make_problems(64, BROAD, "train", 0)))
     rows = []
     for shape_name, name in MODELS.items():
         for dtype in ("float32", "bfloat16"):
             student = load(name, kit.device, dtype, say=lambda _: None)
-            problems = make_problems(64, BROAD, "train", 0)
-            traces = to_traces(Solver(form="collect").sample(problems))
+            shape = memory.shape_of(student.model.config)
+            assert shape == memory.SHAPES[shape_name], shape
             examples = encode(traces, student.tokenizer)
             for count in (1, 3, 8):
                 part = examples[:count]
@@ -95,8 +95,6 @@ def main():
                 accelerator = Accelerator(mixed_precision=MIXED.get(student.model.dtype, "no"),
                                           cpu=kit.device == "cpu")  # fmt: skip
                 model = with_adapter(student.model, lora())
-                shape = memory.shape_of(student.model.config)
-                assert shape == memory.SHAPES[shape_name], shape
                 found, tokens = peak(model, part, accelerator)
                 expected = memory.training(shape, dtype, 16, tokens, supervised(part))
                 rows.append({
@@ -107,8 +105,7 @@ def main():
                 })  # fmt: skip
                 print(rows[-1], flush=True)
                 model.unload()
-    OUT.unlink(missing_ok=True)
-    append(OUT, FIELDS, rows)
+    write(OUT, FIELDS, rows)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
         [--splits narrow,broad] [--ship 4]
 
 Appends one row a rank to `data/ranks.csv` (rank 0: the untouched student with solved examples) for
-the narrow equations and those with the unknown on both sides; what is there is not repeated.
+narrow and for broad equations; what is there is not repeated.
 `--ship R` writes the adapter, cut to rank R in 16 bits, and the run's report to
 `data/adapter_broad/`.
 """
@@ -21,11 +21,9 @@ from distillkit.adapters import cut_rank, save_cut
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.models import load
-from distillkit.recipes import CURRICULA, TEST_SEED
+from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
 from distillkit.records import write_json
 from distillkit.session import start
-from distillkit.templates import SHOTS
-from distillkit.wordings import reworded
 
 OUT, SHIPPED = DATA / "ranks.csv", DATA / "adapter_broad"
 FIELDS = ("rank", "split", "n", "exact", "format", "lenient", "low", "high", "answer_tokens",
@@ -47,10 +45,9 @@ def main():
     kit = start("cpu", dtype=dtype)
     student = load(report["student"]["name"], kit.device, kit.dtype, say=lambda _: None)
     assert student.sha256 == report["student"]["sha256"], "another base than the run's"
-    broad = reworded(make_problems(options.test, ("broad",), "test", TEST_SEED), TEST_SEED)
     asked = {
         "narrow": make_problems(options.test, (*NARROW, "brackets-both"), "test", TEST_SEED),
-        "broad": broad,
+        "broad": broad_problems(options.test),
     }
     asked = {name: asked[name] for name in options.splits.split(",")}
     there = done(OUT, "rank", "split")
@@ -66,7 +63,7 @@ def main():
 
     ranks = [int(rank) for rank in options.ranks.split(",")]
     for split in asked if 0 in ranks else ():
-        ask(student.model, 0, split, reworded(SHOTS, TEST_SEED) if split == "broad" else SHOTS)
+        ask(student.model, 0, split, examples(split))
     for rank in filter(None, ranks):
         model = PeftModel.from_pretrained(student.model, options.run / "adapter")
         cut_rank(model, rank)

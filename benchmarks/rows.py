@@ -28,6 +28,14 @@ def append(path, fields, rows):
         writer.writerows(rows)
 
 
+def write(path, fields, rows):
+    """Write a table anew: whole, or the old one stays."""
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    append(part, fields, rows)
+    part.replace(path)
+
+
 def scored(answers):
     """Return what a table keeps of the rows of `evaluate`, with machine and date."""
     result = summary(answers)

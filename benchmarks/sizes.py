@@ -10,9 +10,8 @@ Asks each the same unseen narrow equations, all at once and a few one at a time,
 
 import argparse
 import time
-from datetime import date
 
-from rows import DATA, append, scored
+from rows import DATA, scored, write
 
 from distillkit.adapters import ready_student
 from distillkit.equations import NARROW, make_problems
@@ -66,8 +65,7 @@ def main():
     rows.append(measure("untouched", student, SHOTS, asked, options.alone))
     student = load("qwen2.5-coder-1.5b-instruct", dtype=kit.dtype, say=lambda _: None)
     rows.append(measure("teacher", student, SHOTS, asked, options.alone))
-    OUT.unlink(missing_ok=True)
-    append(OUT, FIELDS, [{**row, "dtype": kit.dtype, "date": date.today()} for row in rows])
+    write(OUT, FIELDS, [{**row, "dtype": kit.dtype} for row in rows])
 
 
 if __name__ == "__main__":

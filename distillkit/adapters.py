@@ -61,7 +61,7 @@ def cut_rank(model: PeftModel, r: int) -> None:
         u_OR, s_R, v_RI = decomposed(*factors(layer))
         if not 1 <= r <= len(s_R):
             raise ValueError(f"rank {r} is not between 1 and the adapter's {len(s_R)}")
-        root_R = s_R.clone().sqrt()
+        root_R = s_R.sqrt()
         root_R[r:] = 0
         layer.lora_A[name].weight.data.copy_(root_R[:, None] * v_RI)
         layer.lora_B[name].weight.data.copy_(u_OR * root_R / layer.scaling[name])

@@ -14,7 +14,7 @@ from distillkit.downloads import ModelError
 from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
-from distillkit.recipes import TEST_SEED, Settings, expected_minutes, unseen_problems
+from distillkit.recipes import Settings, examples, expected_minutes, unseen_problems
 from distillkit.records import read_jsonl, write_json, write_jsonl
 from distillkit.report import (
     ACCURACY_HEAD,
@@ -27,7 +27,6 @@ from distillkit.report import (
 from distillkit.session import Session, command_name, data_path, start
 from distillkit.stages import Stages, clock, progress
 from distillkit.teachers import Recorded, Teacher, teacher
-from distillkit.templates import SHOTS
 from distillkit.wordings import reworded
 
 
@@ -66,8 +65,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     shown = pick_shown(before, settings.families)
     for row in shown:
         stages.say(indented(row))
-    shots = SHOTS if settings.curriculum == "narrow" else reworded(SHOTS, TEST_SEED)
-    few_shot = answers("few_shot", student.model, shots)
+    few_shot = answers("few_shot", student.model, examples(settings.curriculum))
     stages.say(f"  exact: zero-shot {percent(summary(before[:len(test)])['exact'])}, "
                f"few-shot {percent(summary(few_shot[:len(test)])['exact'])}")  # fmt: skip
 

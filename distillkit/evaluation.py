@@ -121,13 +121,22 @@ def by(rows: Sequence[dict], key: str) -> dict[str, dict]:
     return {name: summary(group) for name, group in groups.items()}
 
 
-def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
-    """Return the exact two-sided p-value of McNemar's test on paired answers (McNemar 1947)."""
-    gained = sum(b < a for b, a in zip(before, after, strict=True))
-    lost = sum(b > a for b, a in zip(before, after, strict=True))
+def flips(before: Sequence[bool], after: Sequence[bool]) -> tuple[int, int]:
+    """Return how many answers were gained (wrong, then right) and lost (right, then wrong)."""
+    pairs = list(zip(before, after, strict=True))
+    return sum(b < a for b, a in pairs), sum(b > a for b, a in pairs)
+
+
+def p_value(gained: int, lost: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test from the flips (McNemar 1947)."""
     n = gained + lost
     tail = sum(comb(n, i) for i in range(min(gained, lost) + 1)) / 2**n
     return min(1.0, 2 * tail)
+
+
+def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
+    """Return the p-value of McNemar's test on paired answers."""
+    return p_value(*flips(before, after))
 
 
 def paired_difference(

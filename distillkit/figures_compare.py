@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from distillkit.plots import BLUE, GREY, ORANGE, RED, Drawn, bar_look, new_figure, visible_token
+from distillkit.plots import (
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    Drawn,
+    bar_look,
+    error_bars,
+    new_figure,
+    visible_token,
+)
 
 WIDE, TALL = 30, 22  # characters and lines of one answer
 UNSURE = 0.9  # tokens with a lower probability are marked
@@ -98,9 +108,9 @@ def draw_splits(table: Sequence[Mapping[str, str]]) -> Drawn:
         found = [[100 * float(rows[name][key]) for key in ("exact", "low", "high")]
                  for name in names if name in rows]  # fmt: skip
         places = [i + (at - 0.5) * 0.36 for i, name in enumerate(names) if name in rows]
-        bars = [[e - low for e, low, _ in found], [high - e for e, _, high in found]]
-        axes.barh(places, [e for e, *_ in found], 0.34, label=label, xerr=bars,
-                  error_kw={"elinewidth": 1, "capsize": 2}, **bar_look(1 - at))  # fmt: skip
+        whiskers = {"elinewidth": 1, "capsize": 2}
+        axes.barh(places, [e for e, *_ in found], 0.34, label=label, xerr=error_bars(found),
+                  error_kw=whiskers, **bar_look(1 - at))  # fmt: skip
         for name in names:
             if name in rows:
                 sign = 1 if stage == "distilled" else -1

@@ -11,7 +11,16 @@ import torch
 
 from distillkit.decoding import entropy, support
 from distillkit.evaluation import wilson
-from distillkit.plots import BLUE, GREY, Drawn, bar_look, line_look, new_figure, visible_token
+from distillkit.plots import (
+    BLUE,
+    GREY,
+    Drawn,
+    bar_look,
+    error_bars,
+    line_look,
+    new_figure,
+    visible_token,
+)
 from distillkit.sampling import next_token_probs
 
 SHOWN = 12  # bars
@@ -84,12 +93,12 @@ def draw_strategies(rows: Sequence[dict], k: int) -> Drawn:
         (("right", "candidates", "one candidate is right"),
          ("solved", "problems", f"one of {k} is right"))
     ):  # fmt: skip
-        shares = [100 * row[key] / row[of] for row in rows]
-        ends = [[100 * end for end in wilson(row[key], row[of])] for row in rows]
-        errors = [[s - low for s, (low, _) in zip(shares, ends, strict=True)],
-                  [high - s for s, (_, high) in zip(shares, ends, strict=True)]]  # fmt: skip
+        found = [[100 * share for share in (row[key] / row[of], *wilson(row[key], row[of]))]
+                 for row in rows]  # fmt: skip
+        shares = [share for share, _, _ in found]
         at = [i + 0.4 * place - 0.2 for i in range(len(rows))]
-        axes.bar(at, shares, 0.38, label=label, yerr=errors, capsize=2, **bar_look(place))
+        axes.bar(at, shares, 0.38, label=label, yerr=error_bars(found), capsize=2,
+                 **bar_look(place))  # fmt: skip
     axes.set_xticks(range(len(rows)), [row["strategy"].replace(", ", ",\n") for row in rows],
                     fontsize=9)  # fmt: skip
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)

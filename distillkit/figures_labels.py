@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distillkit.labels import Missing
 from distillkit.losses import soft_loss
-from distillkit.plots import BLUE, GREEN, GREY, ORANGE, Drawn, _figure
+from distillkit.plots import BLUE, GREEN, GREY, ORANGE, Drawn, _figure, error_bars
 from distillkit.seeds import interval
 
 
@@ -139,9 +139,8 @@ def draw_ways(errors: Mapping[str, Sequence[float]]) -> Drawn:
 
 def _whiskers(axes, at, found, color, marker, label, linestyle="") -> None:
     means = [mean for mean, _, _ in found]
-    ends = [[m - low for m, low, _ in found], [high - m for m, _, high in found]]
-    axes.errorbar(at, means, yerr=ends, color=color, marker=marker, label=label, capsize=4,
-                  linestyle=linestyle, zorder=3)  # fmt: skip
+    axes.errorbar(at, means, yerr=error_bars(found), color=color, marker=marker, label=label,
+                  capsize=4, linestyle=linestyle, zorder=3)  # fmt: skip
 
 
 def draw_sweep(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from distillkit.plots import BLACK, BLUE, GREY, ORANGE, Drawn, bar_look, line_look, new_figure
+from distillkit.plots import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    Drawn,
+    bar_look,
+    error_bars,
+    line_look,
+    new_figure,
+)
 
 CARDS = (4, 6, 8, 12, 24)  # GB of consumer cards
 
@@ -71,9 +81,9 @@ def draw_ranks(exact: Mapping[int, tuple[float, float, float]], before: float) -
     ranks = sorted(exact)
     figure, axes = new_figure(6.4, 2.8, xlabel="rank that is kept", ylabel="exact answers, %",
                               ylim=(0, 103), xscale="log")  # fmt: skip
-    middle, low, high = ([exact[r][i] for r in ranks] for i in range(3))
-    bars = [[m - x for m, x in zip(middle, low)], [x - m for m, x in zip(middle, high)]]
-    axes.errorbar(ranks, middle, yerr=bars, capsize=3, **line_look(0))
+    found = [exact[r] for r in ranks]
+    middle = [share for share, _, _ in found]
+    axes.errorbar(ranks, middle, yerr=error_bars(found), capsize=3, **line_look(0))
     axes.axhline(before, color=ORANGE, linestyle="--")
     axes.set_xticks(ranks, map(str, ranks))
     axes.minorticks_off()

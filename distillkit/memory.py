@@ -6,6 +6,7 @@ D size of a head, V vocabulary, R rank.  All results are bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,12 @@ class Shape:
 
     def adapter(self, r: int) -> int:
         """Return how many numbers a LoRA adapter of rank r trains on all matrices."""
-        return self.layers * sum(r * (o + i) for o, i in self.linears())
+        return self.layers * trained_parameters(self.linears(), r)
+
+
+def trained_parameters(shapes: Sequence[tuple[int, int]], r: int) -> int:
+    """Return the parameters of A and B for matrices of the shapes (outputs, inputs)."""
+    return sum(r * (outputs + inputs) for outputs, inputs in shapes)
 
 
 # Sizes from the models' own configurations.

@@ -86,6 +86,11 @@ def bar_look(i: int) -> dict[str, Any]:
     return {"color": COLORS[i], "hatch": HATCHES[i], "edgecolor": "white"}
 
 
+def error_bars(found: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return what Matplotlib's error bars take, [below, above], from (middle, low, high)."""
+    return [[x - low for x, low, _ in found], [high - x for x, _, high in found]]
+
+
 def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> Figure:
     """Draw (figure, title, caption) beside and below each other, pixel by pixel.
 
@@ -166,15 +171,12 @@ def draw_accuracy(before: dict, few_shot: dict, after: dict) -> Figure:
         zip((before, few_shot, after), BARS, strict=True)
     ):
         at = [i + (offset - 1) * 0.26 for i in range(len(families))]
-        found = [column.get(f, {"exact": 0.0, "low": 0.0, "high": 0.0}) for f in families]
-        exact = [100 * s["exact"] for s in found]
-        error = [
-            [e - 100 * s["low"] for e, s in zip(exact, found, strict=True)],
-            [100 * s["high"] - e for e, s in zip(exact, found, strict=True)],
-        ]
+        nothing = {"exact": 0.0, "low": 0.0, "high": 0.0}
+        found = [[100 * column.get(f, nothing)[key] for key in nothing] for f in families]
+        exact = [share for share, _, _ in found]
         whiskers = {"elinewidth": 1, "capsize": 2, "ecolor": "#333333"}
         axes.barh(at, exact, 0.24, color=color, hatch=hatch, edgecolor="white", label=label,
-                  xerr=error, error_kw=whiskers)  # fmt: skip
+                  xerr=error_bars(found), error_kw=whiskers)  # fmt: skip
     axes.set_yticks(range(len(families)), [f"{f} (n={after[f]['n']})" for f in families])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)

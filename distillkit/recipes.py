@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.equations import (
@@ -14,6 +15,7 @@ from distillkit.equations import (
     make_problems,
 )
 from distillkit.session import Session
+from distillkit.templates import SHOTS
 from distillkit.wordings import reworded, stories
 
 TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
@@ -92,6 +94,19 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
         ood = [p for three in zip(ood[::2], ood[1::2], told) for p in three]
         test = reworded(test, TEST_SEED)
     return test[: settings.test], ood[: settings.ood]
+
+
+def broad_problems(n: int) -> list[Problem]:
+    """Return n unseen broad equations in other people's words."""
+    return reworded(make_problems(n, ("broad",), "test", TEST_SEED), TEST_SEED)
+
+
+def examples(curriculum: str) -> Sequence[Problem]:
+    """Return the solved examples of a few-shot prompt, worded as the curriculum's questions are.
+
+    With examples in other words than the questions the form is not taken over.
+    """
+    return SHOTS if curriculum == "narrow" else reworded(SHOTS, TEST_SEED)
 
 
 def expected_minutes(settings: Settings, answers: int) -> float:

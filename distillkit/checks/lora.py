@@ -5,11 +5,10 @@ Dimension key: N rows, I inputs, O outputs, R rank.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from distillkit import memory
 from distillkit.checks.core import Exercise, Mistake
 
 # --- the layer ------------------------------------------------------------------------------------
@@ -69,14 +68,9 @@ lora_layer = Exercise(
 # --- how many parameters are trained --------------------------------------------------------------
 
 
-def _trained_parameters(shapes: Sequence[tuple[int, int]], r: int) -> int:
-    """Return the parameters of A and B for layers of the shapes (outputs, inputs)."""
-    return sum(r * (outputs + inputs) for outputs, inputs in shapes)
-
-
 trained_parameters = Exercise(
     "trained_parameters",
-    reference=_trained_parameters,
+    reference=memory.trained_parameters,
     probes=[([(896, 896), (128, 896)], 16), ([(4864, 896)], 8), ([(10, 20), (30, 40)], 1), ([], 4)],
     mistakes=[
         Mistake(
