@@ -16,6 +16,7 @@ from rows import DATA, append, done, scored
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
 from distillkit.recipes import TEST_SEED
@@ -24,7 +25,7 @@ from distillkit.sampling import sample
 from distillkit.session import data_path, start
 from distillkit.teachers import Recorded
 from distillkit.templates import chat_text
-from distillkit.training import CompletionLoss, distill, lora, with_adapter
+from distillkit.training import distill, lora, with_adapter
 
 OUT = DATA / "general_share.csv"
 FIELDS = ("share", "seed", "n", "exact", "format", "lenient", "low", "high", "answer_tokens",

@@ -20,11 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from distillkit import memory
 from distillkit.equations import BROAD, make_problems
 from distillkit.filters import to_traces
+from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
 from distillkit.session import machine, start
 from distillkit.teachers import Solver
-from distillkit.training import MIXED, CompletionLoss, lora, with_adapter
+from distillkit.training import MIXED, lora, with_adapter
 
 OUT = DATA / "memory.csv"
 FIELDS = ("model", "dtype", "rank", "tokens", "learned", "measured_mb", "formula_mb", "machine",

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from peft import get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -25,8 +26,8 @@ def _tensors(optimizer) -> dict[str, torch.Tensor]:
     }
 
 
-def save(out: Path, step: int, model, optimizer, mark: str) -> None:
-    """Write a checkpoint of adapter and optimizer, then remove older ones."""
+def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark: str) -> None:
+    """Write a checkpoint of adapter, optimizer and loss scale, then remove older ones."""
     target = out / f"checkpoint-{step:06d}"
     temporary = out / f".checkpoint-{step:06d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -36,7 +37,8 @@ def save(out: Path, step: int, model, optimizer, mark: str) -> None:
     save_file(weights, temporary / "adapter.safetensors")
     save_file({n: t.detach().cpu().contiguous() for n, t in _tensors(optimizer).items()},
               temporary / "optimizer.safetensors")  # fmt: skip
-    write_json(temporary / "state.json", {"step": step, "run": mark})
+    scale = accelerator.scaler.state_dict() if accelerator.scaler else None
+    write_json(temporary / "state.json", {"step": step, "run": mark, "scale": scale})
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
     for old in out.glob("checkpoint-*"):
@@ -44,8 +46,10 @@ def save(out: Path, step: int, model, optimizer, mark: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def restore(out: Path, model, optimizer, mark: str) -> tuple[int, list[dict]]:
-    """Load the newest checkpoint into model and optimizer; return its step and the log so far.
+def restore(
+    out: Path, model, optimizer, accelerator: Accelerator, mark: str
+) -> tuple[int, list[dict]]:
+    """Load the newest checkpoint into all of these; return its step and the log so far.
 
     Raises ValueError if its mark is another one: other traces, seed, batch size, rate or rank.
     """
@@ -67,6 +71,8 @@ def restore(out: Path, model, optimizer, mark: str) -> tuple[int, list[dict]]:
         index, key = name.split(".", 1)
         whole["state"].setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(whole)
+    if accelerator.scaler:
+        accelerator.scaler.load_state_dict(state["scale"])
     log = [row for row in read_jsonl(out / "train.jsonl") if row["step"] <= state["step"]]
     write_jsonl(out / "train.jsonl", log)
     return state["step"], log

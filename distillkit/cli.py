@@ -1,4 +1,4 @@
-"""The command line: demo, evaluate, teach, lesson, prefetch, doctor."""
+"""The command line: demo, evaluate, teach, distill, lesson, claims, prefetch, doctor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"go on with: {command_name()} demo --resume {folder}" if folder else ""
         print("\nstopped" + (f": nothing is lost, {hint}" if hint else ""), file=sys.stderr)
         return 130
-    except (ModelError, TeacherError, JournalError, ValueError, OSError) as error:
+    except (ModelError, TeacherError, JournalError, ValueError, OSError, MemoryError) as error:
         if os.environ.get("DISTILLKIT_DEBUG"):
             raise
         print(f"distillkit: {error}", file=sys.stderr)
@@ -72,6 +72,24 @@ def parser() -> argparse.ArgumentParser:
     teach.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
                        help="the journal; a stopped run goes on with it")  # fmt: skip
     teach.set_defaults(run=_teach)
+
+    distill = commands.add_parser("distill", help="train on a file of traces or candidates")
+    distill.add_argument("file", type=Path, metavar="FILE.jsonl")
+    distill.add_argument("--out", type=Path, required=True, metavar="DIR",
+                         help="for adapter and report; a stopped run goes on in it")  # fmt: skip
+    distill.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
+    distill.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
+    distill.add_argument("--traces", type=positive, metavar="N", help="default: all, one a problem")
+    distill.add_argument("--epochs", type=float, metavar="X")
+    distill.add_argument("--rate", type=float, metavar="X", help="peak learning rate")
+    distill.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
+    distill.add_argument("--seed", type=int, default=0, metavar="N")
+    distill.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the student")
+    distill.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
+    distill.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
+                         help="mixed precision; default: as the student is held")  # fmt: skip
+    distill.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
+    distill.set_defaults(run=_distill)
 
     lesson = commands.add_parser("lesson", help="list the lessons, find or copy one")
     lesson.add_argument("number", nargs="?", metavar="NN", help="default: list them all")
@@ -201,6 +219,20 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _distill(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.own_traces import distill_file
+    from distillkit.recipes import settings_for
+    from distillkit.session import start
+
+    kit = start(options.tier, options.seed, options.dtype)
+    settings = settings_for(kit, student=options.student, quant=options.quant,
+                            traces=options.traces or 0, epochs=options.epochs, rate=options.rate,
+                            batch_size=options.batch_size, teacher=str(options.file),
+                            general=0.0, shares={}, families=())  # fmt: skip
+    distill_file(settings, options.file, options.out, options.precision, options.optimizer, words)
+    return 0
+
+
 def _lesson(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.lessons import all_lessons, copy_lesson, lesson_path
     from distillkit.session import command_name
@@ -239,34 +271,6 @@ def _claims(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _doctor(options: argparse.Namespace, words: list[str]) -> int:
-    """Print versions, tier, models and faults; exit code 1 if something needs mending."""
-    import shutil
+    from distillkit.doctor import examine
 
-    from distillkit import lessons
-    from distillkit.downloads import catalog
-    from distillkit.models import hub_answers
-    from distillkit.session import cache_dir, start
-
-    faults = lessons.faults()
-    print(lessons.versions())
-    print(start())
-    cache = cache_dir()
-    for key in catalog():
-        here = (cache / "models" / key / "distillkit.json").exists()
-        print(f"{key:28} {'ready' if here else 'not converted yet (done on first use)'}")
-    hub = hub_answers()
-    print(f"model hub    {'answers' if hub else 'does not answer: the package index is used'}")
-    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
-    print(f"cache        {cache}, {free / 1e9:.0f} GB free")
-    if free < 4e9:
-        faults.append("less than 4 GB free: free some space or set DISTILLKIT_CACHE elsewhere")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / ".probe").write_text("")
-        (cache / ".probe").unlink()
-    except OSError as error:
-        faults.append(f"{cache}: {error.strerror}: set DISTILLKIT_CACHE to a folder of yours")
-    for fault in faults:
-        print(f"FAULT        {fault}")
-    print("all good" if not faults else f"{len(faults)} fault(s)")
-    return 1 if faults else 0
+    return 1 if examine() else 0

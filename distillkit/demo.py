@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,7 @@ from distillkit.report import (
     write_report,
 )
 from distillkit.session import Session, command_name, data_path, start
-from distillkit.stages import Stages, clock, progress
+from distillkit.stages import Stages, clock, progress, steps_progress
 from distillkit.teachers import Recorded, Teacher, teacher
 from distillkit.wordings import reworded
 
@@ -84,18 +83,10 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
 
     stages.say("\n[3/4] training a LoRA adapter on the verified traces")
     with stages.timed("train"):
-        began, first = time.monotonic(), []
-
-        def on_step(row: dict) -> None:
-            first.append(row["step"])
-            pace = (time.monotonic() - began) / len(first)
-            left = pace * (row["steps"] - row["step"])
-            stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
-                        f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
-
         run = distill(
             student.model, student.tokenizer, mixed, lora(), settings.rate, settings.batch_size,
-            settings.epochs, settings.seed, out / "training", on_step=on_step,
+            settings.epochs, settings.seed, out / "training",
+            on_step=steps_progress(stages),
         )  # fmt: skip
     if not run.finished:
         raise KeyboardInterrupt

@@ -120,6 +120,19 @@ def training(
     return {name: float(size) for name, size in parts.items()}
 
 
+def most_tokens(shape: Shape, kind: str, free: float, r: int = 16, most: int = 2048) -> int:
+    """Return how many tokens a part of a batch may have: at most `most`, a multiple of 64.
+
+    What training needs besides the weights, which are loaded, has to fit into 0.8 of the free
+    bytes; two of three tokens are learned.  At least 64.
+    """
+    for tokens in range(most, 64, -64):
+        parts = training(shape, kind, r, tokens, tokens * 2 // 3)
+        if sum(parts.values()) - parts["frozen weights"] <= 0.8 * free:
+            return tokens
+    return 64
+
+
 def answering(
     shape: Shape, kind: str, rows: int = 1, tokens: int = 512, cache_bytes: int = 2
 ) -> dict[str, float]:

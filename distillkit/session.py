@@ -58,6 +58,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
             dtype, because = (dtype, "asked for") if dtype else _faster_dtype()
         why.append(f"{dtype} ({because})")
     else:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))  # several processes: one each
         device, why = "cuda", [torch.cuda.get_device_name()]
         because = "asked for" if dtype else "the 16-bit type this card computes fast"
         dtype = dtype or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")

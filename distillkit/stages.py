@@ -61,6 +61,21 @@ def clock(seconds: float) -> str:
     return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
 
 
+def steps_progress(stages: Stages) -> Callable[[dict], None]:
+    """Return a callback for a training's log rows that shows step, loss and the time left."""
+    began, before = time.monotonic(), None
+
+    def on_step(row: dict) -> None:
+        nonlocal before
+        before = row["step"] - 1 if before is None else before  # a resumed run begins later
+        pace = (time.monotonic() - began) / (row["step"] - before)
+        left = pace * (row["steps"] - row["step"])
+        stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
+                    f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
+
+    return on_step
+
+
 def progress(stages: Stages, what: str, total: int) -> Callable[[dict], None]:
     """Return a callback that shows how many of `total` are done and the time left."""
     began, count = time.monotonic(), 0

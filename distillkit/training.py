@@ -1,7 +1,4 @@
-"""LoRA distillation on a teacher's traces: one visible loop, resumable to the step.
-
-Dimension key: L nodes of the prefix tree, E hidden width, N supervised positions, V vocabulary.
-"""
+"""LoRA distillation on a teacher's traces: one visible loop, resumable to the step."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 
 from distillkit.checkpoints import digest, restore, save
 from distillkit.conversion import quiet
-from distillkit.losses import cross_entropy
-from distillkit.packing import batches, encode, pack, parts_of, supervised
+from distillkit.gradients import CompletionLoss, Room, gradient_that_fits, tokens_at_once
+from distillkit.packing import batches, encode
 from distillkit.records import Journal
 
 MIXED = {torch.bfloat16: "bf16", torch.float16: "fp16"}  # accelerate's names
@@ -76,25 +73,6 @@ def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class CompletionLoss(torch.nn.Module):
-    """The student with its loss; the output head is computed at supervised positions only.
-
-    The head is a quarter of a 0.5B model's work and its logits most of the memory, so positions
-    of the prompt never reach it.
-    """
-
-    def __init__(self, student):
-        super().__init__()
-        self.student = student
-
-    def forward(self, nodes_N, labels_N, **tree) -> torch.Tensor:
-        """Return the mean cross-entropy of the completion tokens; arguments as `pack` makes."""
-        causal = self.student.get_base_model()
-        hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
-        logits_NV = causal.get_output_embeddings()(hidden_LE[nodes_N])
-        return cross_entropy(logits_NV, labels_N)
-
-
 def distill(
     student,
     tokenizer,
@@ -107,7 +85,7 @@ def distill(
     out: str | Path | None = None,
     optimizer: str = "adamw",
     precision: str = "",
-    part_tokens: int = 192,
+    part_tokens: int | None = None,
     save_seconds: float = 20.0,
     shuffle: bool = True,
     on_step: Callable[[dict], None] | None = None,
@@ -118,12 +96,16 @@ def distill(
     `save_seconds`; the same call goes on from it exactly (weights, optimizer, order of data).
     Ctrl-C ends after the step under way, keeps what was learned and returns finished=False.
     Each epoch has an order of its own; shuffle=False keeps that of the traces (a curriculum).
-    A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient.
+    A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient
+    (default: 192 on a CPU, on a GPU what fits; out of memory, half of it is tried once).
     `on_step` gets each log row: step, steps, loss, rate, gradient, tokens, computed (without
     those that examples share), seconds.
+    Started by `torchrun` or `accelerate launch`, the processes share each batch and the first one
+    writes.
     `optimizer` is "adamw" or, with bitsandbytes on CUDA, "adamw-8bit"; `precision` is
     accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights
-    are in; the adapter's weights stay in float32).  Raises ValueError without traces.
+    are in; the adapter's weights stay in float32).  "fp16" scales the loss and leaves out a step
+    whose gradient overflows.  Raises ValueError without traces, MemoryError with what to do.
     """
     if not traces:
         raise ValueError("there are no traces to train on: did every candidate get rejected?")
@@ -131,10 +113,8 @@ def distill(
     plan = batches(len(examples), batch_size, epochs, seed, shuffle)
     torch.manual_seed(seed)  # LoRA's A matrices are random
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    precision = precision or MIXED.get(model.dtype, "no")
-    AcceleratorState._reset_state(True)  # else the precision of the process's first run is kept
-    accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
+    accelerator = _accelerator(model, precision or MIXED.get(model.dtype, "no"))
+    room = Room(part_tokens or tokens_at_once(model, accelerator))
     module = CompletionLoss(model)
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     trained = [p for _, p in named]
@@ -142,11 +122,14 @@ def distill(
     module, optimizer_ = accelerator.prepare(module, optimizer_)
     out = Path(out) if out else None
     shapes = [(name, tuple(p.shape)) for name, p in named]
-    mark = digest([seed, plan, examples, rate, optimizer, precision, shapes])
-    done, log = restore(out, model, optimizer_, mark) if out else (0, [])
+    mark = digest([seed, plan, examples, rate, optimizer, accelerator.mixed_precision, shapes])
+    with accelerator.main_process_first():
+        done, log = restore(out, model, optimizer_, accelerator, mark) if out else (0, [])
+    accelerator.wait_for_everyone()
     run = Run(model, log, tokens=sum(r["tokens"] for r in log),
               seconds=sum(r["seconds"] for r in log))  # fmt: skip
-    journal = Journal(out / "train.jsonl") if out else None
+    writes = bool(out) and accelerator.is_main_process
+    journal = Journal(out / "train.jsonl") if writes else None
     saved = time.monotonic()
     model.train()
     stop = _StopFlag()
@@ -157,23 +140,18 @@ def distill(
             now = learning_rate(step, len(plan), rate, warmup=max(1, len(plan) // 20))
             for group in optimizer_.param_groups:
                 group["lr"] = now
-            loss, computed = 0.0, 0
-            for part in parts_of(batch, part_tokens):
-                tree = {name: t.to(accelerator.device) for name, t in pack(part).items()}
-                # The mean over the batch is the weighted mean of the parts' means
-                part_loss = module(**tree) * (supervised(part) / supervised(batch))
-                loss += part_loss.item()
-                computed += tree["input_ids"].numel()
-                if not math.isfinite(loss):  # before it reaches the weights
-                    raise FloatingPointError(f"loss {loss} at step {step + 1}: lower the rate")
-                accelerator.backward(part_loss)
-            norm = accelerator.clip_grad_norm_(trained, 1.0)
+            found = gradient_that_fits(module, batch, accelerator, room)
+            loss, computed = _over_processes(found, accelerator)
+            if not math.isfinite(loss):  # before it reaches the weights
+                raise FloatingPointError(f"loss {loss} at step {step + 1}: lower the rate")
+            norm = float(accelerator.clip_grad_norm_(trained, 1.0))
             optimizer_.step()
             optimizer_.zero_grad()
             row = {
                 "step": step + 1, "steps": len(plan), "loss": loss, "rate": now,
-                "gradient": float(norm), "tokens": sum(len(e.ids) for e in batch),
-                "computed": computed, "seconds": time.perf_counter() - began,
+                "gradient": norm if math.isfinite(norm) else None,  # fp16: the step was left out
+                "tokens": sum(len(e.ids) for e in batch), "computed": int(computed),
+                "seconds": time.perf_counter() - began,
             }  # fmt: skip
             run.log.append(row)
             run.tokens += row["tokens"]
@@ -182,9 +160,9 @@ def distill(
                 journal.add(row)
             if on_step:
                 on_step(row)
-            last, asked = step + 1 == len(plan), stop.asked
-            if out and (last or asked or time.monotonic() - saved > save_seconds):
-                save(out, step + 1, model, optimizer_, mark)
+            last, (asked,) = step + 1 == len(plan), _over_processes([stop.asked], accelerator)
+            if writes and (last or asked or time.monotonic() - saved > save_seconds):
+                save(out, step + 1, model, optimizer_, accelerator, mark)
                 saved = time.monotonic()
             if asked and not last:
                 run.finished = False
@@ -195,6 +173,19 @@ def distill(
             journal.close()
         model.eval()
     return run
+
+
+def _over_processes(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
+    return accelerator.reduce(torch.tensor(numbers, device=accelerator.device) * 1.0).tolist()
+
+
+def _accelerator(model, precision: str) -> Accelerator:
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    AcceleratorState._reset_state(True)  # else the precision of the process's first run is kept
+    accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
+    if precision == "fp16" and on_cpu:  # accelerate leaves out here what a GPU gets
+        accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu")
+    return accelerator
 
 
 class _StopFlag:

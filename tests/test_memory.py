@@ -10,9 +10,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from distillkit import memory as kit
+from distillkit.gradients import CompletionLoss
 from distillkit.packing import encode, pack, supervised
 from distillkit.session import data_path
-from distillkit.training import CompletionLoss, lora, with_adapter
+from distillkit.training import lora, with_adapter
 from tests.test_training import TRACES
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from peft import get_peft_model
 from test_training import TRACES, padded, trace
 
+from distillkit import gradients, training
 from distillkit import packing as kit
-from distillkit import training
 from distillkit.losses import IGNORE, cross_entropy
 from distillkit.templates import chat_text
 
@@ -24,7 +24,7 @@ FOUR = [*TRACES[:3], AGAIN]  # two of them answer the same question
 
 def loss_of(module, model, examples):
     """The loss of a part, computed through `module`'s tree."""
-    return training.CompletionLoss(model)(**module.pack(examples))
+    return gradients.CompletionLoss(model)(**module.pack(examples))
 
 
 # --- what the loss sees ---------------------------------------------------------------------------

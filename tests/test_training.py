@@ -20,6 +20,7 @@ import torch
 from peft import get_peft_model, get_peft_model_state_dict
 
 from distillkit import training as kit
+from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import batches, encode, pack
 from distillkit.records import read_jsonl
@@ -413,7 +414,7 @@ def test_below_the_lowest_adapter_nothing_is_kept_for_a_gradient(tiny):
     for layer in model.get_base_model().base_model.layers:
         layer.register_forward_hook(lambda module, args, out: seen.append(
             (out[0] if isinstance(out, tuple) else out).requires_grad))  # fmt: skip
-    kit.CompletionLoss(model)(**pack(encode(TRACES[:2], tiny.tokenizer))).backward()
+    CompletionLoss(model)(**pack(encode(TRACES[:2], tiny.tokenizer))).backward()
     assert seen == [False, True]
 
 

@@ -1,0 +1,37 @@
+"""What can this machine do, and what needs mending?"""
+
+from __future__ import annotations
+
+import shutil
+
+from distillkit import lessons
+from distillkit.downloads import catalog
+from distillkit.models import hub_answers
+from distillkit.session import cache_dir, start
+
+
+def examine() -> list[str]:
+    """Print versions, tier, models and faults; return the faults."""
+    faults = lessons.faults()
+    print(lessons.versions())
+    print(start())
+    cache = cache_dir()
+    for key in catalog():
+        here = (cache / "models" / key / "distillkit.json").exists()
+        print(f"{key:28} {'ready' if here else 'not converted yet (done on first use)'}")
+    hub = hub_answers()
+    print(f"model hub    {'answers' if hub else 'does not answer: the package index is used'}")
+    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
+    print(f"cache        {cache}, {free / 1e9:.0f} GB free")
+    if free < 4e9:
+        faults.append("less than 4 GB free: free some space or set DISTILLKIT_CACHE elsewhere")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / ".probe").write_text("")
+        (cache / ".probe").unlink()
+    except OSError as error:
+        faults.append(f"{cache}: {error.strerror}: set DISTILLKIT_CACHE to a folder of yours")
+    for fault in faults:
+        print(f"FAULT        {fault}")
+    print("all good" if not faults else f"{len(faults)} fault(s)")
+    return faults

@@ -1,0 +1,104 @@
+"""The gradient of a batch: at the supervised positions only, in parts that fit, by all processes.
+
+Dimension key: L nodes of the prefix tree, E hidden width, N supervised positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from distillkit.losses import cross_entropy
+from distillkit.memory import most_tokens, shape_of
+from distillkit.packing import Example, pack, parts_of, supervised
+
+CPU_TOKENS = 192  # of a part: more only costs memory, the processor is busy
+NO_ROOM = (
+    "training does not fit into the device's memory, in parts of {} tokens: close other programs "
+    "that use it, take a 4-bit student (--quant nf4) or a smaller one, or shorter traces"
+)
+
+
+class CompletionLoss(torch.nn.Module):
+    """The student with its loss; the output head is computed at supervised positions only.
+
+    The head is a quarter of a 0.5B model's work and its logits most of the memory, so positions
+    of the prompt never reach it.
+    """
+
+    def __init__(self, student):
+        super().__init__()
+        self.student = student
+
+    def forward(self, nodes_N, labels_N, **tree) -> torch.Tensor:
+        """Return the mean cross-entropy of the completion tokens; arguments as `pack` makes."""
+        causal = self.student.get_base_model()
+        hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
+        logits_NV = causal.get_output_embeddings()(hidden_LE[nodes_N])
+        return cross_entropy(logits_NV, labels_N)
+
+
+def add_gradient(
+    module: torch.nn.Module, batch: Sequence[Example], accelerator: Accelerator, part_tokens: int
+) -> tuple[float, float]:
+    """Add the gradient of a batch's mean loss; return this process's share of the loss, and tokens.
+
+    The mean over the batch is the weighted mean of the parts' means.  Of P processes each takes one
+    example in P; their gradients are averaged when the last part is done, hence the factor P.
+    """
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    mine = batch[rank::processes]
+    parts = parts_of(mine or batch[:1], part_tokens)  # none may be missing when they average
+    loss, computed = 0.0, 0
+    for part in parts:
+        tree = {name: t.to(accelerator.device) for name, t in pack(part).items()}
+        share = supervised(part) / supervised(batch) if mine else 0.0
+        with nullcontext() if part is parts[-1] else accelerator.no_sync(module):
+            part_loss = module(**tree) * share
+            accelerator.backward(part_loss * processes)
+        loss += part_loss.item()
+        computed += tree["input_ids"].numel()
+    return loss, computed
+
+
+@dataclass
+class Room:
+    """How many tokens a part of a batch may have; halved once when the memory is full."""
+
+    tokens: int
+    halved: bool = False
+
+
+def gradient_that_fits(
+    module: torch.nn.Module, batch: Sequence[Example], accelerator: Accelerator, room: Room
+) -> tuple[float, float]:
+    """Call `add_gradient`; if the device's memory is full, once more in parts half as long.
+
+    Raises MemoryError with what to do.
+    """
+    try:
+        return add_gradient(module, batch, accelerator, room.tokens)
+    except torch.OutOfMemoryError as error:
+        if room.halved or accelerator.num_processes > 1:
+            raise MemoryError(NO_ROOM.format(room.tokens)) from error
+    module.zero_grad()  # here the error is gone, and the tensors that it held
+    torch.cuda.empty_cache()
+    room.tokens, room.halved = room.tokens // 2, True
+    return gradient_that_fits(module, batch, accelerator, room)
+
+
+def tokens_at_once(model, accelerator: Accelerator) -> int:
+    """Return how many tokens a part of a batch may have: on a GPU what its free memory holds."""
+    if accelerator.device.type != "cuda":
+        return CPU_TOKENS
+    free, total = torch.cuda.mem_get_info()
+    cap = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)  # torch 2.8
+    allowed = total * cap()
+    kind = "float32" if model.dtype == torch.float32 else "bfloat16"
+    return most_tokens(shape_of(model.config), kind,
+                       min(free, allowed - torch.cuda.memory_reserved()),
+                       model.active_peft_config.r)  # fmt: skip

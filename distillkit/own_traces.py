@@ -1,0 +1,99 @@
+"""Train on a file of traces: the command `distill`, alone or in several processes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from distillkit.filters import choose, reject, to_traces
+from distillkit.recipes import Settings
+from distillkit.records import read_jsonl, write_json
+from distillkit.session import machine, start
+from distillkit.stages import Stages, steps_progress
+
+LONGEST = 128  # tokens that an answer may always have
+
+
+def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[list[dict], str]:
+    """Read traces, or candidates of which the rules choose; return them and what was done.
+
+    A trace has a prompt and a completion (lists of messages), a candidate a problem and a text, as
+    `teach` writes them.  Raises ValueError for other lines and if no candidate passes the rules.
+    """
+    rows = read_jsonl(path)
+    if not rows:
+        raise ValueError(f"{path} holds no lines: give traces, or candidates of `teach`")
+    if all({"prompt", "completion"} <= set(row) for row in rows):
+        return rows[:limit], f"{len(rows)} traces read"
+    odd = next((i for i, row in enumerate(rows, 1) if not {"problem", "text"} <= set(row)), 0)
+    if odd:
+        raise ValueError(
+            f"{path}, line {odd}: neither a trace (prompt, completion) nor a candidate (problem, "
+            "text), or the file mixes both"
+        )
+    kept, funnel = reject(rows)
+    if not kept:
+        raise ValueError(f"{path}: no candidate passes the rules\n{funnel}")
+    problems = len({row["problem"]["id"] for row in kept})
+    return to_traces(choose(kept, limit or problems, seed)), str(funnel)
+
+
+def distill_file(
+    settings: Settings, path: Path, out: Path, precision: str = "", optimizer: str = "adamw",
+    command: Sequence[str] = (),
+) -> dict:  # fmt: skip
+    """Train a student on a file of traces, write adapter and report to `out`, return the report.
+
+    The same call goes on with a stopped run.  Of several processes the first one writes and
+    speaks.  `evaluate` and `load_run` take the folder as they take a demo's.
+    """
+    from accelerate import PartialState
+
+    from distillkit.models import load
+    from distillkit.packing import encode
+    from distillkit.training import distill
+
+    if (out / "report.json").exists():
+        raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
+    kit = start(settings.tier, settings.seed, settings.dtype)
+    together = PartialState(cpu=kit.device == "cpu")
+    with together.main_process_first():  # the first one downloads and converts
+        first = together.is_main_process
+        stages = Stages(out) if first else None
+        say = stages.say if first else (lambda _="": None)
+        say(f"{kit}")
+        traces, about = read_traces(path, settings.traces or None, settings.seed)
+        student = load(settings.student, kit.device, kit.dtype, say, settings.quant)
+    say(about)
+    say(f"student: {student.name} ({student.source}); {len(traces)} traces, "
+        f"{together.num_processes} process(es)")  # fmt: skip
+    say(f"stopped? go on with the same command, in {out}")
+    longest = max(sum(label >= 0 for label in e.labels) for e in encode(traces, student.tokenizer))
+    settings = Settings(**{**asdict(settings), "traces": len(traces),
+                           "max_new_tokens": max(LONGEST, longest * 5 // 4)})  # fmt: skip
+    run = distill(
+        student.model, student.tokenizer, traces, None, settings.rate, settings.batch_size,
+        settings.epochs, settings.seed, out / "training", optimizer, precision,
+        on_step=steps_progress(stages) if first else None,
+    )  # fmt: skip
+    if not run.finished:
+        raise KeyboardInterrupt
+    report = {
+        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
+        "settings": asdict(settings), "file": str(path), "machine": machine(),
+        "processes": together.num_processes, "command": shlex.join(["distillkit", *command]),
+        "training": {
+            "steps": len(run.log), "loss": [row["loss"] for row in run.log], "tokens": run.tokens,
+            "seconds": round(run.seconds, 1),
+        },
+    }  # fmt: skip
+    if first:
+        run.student.save_pretrained(out / "adapter")
+        write_json(out / "report.json", report)  # last: with it, the run is finished
+        say(f"loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, {run.tokens} tokens at "
+            f"{run.tokens / run.seconds:.0f} a second")  # fmt: skip
+        say(f"adapter: {out / 'adapter'}")
+    together.destroy_process_group()
+    return report

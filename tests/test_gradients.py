@@ -1,0 +1,240 @@
+"""Full memory, half precision, and several processes: the result stays the same."""
+
+import copy
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+import torch
+
+from distillkit import gradients
+from distillkit import training as kit
+from distillkit.cli import main
+from distillkit.equations import make_problems
+from distillkit.filters import to_traces
+from distillkit.memory import SHAPES, most_tokens, training
+from distillkit.own_traces import read_traces
+from distillkit.packing import ROUND, encode
+from distillkit.records import read_jsonl, write_jsonl
+from distillkit.teachers import Solver
+
+TRACES = to_traces(Solver().sample(make_problems(11, seed=3)))
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train(student, **changes):
+    settings = {"rate": 5e-3, "batch_size": 5, "epochs": 2, "seed": 1} | changes
+    return kit.distill(copy.deepcopy(student.model), student.tokenizer, TRACES, kit.lora(r=2),
+                       **settings)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tiny):
+    """The run that all others have to equal."""
+    return train(tiny)
+
+
+# --- full memory ----------------------------------------------------------------------------------
+
+
+def full_above(monkeypatch, tokens):
+    """Let the memory be full when more than `tokens` are computed at once; return the tries."""
+    real, tries = gradients.CompletionLoss.forward, []
+
+    def forward(self, nodes_N, labels_N, **tree):
+        tries.append(tree["input_ids"].numel())
+        if tries[-1] > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, nodes_N, labels_N, **tree)
+
+    monkeypatch.setattr(gradients.CompletionLoss, "forward", forward)
+    return tries
+
+
+def test_full_memory_is_answered_by_parts_half_as_long_and_the_same_result(
+    tiny, whole, monkeypatch
+):
+    longest = max(len(e.ids) for e in encode(TRACES, tiny.tokenizer)) + ROUND
+    tries = full_above(monkeypatch, longest)
+    run = train(tiny, part_tokens=2 * longest)
+    assert run.finished and sum(tokens > longest for tokens in tries) == 1
+    for one, other in zip(run.log, whole.log, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+
+
+def test_a_part_that_did_not_fit_leaves_nothing_behind_in_the_gradient(tiny, whole, monkeypatch):
+    """The second part of the first batch is too large: the first one's gradient must go."""
+    tries = full_above(monkeypatch, 10_000)
+    real = gradients.CompletionLoss.forward
+
+    def second_fails(self, *words, **tree):
+        if len(tries) == 1:
+            tries.append(0)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, *words, **tree)
+
+    monkeypatch.setattr(gradients.CompletionLoss, "forward", second_fails)
+    run = train(tiny, part_tokens=220)
+    assert 0 in tries
+    for one, other in zip(run.log, whole.log, strict=True):
+        assert one["gradient"] == pytest.approx(other["gradient"], rel=1e-3)
+
+
+def test_memory_that_is_full_twice_is_said_with_what_to_do(tiny, monkeypatch):
+    full_above(monkeypatch, 10)
+    with pytest.raises(MemoryError, match=r"parts of 200 tokens.*--quant nf4"):
+        train(tiny, part_tokens=400)
+
+
+def test_more_memory_holds_longer_parts_and_what_is_chosen_fits():
+    shape, before = SHAPES["Qwen2.5-0.5B"], 0
+    for gigabytes in (0.1, 1, 2, 3, 5, 10, 80):
+        tokens = most_tokens(shape, "bfloat16", gigabytes * 1e9)
+        assert tokens % 64 == 0 and before <= tokens <= 2048
+        before = tokens
+        parts = training(shape, "bfloat16", 16, tokens, tokens * 2 // 3)
+        parts.pop("frozen weights")
+        assert tokens == 64 or sum(parts.values()) <= 0.8 * gigabytes * 1e9
+    assert before == 2048 and most_tokens(shape, "bfloat16", 0) == 64
+    assert most_tokens(shape, "float32", 3e9) < most_tokens(shape, "bfloat16", 3e9)
+
+
+# --- half precision -------------------------------------------------------------------------------
+
+
+def test_forced_fp16_learns_the_same_within_its_digits(tiny, whole):
+    run = train(tiny, precision="fp16")
+    done = [row for row in run.log if row["gradient"] is not None]
+    assert len(done) >= 3 and run.log[-1]["loss"] < run.log[0]["loss"]
+    assert run.log[0]["loss"] == pytest.approx(whole.log[0]["loss"], rel=1e-2)
+    assert run.log[0]["loss"] != whole.log[0]["loss"]  # it is computed in 16 bits
+    assert all(p.dtype == torch.float32 for p in run.student.parameters() if p.requires_grad)
+
+
+def test_a_step_that_overflows_is_left_out_and_the_scale_falls(tiny, monkeypatch, tmp_path):
+    class Scaler(torch.amp.GradScaler):
+        def __init__(self, device):
+            super().__init__(device, init_scale=2.0**40)
+
+    monkeypatch.setattr(torch.amp, "GradScaler", Scaler)
+    run = train(tiny, precision="fp16", out=tmp_path)
+    assert run.log[0]["gradient"] is None and math.isfinite(run.log[0]["loss"])
+    assert run.log[1]["loss"] is not None
+    state = json.loads(next(tmp_path.glob("checkpoint-*/state.json")).read_text())
+    skipped = sum(row["gradient"] is None for row in run.log)
+    assert state["scale"]["scale"] == 2.0 ** (40 - skipped)
+    assert read_jsonl(tmp_path / "train.jsonl")[0]["gradient"] is None
+
+
+def test_a_stopped_fp16_run_goes_on_with_its_scale(tiny, tmp_path):
+    whole = train(tiny, precision="fp16")
+
+    def stop(row):
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, precision="fp16", out=tmp_path, save_seconds=0, on_step=stop)
+    path = next(tmp_path.glob("checkpoint-*/state.json"))
+    kept = json.loads(path.read_text())
+    assert kept["scale"]["scale"] > 1
+    run = train(tiny, precision="fp16", out=tmp_path)
+    assert [row["loss"] for row in run.log] == [row["loss"] for row in whole.log]
+
+
+# --- the command, alone and in several processes --------------------------------------------------
+
+PLAIN = {**os.environ, "OMP_NUM_THREADS": "1", "DISTILLKIT_DEBUG": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def distill_words(tiny_folder, file, out):
+    return ["distill", str(file), "--out", str(out), "--student", str(tiny_folder), "--tier",
+            "tiny", "--batch-size", "5", "--epochs", "2", "--rate", "5e-3"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_folder, tmp_path_factory):
+    """What one process writes."""
+    folder = tmp_path_factory.mktemp("alone")
+    write_jsonl(folder / "traces.jsonl", TRACES)
+    assert main(distill_words(tiny_folder, folder / "traces.jsonl", folder / "run")) == 0
+    return folder
+
+
+def test_the_command_writes_what_evaluate_reads(alone, tmp_path, capsys):
+    questions = tmp_path / "q.jsonl"
+    write_jsonl(questions, [{"question": "Solve for x: 2x = 6", "answer": "x = 3"}])
+    out = tmp_path / "answers.jsonl"
+    words = ["evaluate", str(alone / "run"), "--problems", str(questions), "--out", str(out)]
+    assert main(words) == 0
+    assert "exact" in capsys.readouterr().out and len(read_jsonl(out)) == 1
+    report = json.loads((alone / "run" / "report.json").read_text())
+    assert report["training"]["steps"] == 6 and report["processes"] == 1
+    assert report["settings"]["max_new_tokens"] >= 128
+
+
+def test_a_finished_run_is_never_written_over(alone, tiny_folder, capsys):
+    before = (alone / "run" / "report.json").read_bytes()
+    assert main(distill_words(tiny_folder, alone / "traces.jsonl", alone / "run")) == 1
+    assert "finished run, which is kept" in capsys.readouterr().err
+    assert (alone / "run" / "report.json").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="gloo over a POSIX launcher")
+def test_two_processes_give_the_loss_curve_of_one(alone, tiny_folder, tmp_path):
+    """Batches of 5, 5 and 1: the first process computes more parts, the second one nothing last."""
+    words = distill_words(tiny_folder, alone / "traces.jsonl", tmp_path / "run")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+              "2", "-m", "distillkit"]  # fmt: skip
+    done = subprocess.run([*launch, *words], env=PLAIN, cwd=ROOT, text=True, capture_output=True,
+                          timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("2 process(es)") == 1  # one speaks
+    found = json.loads((tmp_path / "run" / "report.json").read_text())["training"]
+    expected = json.loads((alone / "run" / "report.json").read_text())["training"]
+    assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    assert found["loss"][-1] < 0.95 * found["loss"][0]
+    assert found["tokens"] == expected["tokens"]
+    logs = [read_jsonl(folder / "run" / "training" / "train.jsonl") for folder in (alone, tmp_path)]
+    for one, two in zip(*logs, strict=True):
+        assert one["gradient"] == pytest.approx(two["gradient"], rel=1e-3)
+
+
+# --- its file -------------------------------------------------------------------------------------
+
+
+def test_candidates_go_through_the_rules(tmp_path):
+    rows = Solver().sample(make_problems(4, seed=1))
+    rows[1] = {**rows[1], "text": "<think>\n1 = 2\n</think>\n<answer>x = 77</answer>"}
+    write_jsonl(tmp_path / "c.jsonl", rows)
+    traces, about = read_traces(tmp_path / "c.jsonl")
+    assert len(traces) == 3 and all({"prompt", "completion"} <= set(t) for t in traces)
+    assert "3" in about
+    assert len(read_traces(tmp_path / "c.jsonl", limit=2)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "holds no lines"),
+        ([{"question": "2x = 4", "answer": "x = 2"}], "line 1: neither a trace"),
+        ([TRACES[0], {"problem": {}, "text": ""}], "line 1: neither a trace"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, rows, message):
+    write_jsonl(tmp_path / "f.jsonl", rows)
+    with pytest.raises(ValueError, match=message):
+        read_traces(tmp_path / "f.jsonl")
+
+
+def test_a_file_whose_candidates_all_fail_is_said_with_the_funnel(tmp_path):
+    rows = [{**row, "text": "x = 3"} for row in Solver().sample(make_problems(3))]
+    write_jsonl(tmp_path / "f.jsonl", rows)
+    with pytest.raises(ValueError, match="no candidate passes the rules"):
+        read_traces(tmp_path / "f.jsonl")
