@@ -1,5 +1,4 @@
-"""Makes .venv beside this file, installs what a command needs, then runs the command in it.
-
+"""Makes .venv beside this file, installs what a command needs, then runs the command in it:
 python kit.py demo | lab | doctor | test [words for pytest] | any other distillkit command"""
 import contextlib, hashlib, os, re, shutil, signal, subprocess, sys, time, urllib.request, venv
 from pathlib import Path
@@ -51,7 +50,8 @@ def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
     state = hashlib.sha256(bytes(ROOT) + PINS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     kept = STAMP.read_text().split() if STAMP.exists() and PYTHON.exists() else []
-    extras = {words[0]} & {"lab", "test"} | ({"quant"} if NVIDIA else set())
+    few_bits = NVIDIA or "--quant" in words or words[0] == "test"
+    extras = {words[0]} & {"lab", "test"} | ({"quant"} if few_bits else set())
     if not {state, *extras} <= set(kept):
         install(extras := extras | set(kept[1:]))
         STAMP.write_text(" ".join([state, *sorted(extras)]))

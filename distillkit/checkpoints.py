@@ -17,13 +17,25 @@ from safetensors.torch import load_file, save_file
 from distillkit.records import read_jsonl, write_json, write_jsonl
 
 
-def _tensors(optimizer) -> dict[str, torch.Tensor]:
-    """Return the optimizer's tensors by name; plain numbers become tensors."""
-    return {
-        f"{index}.{key}": torch.as_tensor(value)
-        for index, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    }
+def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
+    """Return the tensors and numbers of nested dicts by their place, such as `3.exp_avg`."""
+    found = {}
+    for key, value in state.items():
+        found |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {
+            f"{place}{key}": value}  # fmt: skip
+    return found
+
+
+def _nested(flat: dict[str, torch.Tensor | float]) -> dict:
+    """Undo `_flat` for an optimizer's state: the first key is a parameter's number."""
+    state: dict = {}
+    for place, value in flat.items():
+        index, *path, last = place.split(".")
+        part = state.setdefault(int(index), {})
+        for key in path:
+            part = part.setdefault(key, {})
+        part[last] = value
+    return state
 
 
 def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark: str) -> None:
@@ -35,10 +47,14 @@ def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark:
     weights = {name: p.detach().cpu().contiguous()
                for name, p in get_peft_model_state_dict(model).items()}  # fmt: skip
     save_file(weights, temporary / "adapter.safetensors")
-    save_file({n: t.detach().cpu().contiguous() for n, t in _tensors(optimizer).items()},
+    flat = _flat(optimizer.state_dict()["state"])
+    tensors = {n: t.detach().cpu().contiguous() for n, t in flat.items() if torch.is_tensor(t)}
+    save_file({name: t.clone() for name, t in tensors.items()},
               temporary / "optimizer.safetensors")  # fmt: skip
-    scale = accelerator.scaler.state_dict() if accelerator.scaler else None
-    write_json(temporary / "state.json", {"step": step, "run": mark, "scale": scale})
+    write_json(temporary / "state.json", {
+        "step": step, "run": mark, "numbers": {n: v for n, v in flat.items() if n not in tensors},
+        "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
+    })  # fmt: skip
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
     for old in out.glob("checkpoint-*"):
@@ -65,12 +81,8 @@ def restore(
     if state.get("run") != mark:
         raise ValueError(f"{folder} is of a run with other traces or settings: use a new folder")
     set_peft_model_state_dict(model, load_file(folder / "adapter.safetensors"))
-    tensors = load_file(folder / "optimizer.safetensors")
-    whole = optimizer.state_dict()
-    for name, tensor in tensors.items():
-        index, key = name.split(".", 1)
-        whole["state"].setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(whole)
+    flat = {**load_file(folder / "optimizer.safetensors"), **state["numbers"]}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": _nested(flat)})
     if accelerator.scaler:
         accelerator.scaler.load_state_dict(state["scale"])
     log = [row for row in read_jsonl(out / "train.jsonl") if row["step"] <= state["step"]]

@@ -9,6 +9,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load` takes it
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
@@ -50,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0, metavar="N")
     demo.add_argument("--dtype", choices=("float32", "bfloat16"),
                       help="of the student; default: the faster one")  # fmt: skip
-    demo.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
+    demo.add_argument("--quant", choices=QUANTS, help="4 bits (QLoRA) or 8, with bitsandbytes")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
     demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
     demo.set_defaults(run=_demo)
@@ -85,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     distill.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
     distill.add_argument("--seed", type=int, default=0, metavar="N")
     distill.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the student")
-    distill.add_argument("--quant", choices=("nf4",), help="4-bit student (QLoRA, bitsandbytes)")
+    distill.add_argument("--quant", choices=QUANTS, help="4 bits (QLoRA) or 8, with bitsandbytes")
     distill.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
                          help="mixed precision; default: as the student is held")  # fmt: skip
     distill.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
@@ -148,7 +150,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
         settings = settings_for(kit, options.curriculum or "narrow", student=options.student,
                                 teacher=options.teacher,
                                 traces=options.traces, test=options.test,
-                                quant=options.quant)  # fmt: skip
+                                quant=QUANTS.get(options.quant))  # fmt: skip
         out = options.out or Path("runs") / f"{settings.tier}-{datetime.now():%Y%m%d-%H%M%S}"
         if out.exists() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty: choose a new folder, or --resume {out}")
@@ -225,7 +227,7 @@ def _distill(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.session import start
 
     kit = start(options.tier, options.seed, options.dtype)
-    settings = settings_for(kit, student=options.student, quant=options.quant,
+    settings = settings_for(kit, student=options.student, quant=QUANTS.get(options.quant),
                             traces=options.traces or 0, epochs=options.epochs, rate=options.rate,
                             batch_size=options.batch_size, teacher=str(options.file),
                             general=0.0, shares={}, families=())  # fmt: skip

@@ -97,14 +97,15 @@ def load(
     say: Callable[[str], None] = print,
     quant: str = "",
 ) -> Loaded:
-    """Resolve and load a model in evaluation mode; `quant="nf4"` holds its weights in 4 bits.
+    """Resolve and load a model in evaluation mode; `quant` holds its layers in 4 or 8 bits.
 
-    NF4 is the data type of QLoRA (Dettmers et al. 2023, arXiv 2305.14314) and needs
-    bitsandbytes.  Raises ModelError.
+    "nf4" is the data type of QLoRA (Dettmers et al. 2023, arXiv 2305.14314), "int8" has one scale
+    a row and 16 bits for outliers (Dettmers et al. 2022, arXiv 2208.07339).  Both need
+    bitsandbytes and keep embedding and head in `dtype`.  Raises ModelError.
     """
-    if quant not in ("", "nf4"):
-        raise ModelError(f"unknown quantisation {quant!r}: use 'nf4' or leave it out")
-    extra = {"quantization_config": _nf4(dtype), "device_map": device} if quant else {}
+    extra = {}
+    if quant:
+        extra = {"quantization_config": _quantised(quant, dtype), "device_map": device}
     resolved = resolve(name, say)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -129,24 +130,32 @@ def load(
             ) from error
     if not quant:
         model.to(device)
+    for layer in model.modules() if quant else ():
+        # On CPUs bitsandbytes would pack weights for answering, and could not train on them then
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
     model.eval()
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
 
 
-def _nf4(dtype: str):
-    """Return the QLoRA configuration: NF4 weights, scales quantised again, products in `dtype`."""
+def _quantised(quant: str, dtype: str):
+    """Return the configuration; for QLoRA the scales are quantised, too, and `dtype` multiplies."""
     import importlib.util
 
     import torch
     from transformers import BitsAndBytesConfig
 
+    if quant not in ("nf4", "int8"):
+        raise ModelError(f"unknown quantisation {quant!r}: use 'nf4' or 'int8', or leave it out")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
-            "4-bit weights need bitsandbytes, which is not installed (and has no build for Macs "
-            "with an Intel processor): pip install bitsandbytes, or leave --quant out"
+            f"{quant} weights need bitsandbytes, which is not installed (and has no build for "
+            "Macs with an Intel processor): pip install bitsandbytes, or leave --quant out"
         )
+    if quant == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, dtype),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, get_peft_model
 
 from distillkit.checkpoints import digest, restore, save
 from distillkit.conversion import quiet
@@ -58,10 +58,8 @@ def upper_part(student, share: float) -> range:
 
 
 def with_adapter(student, adapter: LoraConfig) -> PeftModel:
-    """Freeze the student and add a trainable LoRA adapter; a 4-bit student is prepared first."""
+    """Freeze the student, in 4, 8 or more bits, and add a trainable LoRA adapter."""
     with quiet():
-        if getattr(student, "is_loaded_in_4bit", False):
-            student = prepare_model_for_kbit_training(student, use_gradient_checkpointing=False)
         return get_peft_model(student, adapter)
 
 
@@ -102,7 +100,7 @@ def distill(
     those that examples share), seconds.
     Started by `torchrun` or `accelerate launch`, the processes share each batch and the first one
     writes.
-    `optimizer` is "adamw" or, with bitsandbytes on CUDA, "adamw-8bit"; `precision` is
+    `optimizer` is "adamw" or, with bitsandbytes, "adamw-8bit" (paged on CUDA); `precision` is
     accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights
     are in; the adapter's weights stay in float32).  "fp16" scales the loss and leaves out a step
     whose gradient overflows.  Raises ValueError without traces, MemoryError with what to do.
@@ -210,7 +208,9 @@ def _optimizer(name: str, parameters: list, rate: float) -> torch.optim.Optimize
     if name == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)
     if name == "adamw-8bit":
-        from bitsandbytes.optim import AdamW8bit  # only here: the CPU path must not need it
+        from bitsandbytes import optim  # only here: the CPU path must not need it
 
-        return AdamW8bit(parameters, lr=rate, weight_decay=0.0)
+        paged = parameters[0].device.type == "cuda"  # its states can move to the CPU's memory
+        kind = optim.PagedAdamW8bit if paged else optim.AdamW8bit
+        return kind(parameters, lr=rate, weight_decay=0.0)
     raise ValueError(f"unknown optimizer {name!r}: use 'adamw' or 'adamw-8bit'")

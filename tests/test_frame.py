@@ -395,7 +395,7 @@ def test_kit_installs_extras_only_when_a_command_needs_them(machine):
     assert machine.started == [["-P", "-m", "jupyterlab"]]
     assert Path.cwd() == machine.root / "notebooks"
     machine("test", "-k", "frame")
-    assert machine.pip_calls[-1][-1] == f"{machine.root}[lab,test]"
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[lab,quant,test]"
     assert machine.started == [["-P", "-m", "pytest", "-k", "frame"]]
     assert Path.cwd() == machine.root
     machine("lab")
@@ -409,7 +409,7 @@ def test_kit_installs_again_when_a_file_changed(machine, name):
     with (machine.root / name).open("a") as file:
         file.write("# changed\n")
     machine("demo")
-    assert machine.pip_calls[-1][-1] == f"{machine.root}[test]", "the extras that were in stay in"
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[quant,test]", "extras that were in stay"
     machine("demo")
     assert machine.pip_calls == []
 
@@ -450,6 +450,13 @@ def test_kit_adds_quantisation_where_there_is_a_card(machine):
     machine.kit.NVIDIA = True
     machine("demo")
     assert machine.pip_calls[-1][-1] == f"{machine.root}[quant]"
+
+
+def test_kit_adds_quantisation_where_it_is_asked_for(machine):
+    machine("demo", "--quant", "nf4")
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[quant]"
+    machine("test")
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[quant,test]"
 
 
 @pytest.mark.parametrize(

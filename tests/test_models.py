@@ -237,7 +237,7 @@ def test_a_real_model_is_converted_once_with_one_embedding(smollm):
     assert sum(p.numel() for p in model.parameters()) == 134_515_008
 
 
-def test_4_bit_without_bitsandbytes_says_what_to_do(tiny_folder, monkeypatch):
+def test_few_bits_without_bitsandbytes_says_what_to_do(tiny_folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"pip install bitsandbytes, or leave --quant out"):
         models.load(str(tiny_folder), say=silent, quant="nf4")

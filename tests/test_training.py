@@ -20,6 +20,8 @@ import torch
 from peft import get_peft_model, get_peft_model_state_dict
 
 from distillkit import training as kit
+from distillkit.equations import make_problems
+from distillkit.evaluation import evaluate
 from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import batches, encode, pack
@@ -519,6 +521,7 @@ def test_a_killed_process_goes_on_exactly_and_needs_no_bitsandbytes(tiny_folder,
 
 def test_8_bit_adam_is_the_only_thing_that_asks_for_bitsandbytes(fresh_tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(ImportError):
         train(fresh_tiny.model, fresh_tiny.tokenizer, optimizer="adamw-8bit")
 
@@ -537,14 +540,45 @@ def test_the_parts_of_a_batch_change_the_memory_and_not_the_result(tiny):
         assert one["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
 
 
-# --- 4-bit students --------------------------------------------------------------------------
+# --- students in 4 and 8 bits ----------------------------------------------------------------
 
 
-def test_a_4_bit_student_is_trained_by_the_same_call(tiny_folder, tiny):
+@pytest.mark.parametrize("quant", ["nf4", "int8"])
+def test_a_quantised_student_answers_and_is_trained_by_the_same_calls(tiny_folder, quant):
+    """It answers first, as in the demo: after that bitsandbytes could not train on a CPU."""
     pytest.importorskip("bitsandbytes")
-    student = load(str(tiny_folder), quant="nf4", say=lambda _: None)
+    student = load(str(tiny_folder), quant=quant, say=lambda _: None)
+    evaluate(student.model, student.tokenizer, make_problems(2), max_new_tokens=4)
+    embedding = student.model.get_input_embeddings().weight.dtype
     run = kit.distill(student.model, student.tokenizer, TRACES, rate=1e-2, batch_size=4, epochs=6)
     base = run.student.get_base_model()
-    assert base.is_loaded_in_4bit
-    assert base.base_model.layers[0].mlp.up_proj.base_layer.weight.dtype == torch.uint8
-    assert run.log[-1]["loss"] < run.log[0]["loss"]
+    weight = base.base_model.layers[0].mlp.up_proj.base_layer.weight
+    assert weight.dtype == {"nf4": torch.uint8, "int8": torch.int8}[quant]
+    assert base.get_input_embeddings().weight.dtype == embedding  # not made larger
+    assert run.log[-1]["loss"] < 0.9 * run.log[0]["loss"]
+    with torch.no_grad():
+        before = run.student(torch.tensor([[1, 2, 3]])).logits
+        with run.student.disable_adapter():
+            assert not torch.equal(run.student(torch.tensor([[1, 2, 3]])).logits, before)
+
+
+def test_8_bit_adam_learns_as_adam_does(tiny):
+    pytest.importorskip("bitsandbytes")
+    small, whole = (
+        kit.distill(copy.deepcopy(tiny.model), tiny.tokenizer, TRACES, batch_size=4, epochs=6,
+                    rate=1e-2, optimizer=name)
+        for name in ("adamw-8bit", "adamw")
+    )  # fmt: skip
+    assert small.log[-1]["loss"] == pytest.approx(whole.log[-1]["loss"], rel=0.1)
+    assert small.log[-1]["loss"] < 0.9 * small.log[0]["loss"]
+
+
+def test_a_run_with_8_bit_adam_goes_on_exactly(tiny, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    settings = {"batch_size": 4, "epochs": 4, "optimizer": "adamw-8bit"}
+    whole = train(copy.deepcopy(tiny.model), tiny.tokenizer, **settings)
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, **settings, out=tmp_path, save_seconds=0,
+          on_step=control_c_at(3))  # fmt: skip
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, **settings, out=tmp_path)
+    assert losses(run) == losses(whole)
+    assert same_weights(weights(run), weights(whole))
