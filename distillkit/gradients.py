@@ -91,9 +91,9 @@ def gradient_that_fits(
     return gradient_that_fits(module, batch, accelerator, room)
 
 
-def tokens_at_once(model, accelerator: Accelerator) -> int:
+def tokens_at_once(model) -> int:
     """Return how many tokens a part of a batch may have: on a GPU what its free memory holds."""
-    if accelerator.device.type != "cuda":
+    if model.device.type != "cuda":
         return CPU_TOKENS
     free, total = torch.cuda.mem_get_info()
     cap = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)  # torch 2.8

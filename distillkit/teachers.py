@@ -134,7 +134,7 @@ class Recorded:
 
 @dataclass
 class Local:
-    """A model on this machine, shown solved examples in the template."""
+    """A model on this machine, shown solved examples in the template and a trace form."""
 
     model: Any
     tokenizer: Any
@@ -145,6 +145,7 @@ class Local:
     shots: Sequence[Problem] = field(default=SHOTS)
     max_new_tokens: int = 128
     width: int = 64
+    form: str = "terse"
 
     @classmethod
     def load(cls, name: str, device: str = "cpu", dtype: str = "float32", **options: Any) -> Local:
@@ -161,7 +162,8 @@ class Local:
 
         about = {
             "name": self.name, "source": self.source, "sha256": self.sha256,
-            "template": self.template.name, "shots": len(self.shots), "seed": seed,
+            "template": self.template.name, "form": self.form, "shots": len(self.shots),
+            "seed": seed,
             "sampling": {"temperature": temperature, "max_new_tokens": self.max_new_tokens},
         }  # fmt: skip
 
@@ -174,8 +176,8 @@ class Local:
                 if (todo[index].id, number) in wanted:
                     report(candidate_row(todo[index], about, number, **vars(completion)))
 
-            prompts = [chat_text(self.tokenizer, messages(p.text, self.template, self.shots))
-                       for p in todo]  # fmt: skip
+            chats = (messages(p.text, self.template, self.shots, self.form) for p in todo)
+            prompts = [chat_text(self.tokenizer, chat) for chat in chats]
             sample(self.model, self.tokenizer, prompts, k, temperature, stop=self.template.stop,
                    max_new_tokens=self.max_new_tokens, seed=seed, width=self.width,
                    on_done=on_completion)  # fmt: skip

@@ -156,13 +156,13 @@ def render_solution(problem: Problem, template: Template = THINK, form: str = "t
 
 
 def messages(
-    text: str, template: Template = THINK, shots: Sequence[Problem] = ()
+    text: str, template: Template = THINK, shots: Sequence[Problem] = (), form: str = "terse"
 ) -> list[dict[str, str]]:
-    """Build the chat for one question: instruction, solved examples (few-shot), question."""
+    """Build the chat for one question: instruction, examples solved in a trace form, question."""
     chat = [{"role": "system", "content": template.instruction}]
     for shot in shots:
         chat.append({"role": "user", "content": shot.text})
-        chat.append({"role": "assistant", "content": render_solution(shot, template)})
+        chat.append({"role": "assistant", "content": render_solution(shot, template, form)})
     return [*chat, {"role": "user", "content": text}]
 
 

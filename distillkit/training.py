@@ -112,7 +112,7 @@ def distill(
     torch.manual_seed(seed)  # LoRA's A matrices are random
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
     accelerator = _accelerator(model, precision or MIXED.get(model.dtype, "no"))
-    room = Room(part_tokens or tokens_at_once(model, accelerator))
+    room = Room(part_tokens or tokens_at_once(model))
     module = CompletionLoss(model)
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     trained = [p for _, p in named]

@@ -789,3 +789,17 @@ def test_a_password_in_the_address_is_refused_and_not_printed():
         with pytest.raises(ValueError) as refused:
             make("https://user:hunter2@example.com/v1")
         assert "hunter2" not in str(refused.value)
+
+
+def test_the_examples_that_a_teacher_is_shown_have_its_form(tiny, monkeypatch):
+    asked = []
+
+    def sample(model, tokenizer, prompts, *_, **__):
+        asked.extend(prompts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distillkit.sampling.sample", sample)
+    for form in ("terse", "check"):
+        with pytest.raises(KeyboardInterrupt):
+            Local(tiny.model, tiny.tokenizer, "tiny", form=form).sample(make_problems(1), 1)
+    assert "check: " in asked[1] and "check: " not in asked[0]

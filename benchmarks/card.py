@@ -1,0 +1,165 @@
+"""What one card can do: LoRA and QLoRA, whole and with less memory; without a card, what a CPU can.
+
+    python benchmarks/card.py [--caps 0,8,6,4] [--traces 128] [--test 100] [--only "LoRA;NF4"]
+        [--student NAME]
+
+Every way to hold the student is a process of its own, under every cap (GB of the card that the
+process may use; 0: all of it; a CPU knows no cap).  Each learns from the recorded teacher's
+verified traces and answers unseen equations.  Appends one row a way and cap to `data/card.csv`
+with peaks, the formula of `distillkit.memory`, speed and accuracy; what is there already is not
+repeated.  On a data-centre card all of it takes less than ten minutes.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+
+import torch
+from rows import DATA, append, done, scored
+
+from distillkit import memory
+from distillkit.equations import NARROW, make_problems
+from distillkit.evaluation import evaluate
+from distillkit.filters import choose, reject, to_traces
+from distillkit.gradients import tokens_at_once
+from distillkit.models import load
+from distillkit.packing import batches, encode, pack, parts_of, supervised
+from distillkit.recipes import HARD, TEST_SEED
+from distillkit.session import machine, peak_memory_bytes, start
+from distillkit.teachers import Recorded
+from distillkit.training import distill, lora, with_adapter
+
+OUT = DATA / "card.csv"
+FIELDS = ("way", "cap_gb", "dtype", "weights_gb", "part_tokens", "train_peak_gb", "formula_gb",
+          "process_peak_gb", "train_seconds", "train_tokens_per_second", "answer_peak_gb",
+          "answer_tokens_per_second", "traces", "n", "exact", "low", "high", "format", "lenient",
+          "answer_tokens", "machine", "card_gb", "driver", "torch", "bitsandbytes",
+          "date")  # fmt: skip
+WAYS = {  # name -> how the student is held, and the optimizer
+    "LoRA": ("", "adamw"),
+    "LoRA, 8-bit Adam": ("", "adamw-8bit"),
+    "LoRA in float16": ("", "adamw"),
+    "int8": ("int8", "adamw"),
+    "NF4": ("nf4", "adamw"),
+    "NF4, 8-bit Adam": ("nf4", "adamw-8bit"),
+}
+
+
+def peak_gb():
+    """Return the most that tensors held on the card since the last call, nothing on a CPU."""
+    if not torch.cuda.is_available():
+        return ""
+    found = torch.cuda.max_memory_allocated() / 1e9
+    torch.cuda.reset_peak_memory_stats()
+    return round(found, 3)
+
+
+def speed(rows, seconds):
+    """Return tokens a second of answers that were written together."""
+    return round(sum(row["tokens"] for row in rows) / seconds, 1)
+
+
+def measure(way, options):
+    """Train and ask one student; return its row."""
+    kit, (quant, optimizer) = start(), WAYS[way]
+    on_card = kit.device == "cuda"
+    cap = float(options.caps)
+    total = torch.cuda.get_device_properties(0).total_memory if on_card else 0
+    if cap and on_card:
+        torch.cuda.set_per_process_memory_fraction(cap * 1e9 / total)
+    dtype = "float16" if way.endswith("float16") else kit.dtype
+    student = load(options.student or kit.student, kit.device, dtype, lambda _: None, quant)
+    weights = sum(p.numel() * p.element_size() for p in student.model.parameters())
+    teacher = Recorded()
+    kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
+    traces = to_traces(choose(kept, options.traces, 0, HARD))
+    model = with_adapter(student.model, lora())
+    tokens = tokens_at_once(model)
+    examples = encode(traces, student.tokenizer)
+    parts = [part for step in batches(len(examples), 8, 1, 0)
+             for part in parts_of([examples[i] for i in step], tokens)]  # fmt: skip
+    largest = max(parts, key=lambda part: pack(part)["input_ids"].numel())
+    kind = quant or ("float32" if dtype == "float32" else "bfloat16")
+    expected = memory.training(
+        memory.shape_of(student.model.config),
+        kind,
+        16,
+        pack(largest)["input_ids"].numel(),
+        supervised(largest),
+    )
+    peak_gb()
+    run = distill(model, student.tokenizer, traces, optimizer=optimizer, part_tokens=tokens)
+    trained = peak_gb()
+    problems = make_problems(options.test, NARROW, "test", TEST_SEED)
+    began = time.perf_counter()
+    answers = evaluate(run.student, student.tokenizer, problems, width=len(problems))
+    return {
+        "way": way, "cap_gb": options.caps, "dtype": dtype, "weights_gb": round(weights / 1e9, 3),
+        "part_tokens": tokens, "train_peak_gb": trained,
+        "formula_gb": round(sum(expected.values()) / 1e9, 3),
+        "process_peak_gb": "" if on_card else round(peak_memory_bytes() / 1e9, 2),
+        "train_seconds": round(run.seconds, 1),
+        "train_tokens_per_second": round(run.tokens / run.seconds, 1),
+        "answer_tokens_per_second": speed(answers, time.perf_counter() - began),
+        "answer_peak_gb": peak_gb(), "traces": len(traces), **scored(answers),
+        "card_gb": round(total / 1e9, 1) if on_card else "", "driver": driver(),
+        "torch": torch.__version__, "bitsandbytes": version("bitsandbytes"),
+    }  # fmt: skip
+
+
+def version(package):
+    """Return the version of an installed package, or nothing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def driver():
+    """Return the card's driver, or nothing."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True).stdout.split("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+def main():
+    """Measure what is missing, a process each."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--caps", default="0,8,6,4", help="GB, 0 is the whole card")
+    arguments.add_argument("--traces", type=int, default=128)
+    arguments.add_argument("--test", type=int, default=100, help="unseen equations")
+    arguments.add_argument("--only", default=";".join(WAYS), help="ways, with ; between them")
+    arguments.add_argument("--student", default="")
+    arguments.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.child:
+        print(json.dumps(measure(options.only, options), default=str))
+        return
+    on_card = torch.cuda.is_available()
+    caps = options.caps.split(",") if on_card else ["0"]
+    there = done(OUT, "way", "cap_gb", "machine")
+    for cap in caps:
+        for way in options.only.split(";"):
+            if (way, cap, machine()) in there or (way.endswith("float16") and not on_card):
+                continue  # a CPU has no fast products in float16
+            words = [sys.executable, __file__, "--child", "--caps", cap, "--only", way,
+                     "--traces", str(options.traces), "--test", str(options.test),
+                     "--student", options.student]  # fmt: skip
+            child = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+            if child.returncode:
+                print(f"{way}, {cap} GB: failed, see above", flush=True)
+                continue
+            row = json.loads(child.stdout.splitlines()[-1])
+            append(OUT, FIELDS, [row])
+            peak = row["train_peak_gb"] or row["process_peak_gb"]
+            print(f"{way}, cap {cap} GB: {peak} GB, {row['train_seconds']} s, "
+                  f"{100 * row['exact']:.0f} % exact", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
