@@ -65,8 +65,8 @@ TIERS = {
 # letters and words, larger numbers; its solutions are longer, so everything takes longer.
 CURRICULA = {
     "narrow": {},
-    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 5.0},
-              "traces": 2048, "batch_size": 4,
+    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 12.0},
+              "traces": 3072, "batch_size": 4,
               "max_new_tokens": 560},  # more than the longest solution taught
 }  # fmt: skip
 
