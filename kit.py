@@ -50,7 +50,7 @@ def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
     state = hashlib.sha256(bytes(ROOT) + PINS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     kept = STAMP.read_text().split() if STAMP.exists() and PYTHON.exists() else []
-    few_bits = NVIDIA or "--quant" in words or words[0] == "test"
+    few_bits = NVIDIA or words[0] == "test" or re.search("--quant|adamw-8bit", " ".join(words))
     extras = {words[0]} & {"lab", "test"} | ({"quant"} if few_bits else set())
     if not {state, *extras} <= set(kept):
         install(extras := extras | set(kept[1:]))

@@ -8,21 +8,20 @@ unseen equations of the narrow families; training seconds are without loading an
 """
 
 import argparse
-import csv
 import time
 from datetime import date
 
 import torch
 from rows import DATA, append, done
 
-from distillkit import seeds, training
+from distillkit import gradients, seeds, training
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, summary
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import load
 from distillkit.packing import pack
 from distillkit.recipes import HARD, TEST_SEED
-from distillkit.records import read_jsonl
+from distillkit.records import read_csv, read_jsonl
 from distillkit.session import data_path, machine, start
 from distillkit.teachers import Recorded
 
@@ -62,7 +61,7 @@ def train(student, kept, test, options, seed, batch_size=8, rate=5e-4, upper=1.0
     if general:
         traces = mix(traces, read_jsonl(data_path("general.jsonl")), general, seed)
     adapter = training.lora(layers=training.upper_part(student.model, upper))
-    training.pack = pack_apart if apart else pack
+    gradients.pack = pack_apart if apart else pack
     began = time.perf_counter()
     run = training.distill(student.model, student.tokenizer, traces, adapter, rate, batch_size,
                            epochs, seed)  # fmt: skip
@@ -104,8 +103,7 @@ def main():
 
 def show():
     """Print, for each change, its seconds and right answers in 100 with paired intervals."""
-    with open(OUT, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(OUT)
     values = {}
     for key, factor in (("train_seconds", 1), ("computed_tokens", 1), ("exact", 100)):
         for row in sorted(rows, key=lambda r: r["seed"]):

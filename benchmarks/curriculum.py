@@ -1,6 +1,6 @@
 """Which solutions, which words, how many?  One change at a time, on the same equations.
 
-    python benchmarks/curriculum.py [--seeds 0,1,2] [--traces 128] [--test 100] [--only base,…]
+    python benchmarks/curriculum.py [--seeds 0,1,2] [--traces 64] [--test 100] [--only base,…]
         [--splits narrow,worded]
 
 Trains Qwen-0.5B on the solver's solutions of the narrow families and of brackets on both sides,
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rows import DATA, append, done, scored
 
-from distillkit.equations import FAMILIES, FAR, NARROW, make_problems
+from distillkit.equations import FAMILIES, FAR, SMALL, make_problems
 from distillkit.errors import slips
 from distillkit.evaluation import evaluate
 from distillkit.filters import choose, mix, reject, to_traces
@@ -34,9 +34,8 @@ from distillkit.wordings import reworded, stories
 OUT = DATA / "curriculum.csv"
 ANSWERS = Path(__file__).resolve().parents[1] / "runs" / "curriculum"
 FIELDS = ("recipe", "seed", "split", "n", "exact", "low", "high", "format", "lenient",
-          "answer_tokens", "traces", "trace_tokens", "train_seconds", "dtype", "machine",
-          "date")  # fmt: skip
-TAUGHT = (*NARROW, "brackets-both")
+          "answer_tokens", "solutions", "traces", "trace_tokens", "train_seconds", "dtype",
+          "machine", "date")  # fmt: skip
 LIMITS = {"broad": 560, "far": 560}  # tokens of an answer; longer than any solution
 RECIPES = {
     "untouched": {"traces": 0},
@@ -46,21 +45,21 @@ RECIPES = {
     "one wording": {"words": False},
     "easy to hard": {"sort": True},
     "half the problems twice": {"epochs": 2},
-    **{f"{n} traces": {"traces": n} for n in (8, 16, 32, 64, 256, 512, 1024)},
+    **{f"{n} traces": {"traces": n} for n in (8, 16, 32, 128, 256, 512, 1024)},
 }
 
 
 def splits(test):
     """Return the unseen problems of each split."""
     far = make_problems(test // 2, FAR, "test", TEST_SEED)
-    narrow = make_problems(test, TAUGHT, "test", TEST_SEED)
+    narrow = make_problems(test, SMALL, "test", TEST_SEED)
     return {"narrow": narrow, "worded": reworded(narrow, TEST_SEED), "broad": broad_problems(test),
             "far": far + stories(test // 2, "test", TEST_SEED)}  # fmt: skip
 
 
 def taught(student, seed, out, traces, form="arithmetic", words=True, sort=False, epochs=1):
     """Return the trained model and what training took."""
-    problems = make_problems(traces // epochs, TAUGHT, "train", seed)
+    problems = make_problems(traces // epochs, SMALL, "train", seed)
     if words:
         problems = reworded(problems, seed)
     kept, _ = reject(Solver(form=form).sample(problems))
@@ -75,14 +74,14 @@ def taught(student, seed, out, traces, form="arithmetic", words=True, sort=False
             rows[place] = row
     run = distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
                   shuffle=not sort, out=out)  # fmt: skip
-    return run.student, {"traces": len(rows) * epochs, "trace_tokens": run.tokens,
-                         "train_seconds": round(run.seconds, 1)}  # fmt: skip
+    return run.student, {"solutions": len(chosen), "traces": len(rows) * epochs,
+                         "trace_tokens": run.tokens, "train_seconds": round(run.seconds, 1)}
 
 
 def measure(student, recipe, seed, options, there):
     """Train once, answer every split that is not there yet, and yield one row each."""
     change = {"traces": options.traces, **RECIPES[recipe]}
-    model, about = student.model, {"traces": 0}
+    model, about = student.model, {"solutions": 0, "traces": 0}
     if change["traces"]:
         model, about = taught(student, seed, ANSWERS / f"{recipe}-{seed}", **change)
     ANSWERS.mkdir(parents=True, exist_ok=True)
@@ -104,7 +103,7 @@ def main():
     """Run what is missing and append it."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seeds", default="0,1,2")
-    arguments.add_argument("--traces", type=int, default=128)
+    arguments.add_argument("--traces", type=int, default=64)
     arguments.add_argument("--test", type=int, default=100, help="equations of each split")
     arguments.add_argument("--splits", default="narrow,worded")
     arguments.add_argument("--only", default=",".join(RECIPES))

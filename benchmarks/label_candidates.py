@@ -8,7 +8,6 @@ was noted).  "harmless" mutations look unusual and are usable.
 """
 
 import argparse
-import csv
 import random
 import re
 from collections import Counter
@@ -17,7 +16,7 @@ from pathlib import Path
 from rows import DATA
 
 from distillkit.filters import reject
-from distillkit.records import read_jsonl, write_jsonl
+from distillkit.records import read_csv, read_jsonl, write_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import RECORDED
 from distillkit.templates import THINK
@@ -131,8 +130,7 @@ def main():
     options = arguments.parse_args()
     rng = random.Random(options.seed)
     recorded = {row["id"]: row for row in read_jsonl(data_path(RECORDED))}
-    with open(READ, newline="", encoding="utf-8") as file:
-        noted = {row["id"]: row["faults"].split() for row in csv.DictReader(file)}
+    noted = {row["id"]: row["faults"].split() for row in read_csv(READ)}
     rows = [labelled(recorded[id], "real", noted[id]) for id in noted]
     good = [c for c in reject(list(recorded.values()))[0]
             if len(body(c["text"])[0]) > 2 and c["id"] not in noted]  # fmt: skip

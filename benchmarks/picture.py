@@ -3,17 +3,16 @@
     python benchmarks/picture.py RUN [OUT.png]
 """
 
-import json
 import sys
 from pathlib import Path
 
 from distillkit.plots import draw_accuracy, to_png
-from distillkit.records import write_atomic
+from distillkit.records import read_json, write_atomic
 
 
 def main() -> None:
     """Write the picture of the run in the first argument."""
-    families = json.loads((Path(sys.argv[1]) / "report.json").read_text())["families"]
+    families = read_json(Path(sys.argv[1]) / "report.json")["families"]
     default = Path(__file__).parent / "results" / "demo.png"
     out = Path(sys.argv[2]) if sys.argv[2:] else default
     figure = draw_accuracy(families["before"], families["few_shot"], families["after"])

@@ -11,18 +11,17 @@ narrow and for broad equations; what is there is not repeated.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from peft import PeftModel
 from rows import DATA, append, done, scored
 
 from distillkit.adapters import cut_rank, save_cut
-from distillkit.equations import NARROW, make_problems
+from distillkit.equations import SMALL, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.models import load
 from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
-from distillkit.records import write_json
+from distillkit.records import read_json, write_json
 from distillkit.session import start
 
 OUT, SHIPPED = DATA / "ranks.csv", DATA / "adapter_broad"
@@ -40,13 +39,13 @@ def main():
     arguments.add_argument("--splits", default="narrow,broad")
     arguments.add_argument("--ship", type=int, help="write the adapter cut to this rank")
     options = arguments.parse_args()
-    report = json.loads((options.run / "report.json").read_text())
+    report = read_json(options.run / "report.json")
     dtype = report["settings"]["dtype"]
     kit = start("cpu", dtype=dtype)
     student = load(report["student"]["name"], kit.device, kit.dtype, say=lambda _: None)
     assert student.sha256 == report["student"]["sha256"], "another base than the run's"
     asked = {
-        "narrow": make_problems(options.test, (*NARROW, "brackets-both"), "test", TEST_SEED),
+        "narrow": make_problems(options.test, SMALL, "test", TEST_SEED),
         "broad": broad_problems(options.test),
     }
     asked = {name: asked[name] for name in options.splits.split(",")}

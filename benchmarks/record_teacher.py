@@ -8,7 +8,7 @@ Takes about 45 minutes on two CPU cores; a stopped run goes on where it was.
 import sys
 from pathlib import Path
 
-from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
+from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, SMALL, make_problems
 from distillkit.evaluation import evaluate
 from distillkit.recipes import TEST_SEED
 from distillkit.records import write_jsonl
@@ -30,7 +30,7 @@ def show(row: dict) -> None:
 
 def record_candidates(teacher: Local) -> None:
     """Four candidates for each of 300 training equations."""
-    problems = make_problems(300, (*NARROW, "brackets-both"), "train", seed=7)
+    problems = make_problems(300, SMALL, "train", seed=7)
     teacher.sample(problems, K, TEMPERATURE, SEED, DATA / RECORDED, show)
 
 

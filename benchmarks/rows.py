@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from distillkit.evaluation import summary
+from distillkit.records import read_csv
 from distillkit.session import machine
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -14,8 +15,7 @@ def done(path, *keys):
     """Return the values of the key columns that are in the file already."""
     if not path.exists():
         return set()
-    with open(path, newline="", encoding="utf-8") as file:
-        return {tuple(row[key] for key in keys) for row in csv.DictReader(file)}
+    return {tuple(row[key] for key in keys) for row in read_csv(path)}
 
 
 def append(path, fields, rows):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rows import DATA, append, done, scored
 
-from distillkit.equations import NARROW, make_problems, overlap
+from distillkit.equations import SMALL, make_problems, overlap
 from distillkit.evaluation import evaluate
 from distillkit.filters import mix, reject, to_traces
 from distillkit.models import load
@@ -32,7 +32,6 @@ KEPT = Path(__file__).resolve().parents[1] / "runs" / "self_improvement"
 FIELDS = ("stage", "seed", "n", "exact", "low", "high", "format", "lenient",
           "answer_tokens", "traces", "own", "solved", "asked", "trace_tokens", "train_seconds",
           "dtype", "machine", "date")  # fmt: skip
-TAUGHT = (*NARROW, "brackets-both")
 LIMIT = 320
 
 
@@ -66,8 +65,8 @@ def main():
 def one_seed(base, kit, seed, options):
     """Run the stages of one seed."""
     count = options.first + options.rounds * options.problems
-    everything = make_problems(count, TAUGHT, "train", seed)
-    test = make_problems(options.test, TAUGHT, "test", TEST_SEED)
+    everything = make_problems(count, SMALL, "train", seed)
+    test = make_problems(options.test, SMALL, "test", TEST_SEED)
     assert not overlap(everything, test)
     general = read_jsonl(data_path("general.jsonl"))
     solver = Solver(form="columns")

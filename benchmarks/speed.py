@@ -10,13 +10,14 @@ file to measure it anew).
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from train_vs_trl import spread
+
+from distillkit.records import read_json
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -48,7 +49,7 @@ def measure(options):
 def read(name):
     """Return results, or nothing."""
     path = RESULTS / name
-    return json.loads(path.read_text()) if path.exists() else []
+    return read_json(path) if path.exists() else []
 
 
 def table():
@@ -76,7 +77,7 @@ def table():
         ratios = [a / b for a, b in zip(case["ours"], case["generate"], strict=True)]
         rows.append((f"sampled tokens/s, {case['case']}", spread(case["ours"]),
                      f"generate {spread(case['generate'])}", spread(ratios, 2)))  # fmt: skip
-    demos = [json.loads(p.read_text()) for p in sorted(RUNS.glob("speed-*/report.json"))]
+    demos = [read_json(p) for p in sorted(RUNS.glob("speed-*/report.json"))]
     if demos:
         minutes = [(r["seconds"]["total"] - r["seconds"]["download"]) / 60 for r in demos]
         exact = [100 * r["after"]["test"]["exact"] for r in demos]

@@ -13,9 +13,9 @@ from datetime import date
 
 from rows import DATA, append, done
 
-from distillkit.equations import NARROW, make_problems
+from distillkit.equations import SMALL, make_problems
 from distillkit.evaluation import wilson
-from distillkit.filters import judge, reject
+from distillkit.filters import reject
 from distillkit.forms import FORMS
 from distillkit.recipes import TEST_SEED
 from distillkit.session import machine, start
@@ -35,7 +35,7 @@ def main():
     options = arguments.parse_args()
     kit = start()
     there = done(OUT, "form", "teacher")
-    problems = make_problems(options.test, (*NARROW, "brackets-both"), "train", TEST_SEED)
+    problems = make_problems(options.test, SMALL, "train", TEST_SEED)
     teacher = Local.load(options.teacher, kit.device, kit.dtype, max_new_tokens=320)
     for form in options.forms.split(","):
         if (form, teacher.name) in there:
@@ -44,7 +44,7 @@ def main():
         rows = teacher.sample(problems, 1, temperature=0)
         seconds = time.perf_counter() - began
         kept, funnel = reject(rows)
-        right = sum(not judge(row).get("correct") for row in rows)
+        right = sum(not row["verdict"]["correct"] for row in rows)
         low, high = wilson(len(kept), len(rows))
         append(OUT, FIELDS, [{
             "form": form, "teacher": teacher.name, "n": len(rows), "correct": right,

@@ -22,6 +22,8 @@ import sys
 import time
 from pathlib import Path
 
+from distillkit.records import read_json
+
 SIDES = ("ours", "trl", "trl-packed", "trl-no-checkpointing")
 
 
@@ -160,16 +162,18 @@ def main():
     for seed in options.seeds.split(","):
         for name in options.sides.split(","):
             words = [sys.executable, __file__, "--side", name, "--seed", seed, *map(str, passed)]
+            found = []
             child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             for line in child.stdout:
                 print(f"{name} seed {seed}: {line}", end="", flush=True)
                 if line.startswith("RESULT "):
-                    results.append(json.loads(line[7:]))
+                    found = [json.loads(line[7:])]
+            results += found
             if child.wait():
                 print(f"{name}: failed")
             if options.out:
-                old = json.loads(options.out.read_text()) if options.out.exists() else []
-                options.out.write_text(json.dumps([*old, *results[-1:]], indent=1) + "\n")
+                old = read_json(options.out) if options.out.exists() else []
+                options.out.write_text(json.dumps([*old, *found], indent=1) + "\n")
     for name in options.sides.split(","):
         rows = [r for r in results if r["side"] == name]
         print(f"{name:>21}  {spread([r['tokens_per_second'] for r in rows])} tokens/s  "

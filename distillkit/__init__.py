@@ -5,10 +5,12 @@ The names below are loaded when they are first used, so that `import distillkit`
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels on a hub, unused
 
 _HOME = {  # public name -> the module it lives in
     "start": "session",

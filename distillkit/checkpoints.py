@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ from peft import get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from distillkit.records import read_jsonl, write_json, write_jsonl
+from distillkit.records import read_json, read_jsonl, write_json, write_jsonl
 
 
 def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
@@ -48,18 +47,20 @@ def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark:
                for name, p in get_peft_model_state_dict(model).items()}  # fmt: skip
     save_file(weights, temporary / "adapter.safetensors")
     flat = _flat(optimizer.state_dict()["state"])
-    tensors = {n: t.detach().cpu().contiguous() for n, t in flat.items() if torch.is_tensor(t)}
-    save_file({name: t.clone() for name, t in tensors.items()},
-              temporary / "optimizer.safetensors")  # fmt: skip
+    tensors = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)  # some share memory
+        for name, t in flat.items() if torch.is_tensor(t)
+    }  # fmt: skip
+    save_file(tensors, temporary / "optimizer.safetensors")
     write_json(temporary / "state.json", {
         "step": step, "run": mark, "numbers": {n: v for n, v in flat.items() if n not in tensors},
         "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
     })  # fmt: skip
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-    for old in out.glob("checkpoint-*"):
-        if old != target:
-            shutil.rmtree(old, ignore_errors=True)
+    for old in out.glob("checkpoint-*/adapter.safetensors"):  # other programs' stay
+        if old.parent != target:
+            shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def restore(
@@ -74,10 +75,12 @@ def restore(
         shutil.rmtree(leftover, ignore_errors=True)
     found = sorted(out.glob("checkpoint-*/state.json"))
     if not found:
+        if not all({"step", "loss"} <= set(row) for row in read_jsonl(out / "train.jsonl")):
+            raise ValueError(f"{out / 'train.jsonl'} is not a log of training: use a new folder")
         (out / "train.jsonl").unlink(missing_ok=True)
         return 0, []
     folder = found[-1].parent
-    state = json.loads(found[-1].read_text())
+    state = read_json(found[-1])
     if state.get("run") != mark:
         raise ValueError(f"{folder} is of a run with other traces or settings: use a new folder")
     set_peft_model_state_dict(model, load_file(folder / "adapter.safetensors"))

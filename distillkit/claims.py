@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
 from dataclasses import dataclass
 
+from distillkit.records import read_csv
 from distillkit.session import data_path
 
 VERDICTS = ("holds", "not shown", "refuted", "open")
@@ -44,17 +44,16 @@ def verdict(low: float, high: float) -> str:
 def ledger() -> list[Claim]:
     """Read all claims; raises ValueError for a verdict that its interval does not give."""
     claims = []
-    with open(data_path("claims.csv"), encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            numbers = {k: float(row[k]) if row[k] else None for k in ("effect", "low", "high")}
-            claim = Claim(**{**row, **numbers, "claim": int(row["claim"])})
-            measured = None not in numbers.values()
-            wanted = verdict(claim.low, claim.high) if measured else "open"
-            if claim.verdict != wanted:
-                raise ValueError(
-                    f"claim {claim.claim}: it says {claim.verdict!r}, its interval {wanted!r}"
-                )
-            claims.append(claim)
+    for row in read_csv(data_path("claims.csv")):
+        numbers = {k: float(row[k]) if row[k] else None for k in ("effect", "low", "high")}
+        claim = Claim(**{**row, **numbers, "claim": int(row["claim"])})
+        measured = None not in numbers.values()
+        wanted = verdict(claim.low, claim.high) if measured else "open"
+        if claim.verdict != wanted:
+            raise ValueError(
+                f"claim {claim.claim}: it says {claim.verdict!r}, its interval {wanted!r}"
+            )
+        claims.append(claim)
     return claims
 
 

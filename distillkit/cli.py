@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from datetime import datetime
@@ -28,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"go on with: {command_name()} demo --resume {folder}" if folder else ""
         print("\nstopped" + (f": nothing is lost, {hint}" if hint else ""), file=sys.stderr)
         return 130
-    except (ModelError, TeacherError, JournalError, ValueError, OSError, MemoryError) as error:
+    except (ModelError, TeacherError, JournalError, ValueError, OSError, MemoryError,
+            ArithmeticError, ImportError) as error:  # fmt: skip
         if os.environ.get("DISTILLKIT_DEBUG"):
             raise
         print(f"distillkit: {error}", file=sys.stderr)
@@ -41,18 +41,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
 
     demo = commands.add_parser("demo", help="distil a small model and report before and after")
-    demo.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
-    demo.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
+    _add_student(demo)
     demo.add_argument("--teacher", metavar="NAME",
                       help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
     demo.add_argument("--curriculum", choices=("narrow", "broad"),
                       help="equations of a few kinds (default), or as other people write them")
     demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
-    demo.add_argument("--seed", type=int, default=0, metavar="N")
-    demo.add_argument("--dtype", choices=("float32", "bfloat16"),
-                      help="of the student; default: the faster one")  # fmt: skip
-    demo.add_argument("--quant", choices=QUANTS, help="4 bits (QLoRA) or 8, with bitsandbytes")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
     demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
     demo.set_defaults(run=_demo)
@@ -79,15 +74,11 @@ def parser() -> argparse.ArgumentParser:
     distill.add_argument("file", type=Path, metavar="FILE.jsonl")
     distill.add_argument("--out", type=Path, required=True, metavar="DIR",
                          help="for adapter and report; a stopped run goes on in it")  # fmt: skip
-    distill.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
-    distill.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
+    _add_student(distill)
     distill.add_argument("--traces", type=positive, metavar="N", help="default: all, one a problem")
-    distill.add_argument("--epochs", type=float, metavar="X")
-    distill.add_argument("--rate", type=float, metavar="X", help="peak learning rate")
+    distill.add_argument("--epochs", type=above_zero, metavar="X")
+    distill.add_argument("--rate", type=above_zero, metavar="X", help="peak learning rate")
     distill.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
-    distill.add_argument("--seed", type=int, default=0, metavar="N")
-    distill.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the student")
-    distill.add_argument("--quant", choices=QUANTS, help="4 bits (QLoRA) or 8, with bitsandbytes")
     distill.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
                          help="mixed precision; default: as the student is held")  # fmt: skip
     distill.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
@@ -112,6 +103,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_student(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--tier", choices=("tiny", "cpu", "gpu"), help="default: what fits here")
+    command.add_argument("--student", metavar="ID", help="hub id, catalog name or folder")
+    command.add_argument("--seed", type=int, metavar="N", help="default: 0")
+    command.add_argument("--dtype", choices=("float32", "bfloat16"),
+                         help="of the student; default: the faster one")  # fmt: skip
+    command.add_argument("--quant", choices=QUANTS, help="4 bits (QLoRA) or 8, with bitsandbytes")
+
+
 def positive(text: str) -> int:
     """Parse a whole number above zero for argparse."""
     number = int(text)
@@ -120,14 +120,23 @@ def positive(text: str) -> int:
     return number
 
 
+def above_zero(text: str) -> float:
+    """Parse a finite number above zero for argparse."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
 def _demo(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.demo import run_demo
     from distillkit.recipes import Settings, settings_for
+    from distillkit.records import read_json
     from distillkit.session import start
 
     if options.resume:
         words_kept = {"tier", "student", "teacher", "curriculum", "traces", "test", "quant",
-                      "dtype", "out"}  # fmt: skip
+                      "dtype", "seed", "out"}  # fmt: skip
         given = words_kept & {name for name, value in vars(options).items() if value is not None}
         if given:
             raise ValueError(f"--resume goes on with the same settings: leave out --{given.pop()}")
@@ -138,7 +147,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
         if (out / "report.json").exists():
             print(f"this run is finished: see {out / 'report.html'}")
             return 0
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         try:
             settings = Settings(**{**stored, "families": tuple(stored["families"])})
         except (TypeError, KeyError) as error:
@@ -146,7 +155,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
                 f"{path} is from another version of the kit ({error}): start a new run"
             ) from error
     else:
-        kit = start(options.tier, options.seed, options.dtype)
+        kit = start(options.tier, options.seed or 0, options.dtype)
         settings = settings_for(kit, options.curriculum or "narrow", student=options.student,
                                 teacher=options.teacher,
                                 traces=options.traces, test=options.test,
@@ -160,6 +169,7 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.checkpoints import digest
     from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
     from distillkit.report import percent, with_interval
@@ -171,6 +181,9 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
         print(f"refused {line}")
     print(f"{len(problems)} questions read, {len(refused)} lines refused")
     model, tokenizer, settings = load_run(options.folder_of_run)
+    mark = digest([str(options.folder_of_run.resolve()), problems])
+    journal = options.out.with_name(f".{options.out.name}.{mark}")
+    print("stopped? go on with the same command")
     count = [0]
 
     def on_done(_: dict) -> None:
@@ -178,9 +191,10 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
         if count[0] % 10 == 0 or count[0] == len(problems):
             print(f"  {count[0]}/{len(problems)} answered", flush=True)
 
-    rows = evaluate(model, tokenizer, problems, on_done=on_done,
+    rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
+    journal.unlink()
     for name, result in {"all": summary(rows), **by(rows, "family")}.items():
         rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
         print(f"{name:>16}  exact {with_interval(result)}, {rest}")
@@ -226,7 +240,7 @@ def _distill(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.recipes import settings_for
     from distillkit.session import start
 
-    kit = start(options.tier, options.seed, options.dtype)
+    kit = start(options.tier, options.seed or 0, options.dtype)
     settings = settings_for(kit, student=options.student, quant=QUANTS.get(options.quant),
                             traces=options.traces or 0, epochs=options.epochs, rate=options.rate,
                             batch_size=options.batch_size, teacher=str(options.file),

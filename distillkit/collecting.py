@@ -57,7 +57,8 @@ def collected(equation: str) -> list[str]:
 def multiplied(term: str, value: Linear) -> list[str]:
     """Write how a bracket is multiplied out: the product of the numbers, then the whole."""
     factor, _, inside = term.lstrip("-").partition("(")
-    number = parse_linear(inside.rstrip(")")).get("") if inside.count(")") == 1 else None
+    whole = inside.endswith(")") and inside.count(")") == 1  # nothing stands behind the bracket
+    number = parse_linear(inside[:-1]).get("") if whole else None
     lines = product(Fraction(factor), abs(number)) if factor.isdigit() and number else []
     return [*lines, f"{term} = {show_linear(value)}"]
 

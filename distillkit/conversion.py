@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import warnings
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distillkit.downloads import ModelError, explained, need_space
-from distillkit.records import write_json
+from distillkit.records import read_json, write_json
 from distillkit.session import cache_dir
 
 STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
@@ -46,6 +45,8 @@ def converted(
         weights = temporary / "model.safetensors"
         write_json(temporary / STAMP, {"name": name, "source": source, "sha256": sha256,
                                        "bytes": weights.stat().st_size})  # fmt: skip
+        if (target / STAMP).exists():  # another process was as quick and may be reading it
+            return stamped(target)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(temporary, target)
     except OSError as error:
@@ -72,13 +73,13 @@ def _write_float32(gguf: Path, folder: Path) -> None:
             model.tie_weights()
     del model.config.quantization_config
     model.hf_quantizer = None  # the weights are plain float32 now
-    model.save_pretrained(folder, max_shard_size="20GB")
+    model.save_pretrained(folder, max_shard_size="1000GB")
     tokenizer.save_pretrained(folder)
 
 
 def stamped(folder: Path) -> Resolved:
     """Read what a converted folder is; raises ModelError if its weights are cut short."""
-    stamp = json.loads((folder / STAMP).read_text())
+    stamp = read_json(folder / STAMP)
     weights = folder / "model.safetensors"
     size = weights.stat().st_size if weights.exists() else 0
     if size != stamp["bytes"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
 from distillkit.recipes import Settings, examples, expected_minutes, unseen_problems
-from distillkit.records import read_jsonl, write_json, write_jsonl
+from distillkit.records import read_json, read_jsonl, write_json, write_jsonl
 from distillkit.report import (
     ACCURACY_HEAD,
     accuracy_rows,
@@ -35,6 +34,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
     from distillkit.models import load
     from distillkit.training import distill, lora
 
+    teacher_ = open_teacher(settings.teacher)
     stages = Stages(out)
     write_json(out / "settings.json", asdict(settings))
     stages.state.setdefault("command", shlex.join(["distillkit", *command]))
@@ -46,10 +46,13 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
         stages.say(line)
     with stages.timed("download"):
         resolve(settings.student, stages.say)
-        teacher_ = open_teacher(settings.teacher, stages)
+        if teacher_ is None:
+            resolve(settings.teacher.removeprefix("hf:"), stages.say)
     with stages.timed("load"):
         student = load(settings.student, kit.device, kit.dtype, stages.say, settings.quant)
     stages.say(f"student: {student.name} ({student.source})")
+    if stages.state.setdefault("student", student.sha256) != student.sha256:
+        raise ModelError(f"{out} was begun with another model: start a new run")
 
     def answers(name: str, model, shots=()) -> list[dict]:
         missing = len(problems) - len(read_jsonl(out / f"{name}.jsonl"))
@@ -122,7 +125,7 @@ def load_run(folder: Path) -> tuple[Any, Any, dict]:
 
     if not (folder / "report.json").exists():
         raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
-    report = json.loads((folder / "report.json").read_text())
+    report = read_json(folder / "report.json")
     settings = report["settings"]
     tier = None if settings["tier"] == "gpu" else settings["tier"]
     kit = start(tier, dtype=settings.get("dtype") if tier else None)
@@ -139,15 +142,12 @@ def load_run(folder: Path) -> tuple[Any, Any, dict]:
     return model, student.tokenizer, settings
 
 
-def open_teacher(name: str, stages: Stages) -> Teacher | None:
+def open_teacher(name: str) -> Teacher | None:
     """Build the teacher before any work is done, so that a wrong name costs no time.
 
-    A local model is only downloaded here and loaded when it is needed: it is large.
+    None stands for a local model, which is large: it is loaded when it is needed.
     """
-    if name.startswith("hf:"):
-        resolve(name.removeprefix("hf:"), stages.say)
-        return None
-    return teacher(name)
+    return None if name.startswith("hf:") else teacher(name)
 
 
 def teach(settings: Settings, kit: Session, unseen: list[Problem], teacher_, stages: Stages):
@@ -208,7 +208,7 @@ def say_table(stages: Stages, report: dict, out: Path) -> None:
     )
     agree = report["teacher"].get("agreement")
     if agree:
-        stages.say(f"same value as the teacher: {percent(agree['before'])} before, "
+        stages.say(f"same value as the teacher, every kind: {percent(agree['before'])} before, "
                    f"{percent(agree['after'])} after")  # fmt: skip
     total, peak = report["seconds"]["total"], report["peak_memory_bytes"] / 1e9
     stages.say(f"{clock(total)} in all, peak memory {peak:.1f} GB")

@@ -14,6 +14,9 @@ def examine() -> list[str]:
     """Print versions, tier, models and faults; return the faults."""
     faults = lessons.faults()
     print(lessons.versions())
+    if any(fault.startswith("torch is missing") for fault in faults):
+        print(*(f"FAULT        {fault}" for fault in faults), sep="\n")
+        return faults  # nothing else can be found out without it
     print(start())
     cache = cache_dir()
     for key in catalog():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from distillkit.records import read_json
 from distillkit.session import data_path
 
 CHUNK = 1 << 20
@@ -33,7 +33,7 @@ class ModelError(RuntimeError):
 @lru_cache
 def catalog() -> dict[str, dict]:
     """Return `data/models.json`: models whose files lie in the Python package index."""
-    return json.loads(data_path("models.json").read_text())
+    return read_json(data_path("models.json"))
 
 
 def entry(name: str) -> tuple[str, dict] | tuple[None, None]:

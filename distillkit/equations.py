@@ -192,7 +192,8 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "systems": systems,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
-BROAD = (*NARROW, "brackets-both", "large", "broad")
+SMALL = (*NARROW, "brackets-both")  # every kind with one unknown and small numbers
+BROAD = (*SMALL, "large", "broad")
 FAR = ("systems", "fractions")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distillkit.algebra import ParseError
+from distillkit.algebra import ParseError, parse_system
 from distillkit.filters import first_wrong_step
 from distillkit.solver import terms
 from distillkit.templates import TEMPLATES, displayed_steps
@@ -27,16 +27,17 @@ class Slip:
 
     kind: str
     digits: int = 0  # of the largest number in the false line
-    negative: bool = False  # whether a number in it is below zero
+    minus: bool = False  # whether it holds a minus sign
     line: str = ""
 
 
 def slip(row: dict) -> Slip | None:
     """Return the first slip of one row of `evaluate`, None if its answer is exactly right.
 
-    Kinds: "cut off", "form", "no step", "answer" (all steps are right, the answer is not), a kind
-    of arithmetic ("sum", "difference", "product", "quotient") or of step ("copied wrongly",
-    "bracket", "like terms", "moved across", "divided", "other step").
+    Kinds: "cut off", "form", "unread problem" (its words are unknown, so no step can be checked),
+    "no step", "answer" (all steps are right, the answer is not), a kind of arithmetic ("sum",
+    "difference", "product", "quotient") or of step ("copied wrongly", "bracket", "like terms",
+    "moved across", "divided", "other step").
     """
     if row["exact"]:
         return None
@@ -46,15 +47,19 @@ def slip(row: dict) -> Slip | None:
     if not parsed.ok:
         return Slip("form")
     equation = row["problem"]["equation"]
+    try:
+        parse_system(equation)
+    except ParseError:
+        return Slip("unread problem")
     line = first_wrong_step(equation, parsed.reasoning)
     if not line:
         return Slip("answer")
-    if line not in parsed.reasoning:  # words of the rule instead of a line of the text
+    lines = [text.strip() for text in parsed.reasoning.split("\n")]
+    if line not in lines:  # words of the rule instead of a line of the text
         return Slip("no step")
-    before = displayed_steps(f"{equation}\n{parsed.reasoning.split(line)[0]}")
-    numbers = re.findall(r"-?[0-9]+", line.replace("- ", "-"))
-    digits = max((len(number.lstrip("-")) for number in numbers), default=0)
-    return Slip(_kind(before, line), digits, any("-" in n for n in numbers), line)
+    before = displayed_steps("\n".join([equation, *lines[: lines.index(line)]]))
+    digits = max(map(len, re.findall("[0-9]+", line)), default=0)
+    return Slip(_kind(before, line), digits, "-" in line, line)
 
 
 def _kind(before: Sequence[str], line: str) -> str:
@@ -90,6 +95,6 @@ def slips(rows: Sequence[dict]) -> list[tuple[str, int, int, int]]:
     kinds = Counter(s.kind for s in found)
     return [
         (kind, n, sum(s.digits > 2 for s in found if s.kind == kind),
-         sum(s.negative for s in found if s.kind == kind))
+         sum(s.minus for s in found if s.kind == kind))
         for kind, n in kinds.most_common()
     ]  # fmt: skip

@@ -134,7 +134,7 @@ def draw_slips(kinds: Sequence[tuple[str, int, int, int]], answers: int) -> Draw
         return figure, f"None of the {answers} answers is wrong."
     places = range(len(kinds))
     axes.barh(places, [n for _, n, *_ in kinds], 0.7, label="all", **bar_look(0))
-    axes.barh(places, [minus for *_, minus in kinds], 0.3, label="a number below zero in the line",
+    axes.barh(places, [minus for *_, minus in kinds], 0.3, label="a minus sign in the line",
               color="white", edgecolor=GREY, hatch="//")  # fmt: skip
     axes.set_yticks(places, [kind for kind, *_ in kinds])
     axes.invert_yaxis()

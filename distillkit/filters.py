@@ -153,10 +153,13 @@ class Funnel:
         return "\n".join(f"{name:>16} {left:6d}" for name, left in self.rows())
 
 
+def _template_of(candidate: dict) -> Template:
+    return TEMPLATES.get(candidate["teacher"].get("template", ""), THINK)
+
+
 def judge(candidate: dict, rules: Sequence[Rule] = RULES) -> dict[str, str]:
     """Return the verdict of every rule on one candidate: rule name -> "" or the reason."""
-    template = TEMPLATES.get(candidate["teacher"].get("template", ""), THINK)
-    parsed = template.parse(candidate["text"])
+    parsed = _template_of(candidate).parse(candidate["text"])
     return {rule.name: rule.check(candidate, parsed) for rule in rules}
 
 
@@ -209,7 +212,10 @@ def choose(
     """Choose up to `n` kept candidates: one a problem first, in an order fixed by the seed.
 
     The families come evenly, or in proportion to `shares` (a family not named there counts 1).
+    Raises ValueError for a share that is not above 0.
     """
+    if any(share <= 0 for share in (shares or {}).values()):
+        raise ValueError(f"shares must be above 0: {dict(shares)}")
     rng = random.Random(f"choose-{seed}")
     by_problem: dict[str, list[dict]] = defaultdict(list)
     for candidate in kept:
@@ -227,15 +233,16 @@ def choose(
     return [candidate for *_, candidate in ranked[:n]]
 
 
-def to_traces(candidates: Sequence[dict], template: Template = THINK) -> list[dict]:
+def to_traces(candidates: Sequence[dict], template: Template | None = None) -> list[dict]:
     """Write candidates as training data in the conversational prompt-completion form.
 
+    Each is asked in the template that it was written in, or all in `template`.
     The prompt is zero-shot: what the teacher needed examples for, the student shall do without.
     """
     return [
         {
             "id": candidate["id"],
-            "prompt": messages(candidate["problem"]["text"], template),
+            "prompt": messages(candidate["problem"]["text"], template or _template_of(candidate)),
             "completion": [{"role": "assistant", "content": candidate["text"].strip()}],
             "family": candidate["problem"]["family"],
             "teacher": candidate["teacher"]["name"],

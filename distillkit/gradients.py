@@ -53,10 +53,10 @@ def add_gradient(
     rank, processes = accelerator.process_index, accelerator.num_processes
     mine = batch[rank::processes]
     parts = parts_of(mine or batch[:1], part_tokens)  # none may be missing when they average
-    loss, computed = 0.0, 0
+    learned, loss, computed = supervised(batch), 0.0, 0
     for part in parts:
         tree = {name: t.to(accelerator.device) for name, t in pack(part).items()}
-        share = supervised(part) / supervised(batch) if mine else 0.0
+        share = supervised(part) / learned if mine else 0.0
         with nullcontext() if part is parts[-1] else accelerator.no_sync(module):
             part_loss = module(**tree) * share
             accelerator.backward(part_loss * processes)

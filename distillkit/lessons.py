@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from distillkit import __version__
+from distillkit.records import read_csv
 from distillkit.session import Session, command_name, data_path, start
 
 SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a lesson prints
@@ -43,8 +43,7 @@ class LessonSession(Session):
 
 def all_lessons() -> dict[str, Lesson]:
     """Read the table of lessons, number -> lesson, in the order of the series."""
-    with open(data_path("lessons.csv"), encoding="utf-8", newline="") as file:
-        return {row["number"]: Lesson(**row) for row in csv.DictReader(file)}
+    return {row["number"]: Lesson(**row) for row in read_csv(data_path("lessons.csv"))}
 
 
 def find(number: str) -> Lesson:

@@ -107,6 +107,8 @@ def load(
     if quant:
         extra = {"quantization_config": _quantised(quant, dtype), "device_map": device}
     resolved = resolve(name, say)
+    if name.lower() not in resolved.name.lower() and not Path(name).exists():
+        say(f"{name} cannot be had here: {resolved.name} takes its place")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -116,10 +118,18 @@ def load(
             model = AutoModelForCausalLM.from_pretrained(
                 resolved.path, dtype=getattr(torch, dtype), **extra
             )
+            if not quant:
+                model.to(device)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(
+                f"{device} has no room for {resolved.name}: close other programs or take a "
+                "smaller student"
+            ) from error
         except (OSError, ValueError, RuntimeError) as error:
+            ours = resolved.path.is_relative_to(cache_dir())
             raise ModelError(
                 f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
-                "remove the folder and run the command again"
+                + ("remove the folder and run the command again" if ours else "check that folder")
             ) from error
         except Exception as error:  # safetensors' own error class has no public name
             if "afetensor" not in type(error).__name__:
@@ -128,8 +138,6 @@ def load(
                 f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
                 "run the command again"
             ) from error
-    if not quant:
-        model.to(device)
     for layer in model.modules() if quant else ():
         # On CPUs bitsandbytes would pack weights for answering, and could not train on them then
         if hasattr(layer, "support_avx512bf16_for_cpu"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from distillkit.filters import choose, reject, to_traces
@@ -22,22 +22,35 @@ def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[li
     A trace has a prompt and a completion (lists of messages), a candidate a problem and a text, as
     `teach` writes them.  Raises ValueError for other lines and if no candidate passes the rules.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
     rows = read_jsonl(path)
     if not rows:
         raise ValueError(f"{path} holds no lines: give traces, or candidates of `teach`")
-    if all({"prompt", "completion"} <= set(row) for row in rows):
+    traces = [_is_messages(row.get("prompt")) and _is_messages(row.get("completion"))
+              and len(row["completion"]) == 1 for row in rows]  # fmt: skip
+    if all(traces):
         return rows[:limit], f"{len(rows)} traces read"
-    odd = next((i for i, row in enumerate(rows, 1) if not {"problem", "text"} <= set(row)), 0)
+    fields = {"id", "problem", "text", "teacher", "finish"}
+    odd = next((i for i, row in enumerate(rows, 1) if not fields <= set(row)), 0)
     if odd:
         raise ValueError(
-            f"{path}, line {odd}: neither a trace (prompt, completion) nor a candidate (problem, "
-            "text), or the file mixes both"
+            f"{path}, line {odd}: neither a trace (prompt: messages, completion: one message; a "
+            f"message has role and content) nor a candidate ({', '.join(sorted(fields))}), or the "
+            "file mixes both"
         )
     kept, funnel = reject(rows)
     if not kept:
         raise ValueError(f"{path}: no candidate passes the rules\n{funnel}")
     problems = len({row["problem"]["id"] for row in kept})
     return to_traces(choose(kept, limit or problems, seed)), str(funnel)
+
+
+def _is_messages(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(
+        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in value
+    )  # fmt: skip
 
 
 def distill_file(
@@ -71,8 +84,8 @@ def distill_file(
         f"{together.num_processes} process(es)")  # fmt: skip
     say(f"stopped? go on with the same command, in {out}")
     longest = max(sum(label >= 0 for label in e.labels) for e in encode(traces, student.tokenizer))
-    settings = Settings(**{**asdict(settings), "traces": len(traces),
-                           "max_new_tokens": max(LONGEST, longest * 5 // 4)})  # fmt: skip
+    settings = replace(settings, traces=len(traces),
+                       max_new_tokens=max(LONGEST, longest * 5 // 4))  # fmt: skip
     run = distill(
         student.model, student.tokenizer, traces, None, settings.rate, settings.batch_size,
         settings.epochs, settings.seed, out / "training", optimizer, precision,

@@ -1,7 +1,8 @@
-"""Files that survive a crash: append-only JSONL journals and atomic writes."""
+"""Files that survive a crash: append-only JSONL journals and atomic writes; and tables."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,11 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file, which is in UTF-8 whatever the system's own encoding is."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -67,6 +73,12 @@ def read_jsonl(path: str | Path) -> list[dict]:
             raise JournalError(f"{path}, line {number}: {error}. Mend or remove the line") from None
         rows.append(row)
     return rows
+
+
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Read a table with a header line: one dict a row, every value as text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 class Journal:

@@ -42,13 +42,14 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     import torch
 
     cuda = torch.cuda.is_available()
+    tier = tier or os.environ.get("DISTILLKIT_TIER") or None
     if tier is not None and tier not in STUDENTS:
         raise ValueError(f"unknown tier {tier!r}: choose one of {', '.join(STUDENTS)}")
     if tier == "gpu" and not cuda:
         raise ValueError("tier 'gpu' needs a CUDA device and torch sees none: use --tier cpu")
-    if dtype not in (None, "float32", "bfloat16"):
-        raise ValueError(f"unknown dtype {dtype!r}: choose one of float32, bfloat16")
-    tier = tier or os.environ.get("DISTILLKIT_TIER") or ("gpu" if cuda else "cpu")
+    if dtype not in (None, "float32", "bfloat16", "float16"):
+        raise ValueError(f"unknown dtype {dtype!r}: choose one of float32, bfloat16, float16")
+    tier = tier or ("gpu" if cuda else "cpu")
     if tier != "gpu":
         reason = "no CUDA device" if not cuda else f"tier {tier} asked for"
         device, why = "cpu", [reason, f"{torch.get_num_threads()} CPU threads"]
@@ -61,7 +62,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))  # several processes: one each
         device, why = "cuda", [torch.cuda.get_device_name()]
         because = "asked for" if dtype else "the 16-bit type this card computes fast"
-        dtype = dtype or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+        dtype = dtype or ("bfloat16" if torch.cuda.is_bf16_supported(False) else "float16")
         why.append(f"{dtype}, {because}")
     student = STUDENTS[tier][0]
     why.append(f"student = {student}")

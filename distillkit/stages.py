@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distillkit.records import write_json
+from distillkit.records import read_json, write_json
 from distillkit.session import peak_memory_bytes
 
 
@@ -21,7 +20,7 @@ class Stages:
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
         self.path = out / "progress.json"
-        self.state = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.state = read_json(self.path) if self.path.exists() else {}
         self.state.setdefault("seconds", {})
         self._live = sys.stdout.isatty()
 

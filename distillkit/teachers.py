@@ -57,8 +57,9 @@ def teacher(name: str, **options: Any) -> Teacher:
         return Recorded(**options)
     if kind == "hf" and rest:
         return Local.load(rest, **options)
-    model, _, base_url = rest.rpartition("@")
-    if kind == "openai" and model:
+    model, _, address = rest.partition("@http")
+    base_url = "http" + address
+    if kind == "openai" and model and address:
         return Server(model, base_url, **options)
     raise ValueError(
         f"unknown teacher {name!r}: use 'recorded', 'solver', 'hf:<model or folder>' or "

@@ -103,12 +103,15 @@ def distill(
     `optimizer` is "adamw" or, with bitsandbytes, "adamw-8bit" (paged on CUDA); `precision` is
     accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights
     are in; the adapter's weights stay in float32).  "fp16" scales the loss and leaves out a step
-    whose gradient overflows.  Raises ValueError without traces, MemoryError with what to do.
+    whose gradient overflows.  Raises ValueError without traces or epochs, FloatingPointError
+    if the loss or a gradient is not finite, MemoryError with what to do.
     """
     if not traces:
         raise ValueError("there are no traces to train on: did every candidate get rejected?")
     examples = encode(traces, tokenizer)
     plan = batches(len(examples), batch_size, epochs, seed, shuffle)
+    if not plan:
+        raise ValueError(f"{epochs} epochs of batches of {batch_size} are no training")
     torch.manual_seed(seed)  # LoRA's A matrices are random
     model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
     accelerator = _accelerator(model, precision or MIXED.get(model.dtype, "no"))
@@ -120,7 +123,10 @@ def distill(
     module, optimizer_ = accelerator.prepare(module, optimizer_)
     out = Path(out) if out else None
     shapes = [(name, tuple(p.shape)) for name, p in named]
-    mark = digest([seed, plan, examples, rate, optimizer, accelerator.mixed_precision, shapes])
+    base = [p.flatten()[:4].tolist() for p in model.parameters() if not p.requires_grad]
+    scale = [config.lora_alpha for config in model.peft_config.values()]
+    mark = digest([seed, plan, examples, rate, optimizer, accelerator.mixed_precision, shapes,
+                   base, scale])  # fmt: skip
     with accelerator.main_process_first():
         done, log = restore(out, model, optimizer_, accelerator, mark) if out else (0, [])
     accelerator.wait_for_everyone()
@@ -143,6 +149,8 @@ def distill(
             if not math.isfinite(loss):  # before it reaches the weights
                 raise FloatingPointError(f"loss {loss} at step {step + 1}: lower the rate")
             norm = float(accelerator.clip_grad_norm_(trained, 1.0))
+            if not math.isfinite(norm) and accelerator.scaler is None:
+                raise FloatingPointError(f"gradient {norm} at step {step + 1}: lower the rate")
             optimizer_.step()
             optimizer_.zero_grad()
             row = {
@@ -174,11 +182,12 @@ def distill(
 
 
 def _over_processes(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
-    return accelerator.reduce(torch.tensor(numbers, device=accelerator.device) * 1.0).tolist()
+    sums = torch.tensor(numbers, dtype=torch.float32, device=accelerator.device)
+    return accelerator.reduce(sums).tolist()
 
 
 def _accelerator(model, precision: str) -> Accelerator:
-    on_cpu = next(model.parameters()).device.type == "cpu"
+    on_cpu = model.device.type == "cpu"
     AcceleratorState._reset_state(True)  # else the precision of the process's first run is kept
     accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
     if precision == "fp16" and on_cpu:  # accelerate leaves out here what a GPU gets

@@ -75,12 +75,14 @@ def stories(
 ) -> list[Problem]:
     """Return `n` different word problems, the stories in turn; none equivalent to one in `avoid`.
 
-    They are never trained on: there is no train split.
+    They are never trained on: there is no train split.  Raises ValueError if there are fewer.
     """
     rng = random.Random(f"stories-{seed}")
     seen = {canonical(problem.equation) for problem in avoid}
     found: list[Problem] = []
-    while len(found) < n:
+    for _ in range(200 * n + 2000):
+        if len(found) == n:
+            return found
         text, equation, low, high = STORIES[len(found) % len(STORIES)]
         root, numbers = rng.randint(low, high), {"a": rng.randint(2, 9), "b": rng.randint(3, 99)}
         left, right = parse_equation(equation.format(**numbers, c=0))
@@ -92,4 +94,4 @@ def stories(
             continue
         seen.add(canonical(problem.equation))
         found.append(replace(problem, text=text.format(**numbers, c=c)))
-    return found
+    raise ValueError(f"there are not {n} different stories")

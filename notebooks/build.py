@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import re
@@ -164,6 +165,8 @@ def faults(notebook: NotebookNode) -> list[str]:
             setup = "setup" in cell.metadata.get("tags", [])  # its address has any length
             if len(line) > MAX_COLUMNS and not link and not setup:
                 found.append(f"{cell.id}: {len(line)} columns, {MAX_COLUMNS} are allowed: {line}")
+        if cell.cell_type == "code" and loses_a_figure(cell.source):
+            found.append(f"{cell.id}: show(…) is not the last line, so its figure is not seen")
     for where, out in outputs:
         text = json.dumps({**out, "data": {**out.get("data", {}), "image/png": ""}})
         if re.search(r"\bat 0x[0-9a-f]{6}", text):
@@ -176,6 +179,16 @@ def faults(notebook: NotebookNode) -> list[str]:
     if size > MAX_BYTES:
         found.append(f"outputs of {size // 1000} KB, {MAX_BYTES // 1000} KB are allowed")
     return found + hidden_errors(notebook, {})
+
+
+def loses_a_figure(source: str) -> bool:
+    """Say whether a cell calls `show` in a line that is not its last one: nothing displays it."""
+    try:
+        lines = ast.parse(source).body[:-1]
+    except SyntaxError:  # a magic command
+        return False
+    calls = [line.value for line in lines if isinstance(line, ast.Expr)]
+    return any(getattr(getattr(call, "func", None), "id", "") == "show" for call in calls)
 
 
 def notebook_path(master: Path, solution: bool) -> Path:

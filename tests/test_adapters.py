@@ -94,7 +94,7 @@ def test_what_ships_is_small_names_its_base_and_no_place_on_a_disk():
     config = json.loads((folder / "adapter_config.json").read_text())
     report = json.loads((folder / "report.json").read_text())
     assert config["base_model_name_or_path"] == report["student"]["name"]
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 10e6
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 15e6
     for path in folder.glob("*.json"):
         text = path.read_text()
         assert not any(place in text for place in ("/root", "/home", "/work", "/tmp", "C:\\"))

@@ -207,6 +207,7 @@ def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_p
         ('print("double', 'import os; print(os.path.expanduser("~/x"))\nprint("double', "folder"),
         ('print("double', 'print(object())\nprint("double', "place in memory"),
         ('print("double of"', 'print("return secret")\nprint("double of"', "leaks"),
+        ('print("double', 'show = print\nshow(1)\nprint("double', "figure is not seen"),
     ],
 )
 def test_a_broken_rule_is_refused_and_nothing_is_written(lesson, old, new, message):

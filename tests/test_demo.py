@@ -15,7 +15,7 @@ from distillkit.cli import main
 from distillkit.equations import BROAD, FAR, make_problems, overlap
 from distillkit.filters import judge
 from distillkit.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_problems
-from distillkit.records import read_jsonl
+from distillkit.records import read_jsonl, write_json
 from distillkit.report import write_report
 from distillkit.session import Session
 
@@ -121,8 +121,27 @@ def test_ctrl_c_says_how_to_go_on(tiny_folder, tmp_path):
 def test_resume_keeps_the_settings_and_says_so(tmp_path, capsys):
     assert main(["demo", "--resume", str(tmp_path)]) == 1
     assert "no run to resume" in capsys.readouterr().err
-    assert main(["demo", "--resume", str(tmp_path), "--traces", "5"]) == 1
-    assert "leave out --traces" in capsys.readouterr().err
+    for given in (["--traces", "5"], ["--seed", "0"]):
+        assert main(["demo", "--resume", str(tmp_path), *given]) == 1
+        assert f"leave out {given[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "inf", "nan", "x"])
+@pytest.mark.parametrize("word", ["--epochs", "--rate"])
+def test_epochs_and_rate_are_finite_and_above_zero(tmp_path, capsys, word, number):
+    with pytest.raises(SystemExit):
+        main(["distill", "f.jsonl", "--out", str(tmp_path / "x"), word, number])
+    assert word in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("loss nan"), ModuleNotFoundError("bnb")])
+def test_what_a_training_raises_is_one_line(monkeypatch, capsys, tmp_path, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("distillkit.own_traces.distill_file", broken)
+    assert main(["distill", "f.jsonl", "--out", str(tmp_path / "x"), "--tier", "tiny"]) == 1
+    assert capsys.readouterr().err == f"distillkit: {error}\n"
 
 
 @pytest.mark.parametrize("stored", ['{"families": [], "matmul": "float32"}', "{}"])
@@ -137,6 +156,7 @@ def test_a_run_of_another_version_is_refused_without_a_traceback(tmp_path, capsy
     ("words", "message"),
     [
         (["demo", "--teacher", "oracle", "--out", "{out}"], "unknown teacher 'oracle'"),
+        (["demo", "--teacher", "openai:m@https://a:hunter2@b/v1", "--out", "{out}"], "password"),
         (["demo", "--student", "no/such-model", "--out", "{out}"], "no such folder"),
         (["evaluate", "{out}", "--problems", "{out}", "--out", "{out}/x"], "No such file"),
         (["teach", "solver", "--families", "cubic", "--out", "{out}.jsonl"], "unknown family"),
@@ -154,6 +174,34 @@ def test_wrong_input_is_one_clear_message(
     assert main(words) == 1
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+    assert not any("hunter2" in path.read_text() for path in tmp_path.rglob("*.*"))
+
+
+def test_a_run_does_not_go_on_with_another_model(tiny_folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--test", "1", "--teacher",
+             "solver", "--traces", "4", "--out", str(out)]  # fmt: skip
+    monkeypatch.setattr("distillkit.training.distill", lambda *_, **__: 1 / 0)
+    assert main(words) == 1  # stops before the training
+    state = json.loads((out / "progress.json").read_text())
+    write_json(out / "progress.json", {**state, "student": "of another file"})
+    assert main(["demo", "--resume", str(out)]) == 1
+    assert "begun with another model" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_was_stopped_goes_on(finished, tmp_path, monkeypatch, capsys):
+    problems, out = tmp_path / "mine.jsonl", tmp_path / "answers.jsonl"
+    problems.write_text('{"question": "Solve for t: 2t = 8", "answer": 4}\n')
+    words = ["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]
+    with monkeypatch.context() as stopped:
+        stopped.setattr("distillkit.evaluation.write_answers", lambda *_: 1 / 0)
+        assert main(words) == 1
+    (journal,) = tmp_path.glob(".answers.jsonl.*")
+    assert len(read_jsonl(journal)) == 1 and not out.exists()
+    with monkeypatch.context() as kept:
+        kept.setattr("distillkit.evaluation.sample", lambda *_, **__: 1 / 0)
+        assert main(words) == 0
+    assert len(read_jsonl(out)) == 1 and not journal.exists()
 
 
 def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):

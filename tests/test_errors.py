@@ -58,9 +58,9 @@ def test_a_cut_answer_and_one_without_the_form_are_no_arithmetic():
 
 
 def test_a_minus_is_noticed():
-    assert kit.slip(row("4x = -8", ["4x = -8", "x = -8 / 4", "x = -3"])).negative
-    assert not kit.slip(row("4x = 8", ["4x = 8", "x = 8 / 4", "x = 3"])).negative
-    assert kit.slip(row("4x - 1 = 7", ["4x = 7 - 1", "x = 3 / 2"])).negative
+    assert kit.slip(row("4x = -8", ["4x = -8", "x = -8 / 4", "x = -3"])).minus
+    assert not kit.slip(row("4x = 8", ["4x = 8", "x = 8 / 4", "x = 3"])).minus
+    assert kit.slip(row("4x - 1 = 7", ["4x = 7 - 1", "x = 3 / 2"])).minus
 
 
 @given(st.sampled_from(sorted(set(FAMILIES) - {"systems"})), st.sampled_from(sorted(FORMS)),
@@ -83,3 +83,14 @@ def test_the_table_counts_slips():
         row("4x = 8", ["x = 8 / 4", "x = 2"]), row("4x = 8", ["x = 2"], finish="length"),
     ]  # fmt: skip
     assert kit.slips(rows) == [("quotient", 2, 0, 1), ("cut off", 1, 0, 0)]
+
+
+def test_a_line_is_found_as_a_line_and_not_inside_another():
+    lines = ["3x = 17 - 5", "3x = 12", "x = 12 / 3", "x = 1"]
+    assert kit.slip(row("3x + 5 = 17", lines)).kind == "quotient"
+
+
+def test_a_question_that_cannot_be_read_is_no_slip_of_the_student():
+    wrong = row("4x = 8", ["x = 3"])
+    problem = {**wrong["problem"], "equation": "What is the sum of four and x?"}
+    assert kit.slip({**wrong, "problem": problem}).kind == "unread problem"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
 
 from distillkit import figures_compare as compare
 from distillkit import figures_lora as kit
 from distillkit import memory, plots
+from distillkit.records import read_csv
 from distillkit.session import data_path
 
 
@@ -42,6 +41,16 @@ def test_ranks_are_drawn_in_order_with_their_intervals():
     figure, words = kit.draw_ranks({4: (90.0, 80.0, 95.0), 1: (50.0, 40.0, 60.0)}, 30.0)
     assert "Cut to rank 1 the student solves 50 %, whole (rank 4) 90 %" in words
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 4]
+
+
+def test_a_curve_has_a_dot_a_run_and_joins_the_means():
+    figure, words = kit.draw_curve({64: [80.0, 90.0, 100.0], 8: [10.0, 20.0, 30.0]}, 50.0)
+    line, *dots, dashed = figure.axes[0].lines
+    assert list(line.get_ydata()) == [20.0, 90.0]
+    assert sorted(y for dot in dots for y in dot.get_ydata()) == [10, 20, 30, 80, 90, 100]
+    assert set(dashed.get_ydata()) == {50.0}
+    assert words.startswith("64 solutions beat six solved examples")
+    assert "No number of solutions beats" in kit.draw_curve({8: [10.0]}, 50.0)[1]
 
 
 @pytest.mark.parametrize("name", memory.SHAPES)
@@ -107,8 +116,7 @@ def test_any_text_can_be_drawn(tokens):
 
 
 def test_the_table_of_splits_is_drawn_from_the_recorded_rows():
-    with open(data_path("generalisation.csv"), encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["family"] != "all"]
+    rows = [r for r in read_csv(data_path("generalisation.csv")) if r["family"] != "all"]
     figure, words = compare.draw_splits(rows)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len({(r["split"], r["family"]) for r in rows})

@@ -563,3 +563,8 @@ def test_the_rules_on_the_labelled_set():
 def test_a_mix_may_take_fewer_general_examples_where_there_are_no_more(have, taken):
     mixed = mix([{"id": "trace"}] * 100, GENERAL[:have], 0.2, or_fewer=True)
     assert len(mixed) == 100 + taken
+
+
+def test_a_share_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="above 0"):
+        choose([], shares={"broad": 0})

@@ -563,3 +563,9 @@ def test_kit_says_why_there_is_no_environment(tmp_path, failure, reason, mend):
     assert "FAILED: preparing .venv" in run.stderr and "Traceback" not in run.stderr
     before, _, after = run.stderr.partition("mend:")
     assert reason in before and mend in after
+
+
+@pytest.mark.parametrize("words", [["--quant=nf4"], ["--optimizer", "adamw-8bit"]])
+def test_kit_adds_quantisation_however_it_is_asked_for(machine, words):
+    machine("distill", *words)
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[quant]"

@@ -23,6 +23,7 @@ from distillkit.own_traces import read_traces
 from distillkit.packing import ROUND, encode
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.teachers import Solver
+from distillkit.templates import TEMPLATES, messages
 
 TRACES = to_traces(Solver().sample(make_problems(11, seed=3)))
 ROOT = Path(__file__).resolve().parents[1]
@@ -225,6 +226,10 @@ def test_candidates_go_through_the_rules(tmp_path):
         ([], "holds no lines"),
         ([{"question": "2x = 4", "answer": "x = 2"}], "line 1: neither a trace"),
         ([TRACES[0], {"problem": {}, "text": ""}], "line 1: neither a trace"),
+        ([{"prompt": "2 + 2?", "completion": "4"}], "line 1: neither a trace"),
+        ([{**TRACES[0], "completion": []}], "line 1: neither a trace"),
+        ([{**TRACES[0], "completion": TRACES[0]["completion"] * 2}], "line 1: neither a trace"),
+        ([{"id": "a", "problem": {}, "text": "", "finish": "eos"}], "line 1: neither a trace"),
     ],
 )
 def test_other_files_are_refused(tmp_path, rows, message):
@@ -238,3 +243,15 @@ def test_a_file_whose_candidates_all_fail_is_said_with_the_funnel(tmp_path):
     write_jsonl(tmp_path / "f.jsonl", rows)
     with pytest.raises(ValueError, match="no candidate passes the rules"):
         read_traces(tmp_path / "f.jsonl")
+
+
+def test_a_missing_file_is_not_called_empty(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_traces(tmp_path / "gone.jsonl")
+
+
+def test_candidates_are_asked_in_the_template_they_were_written_in(tmp_path):
+    headings = TEMPLATES["headings"]
+    write_jsonl(tmp_path / "c.jsonl", Solver(template=headings).sample(make_problems(2)))
+    (one, _), _ = read_traces(tmp_path / "c.jsonl")
+    assert one["prompt"] == messages(one["prompt"][-1]["content"], headings)

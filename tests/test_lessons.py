@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 
 import distillkit as dk
-from distillkit import cli, lessons
+from distillkit import cli, doctor, lessons
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +144,10 @@ def test_an_installed_package_names_the_address_of_the_notebooks(monkeypatch, ca
     assert cli.main(["lesson", "00", "--copy"]) == 1
     assert f"{lessons.address()}/tree/HEAD/notebooks" in capsys.readouterr().err
     assert lessons.address().startswith("https://")
+
+
+def test_the_doctor_names_a_missing_torch_and_ends(monkeypatch, capsys):
+    monkeypatch.setattr(lessons, "faults", lambda: ["torch is missing: install it"])
+    monkeypatch.setattr(doctor, "start", lambda: 1 / 0)
+    assert doctor.examine() == ["torch is missing: install it"]
+    assert "FAULT        torch is missing" in capsys.readouterr().out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
 import torch
 from accelerate import Accelerator
@@ -12,14 +10,14 @@ from accelerate.state import AcceleratorState
 from distillkit import memory as kit
 from distillkit.gradients import CompletionLoss
 from distillkit.packing import encode, pack, supervised
+from distillkit.records import read_csv
 from distillkit.session import data_path
 from distillkit.training import lora, with_adapter
 from tests.test_training import TRACES
 
 
 def table():
-    with open(data_path("memory.csv"), encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(data_path("memory.csv"))
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_llama"])

@@ -9,9 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from distillkit import downloads, models
-from distillkit.conversion import STAMP
+from distillkit.conversion import STAMP, Resolved
 from distillkit.downloads import ModelError, fetch, file_sha256
 
 PARTS = [b"first part " * 1000, b"second part " * 1000]
@@ -166,6 +168,19 @@ def test_a_folder_is_used_as_it_is(tiny_folder):
     assert not loaded.model.training and loaded.tokenizer.pad_token_id is not None
 
 
+@pytest.mark.parametrize(("asked", "words"), [
+    ("A/Model", ["A/Model cannot be had here: B/Model-0.5B takes its place"]),
+    ("model-0.5b", []),
+    ("B/Model-0.5B", []),
+])  # fmt: skip
+def test_a_model_that_takes_the_place_of_another_is_named(tiny_folder, monkeypatch, asked, words):
+    found = Resolved("B/Model-0.5B", Path(tiny_folder), "", "")
+    monkeypatch.setattr(models, "resolve", lambda name, say: found)
+    said = []
+    assert models.load(asked, say=said.append).name == "B/Model-0.5B"
+    assert said == words
+
+
 def test_the_folder_of_the_class_comes_before_hub_and_cache(index, tiny_folder, tmp_path,
                                                             monkeypatch):  # fmt: skip
     room = tmp_path / "room"
@@ -243,3 +258,19 @@ def test_few_bits_without_bitsandbytes_says_what_to_do(tiny_folder, monkeypatch)
         models.load(str(tiny_folder), say=silent, quant="nf4")
     with pytest.raises(ModelError, match="unknown quantisation 'int3'"):
         models.load(str(tiny_folder), say=silent, quant="int3")
+
+
+@pytest.mark.parametrize(("error", "kind", "message"), [
+    (torch.OutOfMemoryError("full"), MemoryError, "no room for"),
+    (ValueError("odd"), ModelError, "check that folder"),
+])  # fmt: skip
+def test_nobody_is_told_to_remove_a_good_or_a_foreign_folder(
+    tiny_folder, monkeypatch, error, kind, message
+):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", broken)
+    with pytest.raises(kind, match=message) as refused:
+        models.load(str(tiny_folder), say=silent)
+    assert "remove" not in str(refused.value)

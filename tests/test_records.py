@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from distillkit.records import (
     Journal,
     JournalError,
+    read_csv,
     read_jsonl,
     write_atomic,
     write_json,
@@ -256,3 +257,22 @@ def test_nothing_that_was_reported_is_lost_when_the_process_is_killed(path):
     assert len(set(ids) - set(reported)) <= 2, "at most one a kill was written and not reported"
     assert all(json.loads(line)["text"] == "解" * 1000
                for line in path.read_text(encoding="utf-8").split("\n")[: len(ids)])  # fmt: skip
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def test_a_table_keeps_its_order_commas_quotes_and_line_ends(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes('name,n\n"a, ""b""\r\nc",1\né,2\n'.encode())
+    assert read_csv(path) == [{"name": 'a, "b"\r\nc', "n": "1"}, {"name": "é", "n": "2"}]
+
+
+def test_json_is_utf_8_whatever_the_system_says(tmp_path):
+    write_json(tmp_path / "a.json", {"path": "Jürgen/解"})
+    code = ("import sys; from distillkit.records import read_json; "
+            "print(ascii(read_json(sys.argv[1])))")  # fmt: skip
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], cwd=ROOT,
+                          env=plain, capture_output=True, text=True)  # fmt: skip
+    assert said.stdout.strip() == ascii({"path": "Jürgen/解"}), said.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -65,3 +66,30 @@ def test_importing_the_kit_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_a_library_does_not_ask_a_learner_for_kernels_that_the_kit_never_downloads():
+    assert not logging.getLogger("bitsandbytes.backends.cpu.ops").isEnabledFor(logging.WARNING)
+
+
+@pytest.fixture
+def old_card(monkeypatch):
+    """A card that only emulates bfloat16, as a T4 does."""
+    cuda = {"is_available": lambda: True, "set_device": lambda _: None,
+            "get_device_name": lambda: "T4", "manual_seed_all": lambda _: None,
+            "is_bf16_supported": lambda including_emulation=True: including_emulation}  # fmt: skip
+    for name, value in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+
+@pytest.mark.parametrize("dtype", [None, "float16"])
+def test_a_card_that_emulates_bfloat16_gets_float16(old_card, dtype):
+    kit = session.start("gpu", dtype=dtype)
+    assert (kit.device, kit.dtype) == ("cuda", "float16")
+
+
+@pytest.mark.parametrize(("tier", "message"), [("foo", "unknown tier 'foo'"), ("gpu", "sees none")])
+def test_the_tier_of_the_environment_is_checked_too(monkeypatch, tier, message):
+    monkeypatch.setenv("DISTILLKIT_TIER", tier)
+    with pytest.raises(ValueError, match=message):
+        session.start()

@@ -786,7 +786,7 @@ def test_a_bad_address_is_refused_at_once(url):
 
 def test_a_password_in_the_address_is_refused_and_not_printed():
     for make in (lambda url: Server("qwen", url), lambda url: teacher(f"openai:qwen@{url}")):
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError, match="password") as refused:
             make("https://user:hunter2@example.com/v1")
         assert "hunter2" not in str(refused.value)
 

@@ -25,7 +25,7 @@ from distillkit.evaluation import evaluate
 from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import batches, encode, pack
-from distillkit.records import read_jsonl
+from distillkit.records import read_jsonl, write_jsonl
 from distillkit.templates import THINK, messages
 
 
@@ -582,3 +582,56 @@ def test_a_run_with_8_bit_adam_goes_on_exactly(tiny, tmp_path):
     run = train(copy.deepcopy(tiny.model), tiny.tokenizer, **settings, out=tmp_path)
     assert losses(run) == losses(whole)
     assert same_weights(weights(run), weights(whole))
+
+
+# --- whose files and whose run --------------------------------------------------------------------
+
+
+def test_a_file_of_traces_with_the_name_of_the_log_is_kept(fresh_tiny, tmp_path):
+    write_jsonl(tmp_path / "train.jsonl", TRACES)
+    with pytest.raises(ValueError, match="not a log of training"):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
+    assert read_jsonl(tmp_path / "train.jsonl") == TRACES
+
+
+def test_checkpoints_of_other_programs_are_kept(fresh_tiny, tmp_path):
+    (tmp_path / "checkpoint-500").mkdir()
+    (tmp_path / "checkpoint-500" / "model.safetensors").write_bytes(b"theirs")
+    train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path, save_seconds=0)
+    assert sorted(p.name for p in tmp_path.glob("checkpoint-*")) == ["checkpoint-000008",
+                                                                     "checkpoint-500"]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ["base", "alpha"])
+def test_a_run_does_not_go_on_with_another_base_or_scale(fresh_tiny, tmp_path, change):
+    other = copy.deepcopy(fresh_tiny.model)
+    train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
+    adapter = kit.lora(r=2)
+    if change == "base":
+        with torch.no_grad():
+            other.get_input_embeddings().weight.add_(0.5)
+    else:
+        adapter = kit.lora(r=2, alpha=99)
+    with pytest.raises(ValueError, match="other traces or settings"):
+        kit.distill(other, fresh_tiny.tokenizer, TRACES, adapter, **SETTINGS, out=tmp_path)
+
+
+def test_an_infinite_gradient_never_reaches_the_weights(fresh_tiny, monkeypatch):
+    real = kit.gradient_that_fits
+
+    def broken(module, batch, accelerator, room):
+        found = real(module, batch, accelerator, room)
+        next(p for p in module.parameters() if p.grad is not None).grad[0] = torch.inf
+        return found
+
+    monkeypatch.setattr(kit, "gradient_that_fits", broken)
+    model = kit.with_adapter(fresh_tiny.model, kit.lora(r=2))
+    with pytest.raises(FloatingPointError, match="gradient inf at step 1: lower the rate"):
+        kit.distill(model, fresh_tiny.tokenizer, TRACES, **SETTINGS)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_no_epochs_are_no_training(fresh_tiny, epochs):
+    with pytest.raises(ValueError, match="no training"):
+        train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=epochs)

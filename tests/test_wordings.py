@@ -82,3 +82,9 @@ def test_stories_are_different_and_keep_away_from_known_equations():
     assert len({p.id for p in found}) == 60 and not overlap(found, known)
     assert found == kit.stories(60, seed=1, avoid=known)
     assert {p.family for p in found} == {"stories"}
+
+
+def test_more_stories_than_there_are_is_said(monkeypatch):
+    monkeypatch.setattr(kit, "STORIES", kit.STORIES[5:6])  # with the fewest numbers
+    with pytest.raises(ValueError, match="there are not 1500 different stories"):
+        kit.stories(1500)

@@ -70,12 +70,10 @@ def draw_flow(counts):
 # stored beside the kit.
 
 # %%
-import json
-
+from distillkit.records import read_json
 from distillkit.session import data_path
 
-stored = data_path("demo_report.json").read_text(encoding="utf-8")
-report = json.loads(stored)
+report = read_json(data_path("demo_report.json"))
 funnel, traces = report["funnel"], report["traces"]
 counts = {
     "problems": f"{funnel['problems']} equations",
@@ -92,8 +90,9 @@ caption = (
 show(draw_flow(counts), caption)
 
 # %% [markdown]
-# The rules stand in a row, and each one stops some texts. A text is "not a
-# duplicate" if no other text about the same problem says the same.
+# The rules stand in a row, and each one stops some texts. Of
+# several texts that say the same about one problem, only the first is "not a
+# duplicate".
 
 # %%
 for rule, stopped in report["funnel"]["stopped"].items():
@@ -155,9 +154,12 @@ for name, row in rows.items():
 # %%
 change = report["change"]
 share, low, high = (100 * change[k] for k in ("difference", "low", "high"))
-print(f"On the kinds it was taught, the student gained {share:.0f} points")
-print(f"(95 % interval {low:.0f} to {high:.0f}, one seed, the same equations")
-print("before and after).")
+few, after = (100 * report[k]["test"]["exact"] for k in ("few_shot", "after"))
+print("On the kinds it was taught, the student gained")
+print(f"- against the plain question {share:.0f} points (95 % interval "
+      f"{low:.0f} to {high:.0f}, one seed, the same equations);")
+print(f"- against six examples in the prompt {after - few:.0f} points "
+      f"({few:.0f} % and {after:.0f} %).")
 if guess is not None:
     measured = 100 * report["after"]["test"]["exact"]
     print(f"Your guess: {guess} %. Measured: {measured:.0f} %.")
@@ -177,8 +179,8 @@ show(plots.draw_accuracy(*kinds), caption)
 # - **The untouched student is not as weak as it looks.** It fails the *form*.
 #   With six solved examples in the prompt it does much better, and that is
 #   the baseline to beat. A report without it would flatter the method.
-# - **The skill is narrow.** Look at the column "other kinds": there, training
-#   brought no more than the examples in the prompt.
+# - **The skill is narrow.** Look at the column "other kinds": there, no gain
+#   over the examples in the prompt can be shown.
 # - **One seed is one run.** The intervals above count the luck of the test
 #   equations, not the luck of the training. Later lessons repeat runs.
 #
@@ -204,7 +206,8 @@ for lesson in all_lessons().values():
 # problem, if most are thrown away?</summary>
 #
 # Because some are wrong. With several tries, nearly every problem gets one
-# that passes the rules. Lesson 05 will count how many tries are needed.
+# that passes the rules. Most of what is thrown away here is not wrong: it is a
+# copy. Lesson 05 counts how many tries are needed.
 # </details>
 #
 # <details><summary>Could the student become better than its teacher?</summary>

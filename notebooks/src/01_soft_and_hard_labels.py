@@ -247,7 +247,7 @@ for T in (4.0, 1.0, 0.25):
 # differences between teacher and student are tiny. The gradient of the KL
 # divergence shrinks like 1/T²: one 1/T comes from $z/T$, one from the
 # smaller differences. The factor T² makes up for it, so that **the balance
-# between hard and soft loss stays the same when you change T**.
+# between hard and soft loss stays nearly the same when you change T**.
 
 # %%
 show(*figures.draw_gradient_sizes(answers, soft))
@@ -367,8 +367,8 @@ mended_c = checks.mended_c(mended_c)
 #   well, the teacher would not matter;
 # - **both** (α = 0.5, T = 4) and **soft labels** (α = 1, T = 4).
 #
-# The main comparison is soft against hard. The claim is refuted if the 95 %
-# interval of the difference reaches 0 or lies above it.
+# The main comparison is soft against hard. The claim is *not shown* if
+# the 95 % interval of the difference holds 0, and *refuted* if it lies above.
 
 # %%
 S = range(4 if kit.fast else 20)

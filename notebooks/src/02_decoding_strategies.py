@@ -52,11 +52,10 @@ guess_greedy = None  # of 100
 guess_one_of_eight = None  # of 100
 
 # %%
-import csv
-
 import torch
 from distillkit import checks, decoding, seeds
 from distillkit import figures_decoding as figures
+from distillkit.records import read_csv
 from distillkit.sampling import next_token_probs
 from distillkit.session import data_path
 from distillkit.templates import SHOTS, THINK, chat_text, messages
@@ -219,6 +218,7 @@ mine = greedy_text(read, start.tolist(), limit, end)
 kits = decoding.write(model, start, decoding.likeliest, limit, {end})
 words = {"max_new_tokens": limit, "eos_token_id": end, "pad_token_id": end}
 words["attention_mask"] = torch.ones_like(start)[None]
+words["repetition_penalty"] = 1.0  # some models bring another one
 theirs = model.generate(start[None], do_sample=False, **words)
 theirs = theirs[0, len(start) :].tolist()
 print("yours = the kit's:", mine == kits)
@@ -296,8 +296,7 @@ for name, new in (("greedy", greedy), (f"{beams} beams", kits)):
 # each sampled strategy. `python benchmarks/decoding.py` makes it again.
 
 # %%
-with open(data_path("decoding_strategies.csv"), encoding="utf-8") as file:
-    recorded = list(csv.DictReader(file))
+recorded = read_csv(data_path("decoding_strategies.csv"))
 NUMBERS = ("candidates", "right", "formed", "different")
 for row in recorded:
     row.update({name: int(row[name]) for name in NUMBERS})
@@ -431,8 +430,8 @@ if guess_greedy is not None or guess_one_of_eight is not None:
 # the model gives them. Every other setting changes the distribution.
 # </details>
 #
-# <details><summary>2. Can a text with a lower probability at each single step
-# be likelier as a whole?</summary>
+# <details><summary>2. Can a text that begins with a less likely token be
+# likelier as a whole?</summary>
 #
 # Yes. A less likely first token may lead to tokens that are nearly sure. That
 # is why beam search can beat greedy decoding.

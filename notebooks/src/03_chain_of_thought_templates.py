@@ -48,14 +48,15 @@ guess_think = None  # of 100
 guess_answer_only = None  # of 100
 
 # %%
-import csv
-import json
 from collections import Counter
 
 from distillkit import checks, seeds
 from distillkit import figures_templates as figures
 from distillkit.equations import make_problem
+from distillkit.figures_rejection import draw_arms
+from distillkit.forms import FORMS
 from distillkit.packing import encode
+from distillkit.records import read_csv, read_jsonl
 from distillkit.session import data_path
 from distillkit.templates import (
     SHOTS,
@@ -174,8 +175,7 @@ print("yours equals the kit's:", (ids, labels) == (example.ids, example.labels))
 
 # %%
 path = data_path("template_outputs.jsonl")
-lines = path.read_text(encoding="utf-8").splitlines()
-recorded = [json.loads(line) for line in lines]
+recorded = read_jsonl(path)
 print(recorded[0]["student"])
 for stage in ("untouched", "few-shot"):
     for name, template in TEMPLATES.items():
@@ -186,8 +186,10 @@ for stage in ("untouched", "few-shot"):
 
 # %% [markdown]
 # An instruction alone is hardly obeyed by a model this small; examples in the
-# prompt are. One template is the exception: why may headings be easier for it
-# than tags? These texts were refused:
+# prompt are. One template is the exception: headings. Perhaps that is because
+# Markdown is common in what it was trained on. These texts were refused
+# (*length*: cut off by the limit; *stop*: it ended at the template's closing
+# text; *eos*: the model ended by itself):
 
 # %%
 def obeyed(row):
@@ -243,7 +245,7 @@ print(f"{len(texts)} recorded texts: yours agrees with the kit's on",
 # Why so strict? A parser that repairs everything hides what the student has
 # not learned, and it gives a wrong answer where two are written. The kit
 # reports both: **exact** (strict: form and value) and **lenient** (a right
-# value anywhere in the text).
+# value anywhere in a text without the form).
 #
 # ## Now live
 #
@@ -272,8 +274,7 @@ for template in TEMPLATES.values():
 # product written out. `python benchmarks/templates.py` makes it again.
 
 # %%
-with open(data_path("templates.csv"), encoding="utf-8") as file:
-    everything = list(csv.DictReader(file))
+everything = read_csv(data_path("templates.csv"))
 table = [r for r in everything if r["split"] == "taught"]
 print(table[0]["machine"], table[0]["dtype"], "n =", table[0]["n"])
 print("template      stage      seed  in form  exact  lenient  tokens")
@@ -312,8 +313,8 @@ for name in list(distilled)[1:]:
 
 # %% [markdown]
 # Three seeds give wide intervals: a difference of a few points cannot be
-# claimed here. Look at *in form* after training, too: does the student obey
-# every template, or only some?
+# claimed here. (The formula does not know that 100 is the most.) Look at *in
+# form* after training, too: does the student obey every template, or only some?
 #
 # ### Steps against the answer alone
 #
@@ -323,16 +324,65 @@ for name in list(distilled)[1:]:
 
 # %%
 for split in ("taught", "other"):
-    found = {}
+    found, untrained = {}, {}
     for name in ("answer-only", "think"):
-        key = (split, "terse", name)
-        found[name] = [
-            100 * float(r["exact"]) for r in everything
-            if (r["split"], r["form"], r["template"]) == key
-        ]  # fmt: skip
+        rows = [r for r in everything if r["split"] == split
+                and r["form"] in ("terse", "") and r["template"] == name]
+        of = {stage: [100 * float(r["exact"]) for r in rows
+                      if r["stage"] == stage]
+              for stage in ("few-shot", "distilled")}  # fmt: skip
+        found[name], untrained[name] = of["distilled"], of["few-shot"]
     print(f"{split} kinds:", seeds.verdict(
         ("the answer alone", "steps and answer"), *found.values(),
         "right answers in 100"))  # fmt: skip
+    print("  untrained, with examples in the prompt: the answer alone "
+          f"{untrained['answer-only'][0]:.0f}, steps and answer "
+          f"{untrained['think'][0]:.0f} of 100")
+
+# %% [markdown]
+# **Careful.** Most of the difference is there without training: an untrained
+# student, too, solves far more when its examples show steps. So *writing* steps
+# beats answering at once. That *teaching* them gains more than showing them in
+# the prompt is not what this experiment compares.
+
+# %% [markdown]
+# ## Experiment: what do the steps look like?
+#
+# The template says where the steps stand, not what they are. The kit's solver
+# can write one solution in several forms:
+
+# %%
+for name, steps_of in FORMS.items():
+    print(f"--- {name}")
+    print("\n".join(steps_of("7x - 12 = 4x + 30")))
+
+# %% [markdown]
+# *Which form would you teach? Which step could go wrong in each?*
+#
+# Here, again, one student a way and a seed: 64 solutions of the same equations,
+# 100 new ones. The base way has the form "arithmetic" and asks in other
+# people's words (`9 - 4*k = 33. What is k?`). Every other way differs from it
+# in one thing: the form; the kit's own words only; easy families first; half
+# of the equations, twice. `python benchmarks/curriculum.py` makes it again.
+
+# %%
+rows = read_csv(data_path("curriculum.csv"))
+rows = [r for r in rows if r["split"] == "worded"]
+ways, tokens = {}, {}
+for r in sorted(rows, key=lambda r: r["seed"]):
+    if r["solutions"] in ("64", "32") and "traces" not in r["recipe"]:
+        ways.setdefault(r["recipe"], []).append(100 * float(r["exact"]))
+        tokens.setdefault(r["recipe"], []).append(float(r["answer_tokens"]))
+for name, found in tokens.items():
+    print(f"{name:24} {sum(found) / len(found):4.0f} tokens an answer")
+print(seeds.table(ways, "base"))
+show(*draw_arms(ways))
+
+# %% [markdown]
+# So many comparisons, and one interval in twenty misses 0 by luck alone. Three
+# seeds show only large differences: after 64 solutions the two longest forms
+# are worse. That is not the last word. A long form is more to learn; after
+# 3,072 solutions "collect" solves most of the hardest equations (lesson 07).
 
 # %% [markdown]
 # ## Look back at your guesses
@@ -356,8 +406,9 @@ if guess_think is not None or guess_answer_only is not None:
 #   the first `}`: an answer such as `\frac{1}{2}` is cut in half.
 # - **Repairing in the parser.** Then nobody sees that the student does not
 #   obey, and two answers in one text count as right by luck.
-# - **Copying the teacher's long style.** A student this small does worse with
-#   long reasoning; short verified steps help it.
+# - **Copying a large model's talk.** Small students have been found to learn
+#   less from long free reasoning (Li et al. 2025, arXiv 2502.12143). More
+#   *computed lines* are another matter: see the last experiment.
 #
 # ## Questions
 #
@@ -377,8 +428,8 @@ if guess_think is not None or guess_answer_only is not None:
 # <details><summary>3. Why is the instruction in the system message, when the
 # student is trained on one template only?</summary>
 #
-# It ties the new habit to that message. With another system message the
-# student still answers general questions in its old way.
+# It can tie the new habit to that message: with another system message the
+# student still answers general questions in its old way (lesson 05 counts it).
 # </details>
 
 # %%

@@ -337,8 +337,8 @@ print(f"{told} of {len(everything)} candidates say all of it "
 #
 # ## Experiment: how many examples does a teacher need?
 #
-# Same model, same equations, 0, 2 or 6 solved examples in the prompt; two
-# candidates each. What share is usable?
+# Our small student plays the teacher: the same equations, 0, 2 or 6 solved
+# examples in the prompt; two candidates each. What share is usable?
 
 # %%
 shares = {}
@@ -360,7 +360,9 @@ print(seeds.verdict(("2 examples", "6 examples"), shares["2 examples"],
 #
 # Choose equations for the prompt: the kit writes their solutions. Can three
 # examples of yours do better than the kit's six? Look at the table of families
-# above: which kind does a teacher need to see?
+# above: which kind does a teacher need to see? Write three equations into the
+# list `mine`, *before* you look at the result: the best of many tries is too
+# good by luck.
 
 # %%
 mine = ["3x + 5 = 20"]  # your equations here
@@ -394,8 +396,8 @@ if guess_usable is not None or guess_all_four is not None:
 # - **Only the answer is checked.** Right answers by wrong steps stay in.
 # - **Examples that are test questions.** The examples in the prompt, the
 #   training equations and the test equations must be three different sets.
-# - **A teacher that talks.** Long explanations in the traces cost a small
-#   student more than they teach it.
+# - **A teacher that talks.** Each token of a long explanation costs time in
+#   training and in use, and only some of them help the student.
 # - **No record of the settings.** Without temperature, seed, template and the
 #   file's checksum nobody can make the traces again.
 #
