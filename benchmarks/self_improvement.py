@@ -69,7 +69,7 @@ def one_seed(base, kit, seed, options):
     test = make_problems(options.test, SMALL, "test", TEST_SEED)
     assert not overlap(everything, test)
     general = read_jsonl(data_path("general.jsonl"))
-    solver = Solver(form="columns")
+    solver = Solver(form="arithmetic")
     first = solver.sample(everything[: options.first])
     there = done(OUT, "stage", "seed")
 

@@ -436,7 +436,7 @@ show(*figures.draw_ranks(exact["narrow"], untouched))
 
 # %%
 model, losses = run.student.unload(), {}
-few = traces[: 8 if kit.fast else 24]
+few = traces[: 4 if kit.fast else 24]
 for rate in (5e-5, 5e-4, 5e-3):
     attempt = dk.distill(model, tokenizer, few, rate=rate, batch_size=4,
                          seed=kit.seed)
