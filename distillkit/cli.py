@@ -172,7 +172,9 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.checkpoints import digest
     from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
+    from distillkit.records import read_jsonl
     from distillkit.report import percent, with_interval
+    from distillkit.stages import Screen, progress
 
     if options.out.exists():
         raise ValueError(f"{options.out} exists and is kept: choose another name")
@@ -184,20 +186,15 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")
     print("stopped? go on with the same command")
-    count = [0]
-
-    def on_done(_: dict) -> None:
-        count[0] += 1
-        if count[0] % 10 == 0 or count[0] == len(problems):
-            print(f"  {count[0]}/{len(problems)} answered", flush=True)
-
-    rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
+    screen, missing = Screen(), len(problems) - len(read_jsonl(journal))
+    rows = evaluate(model, tokenizer, problems, on_done=progress(screen, "answers", missing),
+                    journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
     journal.unlink()
     for name, result in {"all": summary(rows), **by(rows, "family")}.items():
         rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
-        print(f"{name:>16}  exact {with_interval(result)}, {rest}")
+        screen.say(f"{name:>16}  exact {with_interval(result)}, {rest}")
     print(f"answers: {options.out}")
     return 0
 
@@ -205,25 +202,23 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import pass_at_k, reject
+    from distillkit.records import read_jsonl
     from distillkit.session import start
+    from distillkit.stages import Screen, progress
     from distillkit.teachers import teacher
 
     kit = start(seed=options.seed)
     families = tuple(filter(None, options.families.split(","))) or NARROW
     problems = make_problems(options.problems, families, "train", options.seed)
     more = {"device": kit.device, "dtype": kit.dtype} if options.teacher.startswith("hf:") else {}
-    count = [0]
-
-    def on_done(row: dict) -> None:
-        count[0] += 1
-        if count[0] % 10 == 0:
-            print(f"  {count[0]} new candidates", flush=True)
-
+    k = 1 if options.teacher.startswith("solver") else options.k
+    screen, missing = Screen(), k * len(problems) - len(read_jsonl(options.out))
     rows = teacher(options.teacher, **more).sample(
-        problems, options.k, options.temperature, options.seed, options.out, on_done
-    )
+        problems, k, options.temperature, options.seed, options.out,
+        progress(screen, "candidates", missing),
+    )  # fmt: skip
     _, funnel = reject(rows)
-    print(funnel)
+    screen.say(f"{funnel}")
     right: dict[str, list[bool]] = {}
     for row in rows:
         right.setdefault(row["problem"]["id"], []).append(not row["verdict"].get("correct"))

@@ -14,7 +14,7 @@ def examine() -> list[str]:
     """Print versions, tier, models and faults; return the faults."""
     faults = lessons.faults()
     print(lessons.versions())
-    if any(fault.startswith("torch is missing") for fault in faults):
+    if lessons.no_torch(faults):
         print(*(f"FAULT        {fault}" for fault in faults), sep="\n")
         return faults  # nothing else can be found out without it
     print(start())

@@ -94,25 +94,39 @@ def draw_ranks(exact: Mapping[int, tuple[float, float, float]], before: float) -
     return figure, caption
 
 
-def draw_curve(exact: Mapping[int, Sequence[float]], before: float) -> Drawn:
-    """Draw exact answers (%) of one student a seed against the number of solutions it learned."""
-    counts = sorted(exact)
-    figure, axes = new_figure(6.8, 3.0, xlabel="verified solutions", ylabel="exact answers, %",
+def draw_curve(ways: Mapping[str, Mapping[int, Sequence[float]]], before: float) -> Drawn:
+    """Draw exact answers (%) against the number of solutions, one line a way to show them.
+
+    A way maps a number of solutions to the results of one student a seed.
+    """
+    figure, axes = new_figure(6.8, 3.2, xlabel="verified solutions", ylabel="exact answers, %",
                               ylim=(0, 103), xscale="log")  # fmt: skip
-    means = [sum(exact[n]) / len(exact[n]) for n in counts]
-    axes.plot(counts, means, **{**line_look(0), "marker": ""})
-    for n in counts:
-        axes.plot([n] * len(exact[n]), exact[n], "o", color=BLUE, markersize=5, alpha=0.7)
-    axes.axhline(before, color=ORANGE, linestyle="--")
+    means = {}
+    for at, (way, exact) in enumerate(ways.items()):
+        counts = sorted(exact)
+        means[way] = {n: sum(exact[n]) / len(exact[n]) for n in counts}
+        look = line_look(at)
+        axes.plot(counts, list(means[way].values()), label=way, **look)
+        for n in counts:
+            axes.plot([n] * len(exact[n]), exact[n], ".", color=look["color"], alpha=0.5)
+    axes.axhline(before, color=BLACK, linewidth=0.9, linestyle="--")
+    counts = sorted({n for exact in ways.values() for n in exact})
     axes.set_xticks(counts, map(str, counts))
     axes.minorticks_off()
-    enough = next((n for n, mean in zip(counts, means, strict=True) if mean > before), None)
-    first = f"{enough} solutions beat" if enough else "No number of solutions beats"
+    if len(ways) > 1:
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    first, *others = means
+    enough = next((n for n, mean in means[first].items() if mean > before), None)
+    found = f"{enough} solutions beat" if enough else "No number of solutions beats"
+    most = max(means[first])
     caption = (
-        f"{first} six solved examples in the prompt (dashed, {before:.0f} %); {counts[-1]} reach "
-        f"{means[-1]:.0f} %. Each dot is one training run, the line joins the means."
+        f"{found} six solved examples in the prompt (dashed, {before:.0f} %); {most} reach "
+        f"{means[first][most]:.0f} %. "
     )
-    return figure, caption
+    for way in others:
+        few = min(means[way])
+        caption += f"{few} solutions, {way}: {means[way][few]:.0f} %. "
+    return figure, caption + "Each dot is one training run, a line joins the means."
 
 
 def draw_memory(ways: Mapping[str, Mapping[str, float]]) -> Drawn:

@@ -95,6 +95,11 @@ def faults() -> list[str]:
     return found
 
 
+def no_torch(found: list[str]) -> bool:
+    """Return whether torch is among the faults found: nothing else can run without it."""
+    return any(fault.startswith("torch is missing") for fault in found)
+
+
 def _mend(requirement: str) -> str:
     if command_name() != "distillkit":
         return f"{command_name()} doctor installs it into .venv: choose .venv as the kernel"
@@ -111,7 +116,7 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     print(versions())
     for fault in wrong:
         print(f"FAULT: {fault}")
-    if any(fault.startswith("torch is missing") for fault in wrong):
+    if no_torch(wrong):
         raise RuntimeError("the lesson needs torch: see the line FAULT above")
     kit = start("tiny" if fast else None, seed)
     print(kit)

@@ -13,32 +13,44 @@ from distillkit.records import read_json, write_json
 from distillkit.session import peak_memory_bytes
 
 
-class Stages:
+class Screen:
+    """Lines of a run: progress on one line of a terminal, or a line now and then elsewhere."""
+
+    def __init__(self):
+        self._live = sys.stdout.isatty()
+        self._shown = float("-inf")
+
+    def say(self, text: str = "") -> None:
+        """Print a line, in place of the progress that stood there."""
+        print(("\r\x1b[K" if self._live else "") + text, flush=True)
+
+    def show(self, text: str, last: bool = False) -> None:
+        """Show progress."""
+        if self._live:
+            print("\r\x1b[K" + text[:110], end="", flush=True)
+            return
+        now = time.monotonic()
+        if last or now - self._shown > 10:
+            self._shown = now
+            print(text, flush=True)
+
+
+class Stages(Screen):
     """The run's folder: what was said, which stage took how long, what is done already."""
 
     def __init__(self, out: Path):
+        super().__init__()
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
         self.path = out / "progress.json"
         self.state = read_json(self.path) if self.path.exists() else {}
         self.state.setdefault("seconds", {})
-        self._live = sys.stdout.isatty()
 
     def say(self, text: str = "") -> None:
         """Print a line and keep it in run.log."""
-        print(("\r\x1b[K" if self._live else "") + text, flush=True)
+        super().say(text)
         with open(self.out / "run.log", "a", encoding="utf-8") as file:
             file.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
-
-    def show(self, text: str, last: bool = False) -> None:
-        """Show progress: on one line of a terminal, or a line now and then elsewhere."""
-        if self._live:
-            print("\r\x1b[K" + text[:110], end="", flush=True)
-            return
-        now = time.monotonic()
-        if last or now - getattr(self, "_shown", 0.0) > 10:
-            self._shown = now
-            print(text, flush=True)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -60,7 +72,7 @@ def clock(seconds: float) -> str:
     return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
 
 
-def steps_progress(stages: Stages) -> Callable[[dict], None]:
+def steps_progress(screen: Screen) -> Callable[[dict], None]:
     """Return a callback for a training's log rows that shows step, loss and the time left."""
     began, before = time.monotonic(), None
 
@@ -69,13 +81,13 @@ def steps_progress(stages: Stages) -> Callable[[dict], None]:
         before = row["step"] - 1 if before is None else before  # a resumed run begins later
         pace = (time.monotonic() - began) / (row["step"] - before)
         left = pace * (row["steps"] - row["step"])
-        stages.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
+        screen.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
                     f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
 
     return on_step
 
 
-def progress(stages: Stages, what: str, total: int) -> Callable[[dict], None]:
+def progress(screen: Screen, what: str, total: int) -> Callable[[dict], None]:
     """Return a callback that shows how many of `total` are done and the time left."""
     began, count = time.monotonic(), 0
 
@@ -85,6 +97,6 @@ def progress(stages: Stages, what: str, total: int) -> Callable[[dict], None]:
         left = (time.monotonic() - began) / count * (total - count)
         # rows that are computed together end together: the first few say nothing about the rest
         shown = f", about {clock(left)} left" if total > count >= total / 5 else ""
-        stages.show(f"  {what}: {count}/{total}{shown}", count == total)
+        screen.show(f"  {what}: {count}/{total}{shown}", count == total)
 
     return on_done

@@ -91,6 +91,12 @@ def _between(before: str, middle: str, after: str, reasoning: bool = True) -> re
     return re.compile(rf"{before}(?P<reasoning>{thoughts}){middle}(?P<answer>{inside}){after}")
 
 
+# LaTeX: braces in the box come in pairs, and the closing of a formula may follow it
+_BOXED = re.compile(
+    r"(?P<reasoning>(?:(?!\\boxed\{)[\s\S])*)"
+    r"\\boxed\{(?P<answer>(?:(?!\\boxed\{)(?:[^{}]|\{[^{}]*\}))*)\}[\s.$]*(?:\\[\])])?[\s.]*"
+)
+
 TEMPLATES = {
     template.name: template
     for template in (
@@ -105,8 +111,8 @@ TEMPLATES = {
             "boxed",
             "Solve step by step, one step a line, and end with the result in \\boxed{}.",
             lambda reasoning, answer: f"{reasoning}\n\\boxed{{{answer}}}",
-            _between("", "\\boxed{", "}"),
-            "}",
+            _BOXED,
+            "",
         ),
         Template(
             "headings",

@@ -217,6 +217,7 @@ def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):
     assert main(["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "3 questions read, 2 lines refused" in said
+    assert "answers: 3/3\n" in said
     assert "refused line 4" in said and "refused line 5" in said
     rows = read_jsonl(out)
     assert len(rows) == 3
@@ -230,7 +231,8 @@ def test_teach_journals_and_goes_on(tmp_path, capsys):
     words = ["teach", "solver", "--problems", "8", "--k", "1", "--out", str(tmp_path / "t.jsonl")]
     assert main(words) == 0
     first = (tmp_path / "t.jsonl").read_bytes()
-    assert "pass@1: 100 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "candidates: 8/8\n" in said and "pass@1: 100 %" in said
     assert all(not any(judge(row).values()) for row in read_jsonl(tmp_path / "t.jsonl"))
     assert main(words) == 0
     assert (tmp_path / "t.jsonl").read_bytes() == first

@@ -44,13 +44,25 @@ def test_ranks_are_drawn_in_order_with_their_intervals():
 
 
 def test_a_curve_has_a_dot_a_run_and_joins_the_means():
-    figure, words = kit.draw_curve({64: [80.0, 90.0, 100.0], 8: [10.0, 20.0, 30.0]}, 50.0)
+    once = {64: [80.0, 90.0, 100.0], 8: [10.0, 20.0, 30.0]}
+    figure, words = kit.draw_curve({"each seen once": once}, 50.0)
     line, *dots, dashed = figure.axes[0].lines
     assert list(line.get_ydata()) == [20.0, 90.0]
     assert sorted(y for dot in dots for y in dot.get_ydata()) == [10, 20, 30, 80, 90, 100]
     assert set(dashed.get_ydata()) == {50.0}
     assert words.startswith("64 solutions beat six solved examples")
-    assert "No number of solutions beats" in kit.draw_curve({8: [10.0]}, 50.0)[1]
+    assert "; 64 reach 90 %." in words
+    assert "No number of solutions beats" in kit.draw_curve({"once": {8: [10.0]}}, 50.0)[1]
+
+
+def test_a_second_curve_has_another_line_a_name_and_its_least_number_in_the_caption():
+    ways = {"once": {8: [10.0], 64: [80.0]}, "as many steps": {8: [70.0, 72.0]}}
+    figure, words = kit.draw_curve(ways, 50.0)
+    assert "8 solutions, as many steps: 71 %." in words
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == list(ways)
+    lines = [line for line in figure.axes[0].lines if line.get_label() in ways]
+    assert len({line.get_color() for line in lines}) == 2
+    assert len({line.get_linestyle() for line in lines}) == 2
 
 
 @pytest.mark.parametrize("name", memory.SHAPES)

@@ -45,7 +45,7 @@ TAGS = ["<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "{", "}", "#
 def has_a_tag(template, text):
     if template.name == "json":
         return False
-    return any(part in text for part in ("<", "\\boxed", "}", "###"))
+    return any(part in text for part in ("<", "\\boxed", "{", "}", "###"))
 
 
 @each_template
@@ -105,6 +105,18 @@ def test_windows_line_ends_are_read(template):
 def test_the_layout_of_white_space_is_free(name, text):
     parsed = TEMPLATES[name].parse(text)
     assert (parsed.ok, parsed.reasoning, parsed.answer) == (True, "x = 5", "x = 5")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("x = \\frac{7}{3}\n\\boxed{x = \\frac{7}{3}}", "x = \\frac{7}{3}"),
+        ("\\[ 3x = 15 \\]\n\\[ \\boxed{x = 5} \\]", "x = 5"),
+        ("So $\\boxed{5}$.", "5"),
+    ],
+)
+def test_a_box_may_stand_in_a_formula_and_hold_a_fraction(text, answer):
+    assert TEMPLATES["boxed"].parse(text).answer == answer
 
 
 # --- saying what is wrong --------------------------------------------------------------------

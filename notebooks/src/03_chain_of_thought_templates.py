@@ -369,8 +369,9 @@ for name, steps_of in FORMS.items():
 rows = read_csv(data_path("curriculum.csv"))
 rows = [r for r in rows if r["split"] == "worded"]
 ways, tokens = {}, {}
+others = ("traces", "times", "few-shot", "untouched")  # more than one change
 for r in sorted(rows, key=lambda r: r["seed"]):
-    if r["solutions"] in ("64", "32") and "traces" not in r["recipe"]:
+    if not any(word in r["recipe"] for word in others):
         ways.setdefault(r["recipe"], []).append(100 * float(r["exact"]))
         tokens.setdefault(r["recipe"], []).append(float(r["answer_tokens"]))
 for name, found in tokens.items():
@@ -402,8 +403,8 @@ if guess_think is not None or guess_answer_only is not None:
 #   student must get the same text, byte for byte (lesson 12).
 # - **Prompt tokens in the loss.** The student learns to write questions.
 # - **No end token in the loss.** It never stops and runs into the limit.
-# - **A stop text that the answer may contain.** The template `boxed` ends at
-#   the first `}`: an answer such as `\frac{1}{2}` is cut in half.
+# - **A stop text that the answer may contain.** Stop at the first `}` of a box,
+#   and an answer such as `\frac{1}{2}` is cut in half. So `boxed` has none.
 # - **Repairing in the parser.** Then nobody sees that the student does not
 #   obey, and two answers in one text count as right by luck.
 # - **Copying a large model's talk.** Small students have been found to learn

@@ -521,29 +521,40 @@ for split in ("taught", "other"):
 #
 # **The claim.** *A little good data is enough.* One student a number of
 # solutions and a seed, asked 100 new equations of the kinds it was taught, in
-# other people's words: `9 - 4*k = 33. What is k?`. Each solution is seen once,
-# so more of them are more steps, too. `python benchmarks/curriculum.py` makes
-# it again.
+# other people's words: `9 - 4*k = 33. What is k?`. *Each seen once*: more
+# solutions are more steps, too. *As many steps as 128*: fewer solutions, seen
+# again and again. `python benchmarks/curriculum.py` makes it again.
 
 # %%
 rows = read_csv(data_path("curriculum.csv"))
 rows = [r for r in rows if r["split"] == "worded"]
 few_shot = next(r for r in rows if r["recipe"] == "few-shot")
-curve = {}
+once, again = "each seen once", "as many steps as 128"
+curves = {once: {}, again: {}}
 for row in rows:
-    if row["recipe"] == "base" or row["recipe"].endswith(" traces"):
-        curve.setdefault(int(row["solutions"]), []).append(row)
-for count in sorted(curve):
-    runs = curve[count]
-    minutes = sum(float(r["train_seconds"]) for r in runs) / len(runs) / 60
-    shares = ", ".join(f"{100 * float(r['exact']):.0f}" for r in runs)
-    print(f"{count:5} solutions, {minutes:4.1f} min of training: {shares}"
-          " of 100")
-curve = {count: [100 * float(r["exact"]) for r in found]
-         for count, found in sorted(curve.items())}  # fmt: skip
-show(*figures.draw_curve(curve, 100 * float(few_shot["exact"])))
+    name = row["recipe"]
+    kinds = [once] * (name == "base" or name.endswith(" traces"))
+    kinds += [again] * (name.endswith(" times") or name == "128 traces")
+    for kind in kinds:
+        curves[kind].setdefault(int(row["solutions"]), []).append(row)
+for kind, curve in curves.items():
+    for count, runs in sorted(curve.items()):
+        minutes = sum(float(r["train_seconds"]) for r in runs) / len(runs) / 60
+        shares = ", ".join(f"{100 * float(r['exact']):.0f}" for r in runs)
+        print(f"{kind}: {count:5} solutions, {minutes:4.1f} min of training: "
+              f"{shares} of 100")
+    curves[kind] = {count: [100 * float(r["exact"]) for r in runs]
+                    for count, runs in curve.items()}  # fmt: skip
+show(*figures.draw_curve(curves, 100 * float(few_shot["exact"])))
+
+# %%
+print(seeds.verdict(("128 solutions, seen once", "32 solutions, four times"),
+                    curves[again][128], curves[again][32],
+                    "right answers in 100"))
 
 # %% [markdown]
+# TEXT
+#
 # ## A student to go on with
 #
 # Two hours of training do not fit into a lesson. The result comes with the kit,
