@@ -559,10 +559,10 @@ for few, times in ((32, "four"), (8, "sixteen")):
 # **It holds, and how little depends on what is asked.** 64 solutions do as
 # well as six examples in each prompt; from there to 512, twice the data halves
 # what is wrong. A part of it is more steps: seen again and again, a few
-# solutions gain. But as many steps with more solutions gain more. In the
-# wording of the training set 32 solutions were enough (lesson 05: 93 of 100,
-# repeated). In other people's words they were not, probably because repeating
-# adds no new words.
+# solutions gain. But as many steps with more solutions gain more (in place of 8
+# surely; in place of 32 it may be chance). In the wording of the training set
+# 32 solutions were enough (lesson 05: 93 of 100, repeated). In other people's
+# words they were not, probably because repeating adds no new words.
 #
 # ## A student to go on with
 #
