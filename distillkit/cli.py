@@ -172,7 +172,6 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.checkpoints import digest
     from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
-    from distillkit.records import read_jsonl
     from distillkit.report import percent, with_interval
     from distillkit.stages import Screen, progress
 
@@ -186,9 +185,9 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")
     print("stopped? go on with the same command")
-    screen, missing = Screen(), len(problems) - len(read_jsonl(journal))
-    rows = evaluate(model, tokenizer, problems, on_done=progress(screen, "answers", missing),
-                    journal=journal,
+    screen = Screen()
+    on_done = progress(screen, "answers", len(problems), journal)
+    rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
     journal.unlink()
@@ -202,7 +201,6 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import pass_at_k, reject
-    from distillkit.records import read_jsonl
     from distillkit.session import start
     from distillkit.stages import Screen, progress
     from distillkit.teachers import teacher
@@ -212,13 +210,13 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     problems = make_problems(options.problems, families, "train", options.seed)
     more = {"device": kit.device, "dtype": kit.dtype} if options.teacher.startswith("hf:") else {}
     k = 1 if options.teacher.startswith("solver") else options.k
-    screen, missing = Screen(), k * len(problems) - len(read_jsonl(options.out))
+    screen = Screen()
+    on_done = progress(screen, "candidates", k * len(problems), options.out)
     rows = teacher(options.teacher, **more).sample(
-        problems, k, options.temperature, options.seed, options.out,
-        progress(screen, "candidates", missing),
-    )  # fmt: skip
+        problems, k, options.temperature, options.seed, options.out, on_done
+    )
     _, funnel = reject(rows)
-    screen.say(f"{funnel}")
+    screen.say(str(funnel))
     right: dict[str, list[bool]] = {}
     for row in rows:
         right.setdefault(row["problem"]["id"], []).append(not row["verdict"].get("correct"))

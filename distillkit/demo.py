@@ -55,12 +55,12 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
         raise ModelError(f"{out} was begun with another model: start a new run")
 
     def answers(name: str, model, shots=()) -> list[dict]:
-        missing = len(problems) - len(read_jsonl(out / f"{name}.jsonl"))
-        report = progress(stages, name.replace("_", "-"), missing)
+        journal = out / f"{name}.jsonl"
+        report = progress(stages, name.replace("_", "-"), len(problems), journal)
         with stages.timed("evaluate"):
             return evaluate(model, student.tokenizer, problems, shots=shots, width=settings.width,
-                            max_new_tokens=settings.max_new_tokens,
-                            journal=out / f"{name}.jsonl", on_done=report)  # fmt: skip
+                            max_new_tokens=settings.max_new_tokens, journal=journal,
+                            on_done=report)  # fmt: skip
 
     stages.say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
     before = answers("before", student.model)

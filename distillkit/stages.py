@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distillkit.records import read_json, write_json
+from distillkit.records import read_json, read_jsonl, write_json
 from distillkit.session import peak_memory_bytes
 
 
@@ -87,8 +87,14 @@ def steps_progress(screen: Screen) -> Callable[[dict], None]:
     return on_step
 
 
-def progress(screen: Screen, what: str, total: int) -> Callable[[dict], None]:
-    """Return a callback that shows how many of `total` are done and the time left."""
+def progress(
+    screen: Screen, what: str, total: int, journal: Path | None = None
+) -> Callable[[dict], None]:
+    """Return a callback that shows how many of `total` are done and the time left.
+
+    What the journal holds already is not counted: it is not done again.
+    """
+    total -= len(read_jsonl(journal)) if journal else 0
     began, count = time.monotonic(), 0
 
     def on_done(_: dict) -> None:
