@@ -8,50 +8,37 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from distillkit.algebra import Linear, parse_equation, parse_linear, show_linear, show_number, solve
-from distillkit.solver import bracketed, divided, joined, places, signed, terms
+from distillkit.algebra import Linear, parse_linear, show_linear, show_number
+from distillkit.solver import Working, bracketed, finish, places, signed
 
 
 def collected(equation: str) -> list[str]:
     """Return the solution, one thing a line; raises ParseError, ValueError without one solution."""
-    ((name, _),) = solve([parse_equation(equation)]).items()
-    lines, sides = [equation.strip()], [terms(side) for side in equation.split("=")]
+    work = Working(equation, _term)
+    work.lines.append(equation.strip())
 
-    def note() -> None:
-        if (line := " = ".join(map(joined, sides))) != lines[-1]:
-            lines.append(line)
+    def add_alike() -> None:
+        for one, other, kind in work.add_alike():
+            work.lines.append(addition(one, other, kind))
+        work.note()
 
-    for side in sides:
-        parts = []
-        for term, value in zip(side, map(parse_linear, side), strict=True):
-            lines += multiplied(term, value) if "(" in term and show_linear(value) != term else []
-            parts += [_term(value[n], n) for n in (name, "") if n in value]
-        side[:] = parts
-    note()
-    for side in sides:
-        side.sort(key=lambda term: name not in term)
-    note()
-    for side in sides:
-        for kind in (name, ""):
-            numbers = [parse_linear(t)[kind] for t in side if (name in t) == bool(kind)]
-            lines += running_total(numbers, kind)
-            side[:] = [t for t in side if (name in t) != bool(kind)]
-            side += [_term(sum(numbers), kind)] if sum(numbers) else []
-    note()
-    if name not in joined(sides[0]):
-        sides.reverse()
-        note()
-    (a, b), (c, d) = (
-        (side.get(name, Fraction(0)), side.get("", Fraction(0)))
-        for side in map(parse_linear, map(joined, sides))
-    )
-    unknowns, numbers = [n for n in (a, -c) if n], [n for n in (d, -b) if n]
-    for left, right in ((unknowns, numbers), ([a - c], [d - b])):
-        sides = [[joined([_term(n, name) for n in left])], [joined([_term(n, "") for n in right])]]
-        note()
-        lines += running_total(left, name) + running_total(right)
-    ends = divided(name, a - c, d - b, lines)
-    return lines + ends[:-1] + quotient(d - b, a - c) + ends[-1:]
+    for term, value in work.multiply_out():
+        work.lines += multiplied(term, value)
+    work.rewrite()
+    work.note()
+    for side in work.sides:
+        side.sort(key=lambda term: work.name not in term)
+    work.note()
+    add_alike()
+    finish(work.unknown_left())
+    work.note()
+    finish(work.move(work.name))
+    finish(work.move(""))
+    work.sides[1] = [term for term in work.sides[1] if term != "0"]
+    work.note()
+    add_alike()
+    (a, d), ends = work.ends(), work.divided()
+    return work.lines + ends[:-1] + quotient(d, a) + ends[-1:]
 
 
 def multiplied(term: str, value: Linear) -> list[str]:
@@ -70,16 +57,6 @@ def product(a: Fraction, b: Fraction) -> list[str]:
     one, other = sorted((a, b), key=lambda number: len(places(number)))
     parts = [show_number(one * place) for place in places(other)]
     return [f"{a} * {b} = {' + '.join(parts)} = {a * b}"] if len(parts) > 1 else []
-
-
-def running_total(numbers: list[Fraction], name: str = "") -> list[str]:
-    """Write a sum of two or more like terms, one addition a line."""
-    lines, total = [], numbers[0] if numbers else Fraction(0)
-    for number in numbers[1:]:
-        if total:
-            lines.append(addition(total, number, name))
-        total += number
-    return lines
 
 
 def addition(a: Fraction, b: Fraction, name: str = "") -> str:

@@ -1,7 +1,8 @@
 """Trace forms: the same exact solution, written so that a small student can follow each step.
 
 A student that has to do two things in one step makes its errors there (claim 3); these forms take
-the steps apart in different ways.
+the steps apart in different ways.  All forms go through the same rewriting steps, those of
+`solver.Working`; they differ in which of them they write down, and how.
 """
 
 from __future__ import annotations
@@ -10,21 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from distillkit.algebra import (
-    parse_equation,
-    parse_linear,
-    parse_number,
-    show_linear,
-    show_number,
-    solve,
-)
+from distillkit.algebra import parse_equation, parse_linear, parse_number, show_number, solve
 from distillkit.collecting import collected
 from distillkit.solver import (
+    Working,
     bracketed,
-    divided,
-    joined,
     places,
     signed,
     solution_steps,
@@ -40,46 +33,15 @@ def one_operation(equation: str) -> list[str]:
     Brackets are multiplied out, like terms added, the unknown moved to the left, the number to the
     right, and the factor divided away.  Raises ParseError, and ValueError without one solution.
     """
-    ((name, _),) = solve([parse_equation(equation)]).items()
-    sides = [
-        [show_linear(parse_linear(term)) if "*" in term and "(" not in term else term
-         for term in terms(side)]
-        for side in equation.split("=")
-    ]  # fmt: skip
-    lines: list[str] = []
-
-    def note() -> None:
-        lines.append(" = ".join(map(joined, sides)))
-
-    for side in sides:
-        for term in [t for t in side if "(" in t and show_linear(parse_linear(t)) != t]:
-            value, at = parse_linear(term), side.index(term)
-            side[at : at + 1] = [show_linear({n: value[n]}) for n in (name, "") if n in value]
-            note()
-    for side in sides:
-        for kind in (name, ""):
-            while len(alike := [t for t in side if set(parse_linear(t)) == {kind}][:2]) > 1:
-                total, at = parse_linear(joined(alike)), side.index(alike[0])
-                for term in alike:
-                    side.remove(term)
-                side[at:at] = [show_linear(total)] if total else []
-                note()
-    left, right = (parse_linear(joined(side)) for side in sides)
-    if name not in left:
-        sides.reverse()
-        left, right = right, left
-        note()
-    a, c = left[name], right.get(name, Fraction(0))
-    b, d = left.get("", Fraction(0)), right.get("", Fraction(0))
-    constant, number = signed(show_number(b)) if b else "", show_number(d)
-    if c:
-        moved = show_linear({name: a}) + signed(show_linear({name: -c}))
-        lines.append(f"{moved}{constant} = {number}")
-        lines.append(f"{show_linear({name: a - c})}{constant} = {number}")
-    if b:
-        lines.append(f"{show_linear({name: a - c})} = {number}{signed(show_number(-b))}")
-        lines.append(f"{show_linear({name: a - c})} = {show_number(d - b)}")
-    return lines + divided(name, a - c, d - b, lines)
+    work = Working(equation)
+    work.rewrite(lambda term: "*" in term and "(" not in term)
+    for _ in chain(work.multiply_out(), work.add_alike(), work.unknown_left()):
+        work.note()
+    work.simplify()
+    for kind in (work.name, ""):
+        for _ in chain(work.move(kind), work.add_alike()):
+            work.note()
+    return work.lines + work.divided()
 
 
 def with_arithmetic(equation: str, lines: Sequence[str], plus: Work, over: Work) -> list[str]:

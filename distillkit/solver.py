@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from distillkit.algebra import (
+    Linear,
     add,
     parse_equation,
     parse_linear,
@@ -33,38 +34,120 @@ def solution_steps(equation: str) -> list[str]:
     return _steps_two(equation)
 
 
+def term(value: Fraction, name: str) -> str:
+    """Write one term: 3x, (1/2)x, -4."""
+    return show_linear({name: value})
+
+
+class Working:
+    """An equation being solved: its two sides, term by term, and the lines written so far.
+
+    Its methods are the rewriting steps that all forms share.  A step changes the sides and yields
+    after every single operation, so each form says what is written down: every operation, or only
+    what comes out, and how the numbers of an operation are computed.  Raises ParseError, and
+    ValueError without one solution.
+    """
+
+    def __init__(self, equation: str, write: Callable[[Fraction, str], str] = term):
+        ((self.name, _),) = solve([parse_equation(equation)]).items()
+        self.sides = [terms(side) for side in equation.split("=")]
+        self.write = write
+        self.lines: list[str] = []
+
+    def note(self) -> None:
+        """Write the equation down as it stands, unless the last line says so."""
+        line = " = ".join(map(joined, self.sides))
+        if self.lines[-1:] != [line]:
+            self.lines.append(line)
+
+    def rewrite(self, which: Callable[[str], bool] = bool) -> None:
+        """Write those terms again that this form writes in another way, such as 2*x."""
+        for side in self.sides:
+            side[:] = [part for old in side for part in (self._parts(old) if which(old) else [old])]
+
+    def simplify(self) -> None:
+        """Bring each side down to one unknown and one number, all in one operation."""
+        self.sides = [self._parts(joined(side)) for side in self.sides]
+
+    def multiply_out(self) -> Iterator[tuple[str, Linear]]:
+        """Multiply the brackets out; yields each term with a bracket and what it is."""
+        for side in self.sides:
+            for old in [t for t in side if "(" in t and show_linear(parse_linear(t)) != t]:
+                at = side.index(old)
+                side[at : at + 1] = self._parts(old)
+                yield old, parse_linear(old)
+
+    def add_alike(self) -> Iterator[tuple[Fraction, Fraction, str]]:
+        """Add like terms, two at a time; yields both numbers and the unknown or ""."""
+        for side in self.sides:
+            for kind in (self.name, ""):
+                while len(alike := [t for t in side if (self.name in t) == bool(kind)]) > 1:
+                    one, two = (parse_linear(t).get(kind, Fraction(0)) for t in alike[:2])
+                    at = side.index(alike[0])
+                    for old in alike[:2]:
+                        side.remove(old)
+                    side[at:at] = [self.write(one + two, kind)] if one + two else []
+                    yield one, two, kind
+
+    def unknown_left(self) -> Iterator[None]:
+        """Swap the sides where the unknown stands on the right only."""
+        if self.name not in joined(self.sides[0]):
+            self.sides.reverse()
+            yield
+
+    def move(self, kind: str) -> Iterator[None]:
+        """Move the unknown to the left, or ("") the number to the right, of simplified sides."""
+        target, source = self.sides if kind else reversed(self.sides)
+        for old in [t for t in source if (self.name in t) == bool(kind)]:
+            source.remove(old)
+            target[:] = target or ["0"]
+            target.insert(1, self.write(-parse_linear(old)[kind], kind))
+            yield
+
+    def ends(self) -> tuple[Fraction, Fraction]:
+        """Return a and d of the equation a x = d that is left."""
+        left, right = map(parse_linear, map(joined, self.sides))
+        return left[self.name], right.get("", Fraction(0))
+
+    def divided(self) -> list[str]:
+        """Return the last lines, from a x = d to the solution, without one that stands already."""
+        (a, d), name, lines = self.ends(), self.name, []
+        if a.denominator != 1 and a.numerator == 1:
+            lines.append(f"{name} = {show_number(d)} * {a.denominator}")
+        elif a.denominator != 1:
+            lines.append(f"{name} = {show_number(d)} * {a.denominator}/{a.numerator}")
+        elif a != 1:
+            lines.append(f"{name} = {show_number(d)} / {show_number(a)}")
+        if [*self.lines, *lines][-1:] != [f"{name} = {show_number(d / a)}"]:
+            lines.append(f"{name} = {show_number(d / a)}")
+        return lines
+
+    def _parts(self, text: str) -> list[str]:
+        value = parse_linear(text)
+        return [self.write(value[n], n) for n in (self.name, "") if n in value]
+
+
 def _steps_one(equation: str) -> list[str]:
     """Expand, collect, compute, divide: each line is equivalent to the line before."""
-    left, right = parse_equation(equation)
-    name = next(iter((left.keys() | right.keys()) - {""}))
-    steps = []
-    if "(" in equation and any(_brackets_hold_variable(s, name) for s in equation.split("=")):
-        steps.append(f"{show_linear(left)} = {show_linear(right)}")
-    if name not in left:
-        left, right = right, left
-    a, c = left.get(name, Fraction(0)), right.get(name, Fraction(0))
-    b, d = left.get("", Fraction(0)), right.get("", Fraction(0))
-    if not steps and _terms(equation) > sum(map(bool, (a, b, c, d))):
-        steps.append(f"{show_linear(left)} = {show_linear(right)}")
-    if c or b:  # unknowns to the left, numbers to the right, nothing computed yet
-        moved = show_linear({name: a}) + (signed(show_linear({name: -c})) if c else "")
-        steps.append(f"{moved} = {show_number(d)}" + (signed(show_number(-b)) if b else ""))
-        steps.append(f"{show_linear({name: a - c})} = {show_number(d - b)}")
-    return steps + divided(name, a - c, d - b, steps)
+    work = Working(equation)
+    brackets = any(_brackets_hold_variable(s, work.name) for s in equation.split("="))
+    work.simplify()
+    if brackets:
+        work.note()
+    finish(work.unknown_left())
+    if not brackets and _terms(equation) > sum(map(len, work.sides)):
+        work.note()
+    if [*work.move(work.name), *work.move("")]:  # nothing is computed yet
+        work.note()
+        finish(work.add_alike())
+        work.note()
+    return work.lines + work.divided()
 
 
-def divided(name: str, a: Fraction, d: Fraction, before: list[str]) -> list[str]:
-    """Return the last steps, from "a name = d" to the solution, without one that stands before."""
-    steps = []
-    if a.denominator != 1 and a.numerator == 1:
-        steps.append(f"{name} = {show_number(d)} * {a.denominator}")
-    elif a.denominator != 1:
-        steps.append(f"{name} = {show_number(d)} * {a.denominator}/{a.numerator}")
-    elif a != 1:
-        steps.append(f"{name} = {show_number(d)} / {show_number(a)}")
-    if [*before, *steps][-1:] != [f"{name} = {show_number(d / a)}"]:
-        steps.append(f"{name} = {show_number(d / a)}")
-    return steps
+def finish(step: Iterator) -> None:
+    """Do all operations of a step without a word."""
+    for _ in step:
+        pass
 
 
 def _steps_two(equation: str) -> list[str]:
@@ -103,12 +186,12 @@ def terms(side: str) -> list[str]:
     return [_spaced(part) for part in parts if parse_linear(part)]
 
 
-def _spaced(term: str) -> str:
+def _spaced(text: str) -> str:
     """Write the inside of a bracket with spaces again: 3(x-2) -> 3(x - 2)."""
-    first = term.find("(")
+    first = text.find("(")
     if first < 0:
-        return term
-    return term[:first] + term[first:].replace("+", " + ").replace("-", " - ").replace("( - ", "(-")
+        return text
+    return text[:first] + text[first:].replace("+", " + ").replace("-", " - ").replace("( - ", "(-")
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from fractions import Fraction
 from itertools import pairwise
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from distillkit import forms as kit
 from distillkit.algebra import ParseError, parse_linear
 from distillkit.collecting import addition, quotient
-from distillkit.equations import FAMILIES, make_problem
+from distillkit.equations import FAMILIES, make_problem, make_problems
 from distillkit.filters import first_wrong_step
+from distillkit.wordings import reworded
 
 ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems"})
 BY_OTHERS = (  # notations that the kit's own families do not use
@@ -195,3 +197,20 @@ def test_no_form_says_a_line_twice_in_a_row(form, family, seed):
 def test_a_quotient_of_tens_is_proved_once():
     assert quotient(Fraction(60), Fraction(6)) == ["6 * 10 = 60"]
     assert quotient(Fraction(-60), Fraction(6)) == ["6 * 10 = 60", "6 * (-10) = -60"]
+
+
+RECORDED = {  # SHA-256 of what each form writes: the adapter in data/ learned from such lines
+    "terse": "02760841d9c68174",
+    "arithmetic": "15a8452818235358",
+    "one-operation": "9f18fcabec220b5d",
+    "columns": "107f62d612ac511c",
+    "check": "3a4e237a07adb804",
+    "collect": "7423058a6469834e",
+}
+
+
+@pytest.mark.parametrize("form", kit.FORMS)
+def test_every_form_writes_what_it_always_wrote(form):
+    problems = reworded(make_problems(480, ONE_UNKNOWN, "train", seed=16), seed=16)
+    solutions = ("\n".join(kit.FORMS[form](problem.equation)) for problem in problems)
+    assert hashlib.sha256("\n\n".join(solutions).encode()).hexdigest()[:16] == RECORDED[form]
