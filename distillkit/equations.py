@@ -225,7 +225,7 @@ def make_problems(
         tries += 1
         if tries > 200 * n + 2000:
             raise ValueError(f"only {len(problems)} different equations found for {families}")
-        if key in seen or _home(key) != ("test" if split != "train" else "train"):
+        if key in seen or not belongs(key, split):
             continue
         seen.add(key)
         problems.append(make_problem(equation, family, split))
@@ -271,6 +271,10 @@ def overlap(one: Collection[Problem], other: Collection[Problem]) -> list[str]:
     return sorted(a & {canonical(problem.equation) for problem in other})
 
 
-def _home(key: str) -> str:
-    """Which split an equation belongs to: a quarter of all equations is kept for tests."""
-    return "test" if hashlib.sha256(key.encode()).digest()[0] < 64 else "train"
+def belongs(key: str, split: str) -> bool:
+    """Say whether an equation, in its canonical form, may be drawn for a split.
+
+    A quarter of all equations, by the hash, is kept for everything but training.
+    """
+    kept = hashlib.sha256(key.encode()).digest()[0] < 64
+    return kept == (split != "train")

@@ -20,6 +20,7 @@ from distillkit.sampling import sample
 from distillkit.templates import THINK, Template, chat_text, messages
 
 MAX_NEW_TOKENS = 128
+DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
 def score(text: str, finish: str, answer: str, template: Template = THINK) -> dict:
@@ -150,7 +151,11 @@ def paired_difference(
     if len(change) == 0:
         return 0.0, 0.0, 0.0
     rng = np.random.default_rng(seed)
-    means = change[rng.integers(0, len(change), (draws, len(change)))].mean(axis=1)
+    means = np.empty(draws)
+    at_once = max(1, DRAWN_AT_ONCE // len(change))
+    for first in range(0, draws, at_once):  # one stream of numbers, however it is cut
+        part = means[first : first + at_once]
+        part[:] = change[rng.integers(0, len(change), (len(part), len(change)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(change.mean()), float(low), float(high)
 

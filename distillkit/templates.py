@@ -40,7 +40,7 @@ class Template:
     instruction: str  # the system message: it describes the form
     render: Callable[[str, str], str]  # (reasoning, answer) -> completion
     pattern: re.Pattern[str]  # groups 'reasoning' and 'answer', matched against the whole text
-    stop: str  # generation may stop as soon as this text appears
+    stop: str  # generation may stop as soon as this text appears: nothing that may stand inside
 
     def parse(self, text: str) -> Parsed:
         """Read a completion; says what is wrong instead of raising."""
@@ -129,7 +129,7 @@ TEMPLATES = {
                 {"steps": reasoning.split("\n"), "answer": answer}
             ),
             re.compile(r"(?P<answer>(?P<reasoning>\{)[\s\S]*\})"),
-            "}",
+            "",
         ),
         Template(
             "answer-only",

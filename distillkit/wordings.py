@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from distillkit.algebra import parse_equation, value_at
-from distillkit.equations import Problem, canonical, make_problem
+from distillkit.equations import Problem, belongs, canonical, make_problem
 
 PHRASES = (  # {x}: the unknown, {e}: the equation
     "Solve for {x}: {e}",
@@ -75,7 +75,8 @@ def stories(
 ) -> list[Problem]:
     """Return `n` different word problems, the stories in turn; none equivalent to one in `avoid`.
 
-    They are never trained on: there is no train split.  Raises ValueError if there are fewer.
+    Their equations belong to the split, as those of `make_problems` do.  Raises ValueError if there
+    are fewer.
     """
     rng = random.Random(f"stories-{seed}")
     seen = {canonical(problem.equation) for problem in avoid}
@@ -90,8 +91,9 @@ def stories(
         if c <= 0:
             continue
         problem = make_problem(equation.format(**numbers, c=c), "stories", split)
-        if canonical(problem.equation) in seen:
+        key = canonical(problem.equation)
+        if key in seen or not belongs(key, split):
             continue
-        seen.add(canonical(problem.equation))
+        seen.add(key)
         found.append(replace(problem, text=text.format(**numbers, c=c)))
     raise ValueError(f"there are not {n} different stories")

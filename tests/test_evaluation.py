@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -339,6 +340,22 @@ def test_the_difference_has_a_seed_and_a_sign():
 )
 def test_differences_without_spread(pairs, expected):
     assert kit.paired_difference(*pairs) == expected
+
+
+def test_the_numbers_of_the_bootstrap_are_those_recorded():
+    """They were recorded when all draws were made at once; blocks draw the same numbers."""
+    before, after = ([i % n == 0 for i in range(1501)] for n in (3, 2))
+    assert kit.paired_difference(before, after, 2000, 5) == (
+        0.1665556295802798, 0.1312458361092605, 0.20253164556962025)  # fmt: skip
+
+
+def test_the_bootstrap_of_many_questions_stays_small():
+    before, after = ([i % n == 0 for i in range(5000)] for n in (3, 2))
+    tracemalloc.start()
+    kit.paired_difference(before, after, 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6, "all draws at once take 80 MB"
 
 
 def row(id_, read="1", exact=True, lenient=True, form=True, family="one"):

@@ -77,6 +77,16 @@ def test_the_stop_text_stands_at_the_end_and_nowhere_before(template):
         assert text.find(template.stop) == len(text) - len(template.stop)
 
 
+@pytest.mark.parametrize("step", ["x ∈ {6}", 'the set "{6}"', "{}", "</answer"])
+@each_template
+def test_no_stop_text_cuts_a_solution_short(template, step):
+    """JSON was cut at the first bracket inside a step."""
+    text = template.render(step, "x = 6")
+    if template.stop:
+        text = text[: text.find(template.stop) + len(template.stop)]
+    assert template.parse(text).ok
+
+
 @each_template
 def test_space_around_a_completion_does_not_matter(template):
     text = render_solution(SHOTS[0], template)

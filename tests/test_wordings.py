@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -82,6 +83,14 @@ def test_stories_are_different_and_keep_away_from_known_equations():
     assert len({p.id for p in found}) == 60 and not overlap(found, known)
     assert found == kit.stories(60, seed=1, avoid=known)
     assert {p.family for p in found} == {"stories"}
+
+
+@pytest.mark.parametrize(("split", "kept"), [("test", True), ("ood", True), ("train", False)])
+def test_the_equation_of_a_story_is_of_the_split_that_it_is_told_for(split, kept):
+    """Of 68 stories 48 had an equation that a training set may hold."""
+    for problem in kit.stories(68, split):
+        digest = hashlib.sha256(canonical(problem.equation).encode()).digest()
+        assert (digest[0] < 64) == kept, problem.equation
 
 
 def test_more_stories_than_there_are_is_said(monkeypatch):
