@@ -23,7 +23,7 @@ def stop(step, output, mend=None):
     sys.exit("\n  ".join([f"kit: FAILED: {step}", "reason:", *lines[-4:], mend]))
 
 def pip_install(*words):
-    print(end=f"kit: installing {words[-1]} ", flush=True)
+    print(end=f"kit: installing {words[-1]!a} ", flush=True)  # a folder may be of any letters
     pip, began = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "-c", PINS], time.time()
     with LOG.open("w") as log:
         child = subprocess.Popen([*pip, *words], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)

@@ -16,10 +16,20 @@ class TeacherError(RuntimeError):
     """A teacher cannot give candidates; the message says why and what to do."""
 
 
+def candidate_id(problem: Problem, number: int) -> str:
+    """Return the id of a problem's candidate: `two-step-0123456789/3`."""
+    return f"{problem.id}/{number}"
+
+
+def candidate_ids(problems: Sequence[Problem], k: int) -> list[str]:
+    """Return the ids of `k` candidates a problem."""
+    return [candidate_id(problem, number) for problem in problems for number in range(k)]
+
+
 def candidate_row(problem: Problem, about: dict, number: int, **result: Any) -> dict:
     """Build one journal line: id, problem, teacher, candidate number and the result's fields."""
     return {
-        "id": f"{problem.id}/{number}",
+        "id": candidate_id(problem, number),
         "problem": problem.record(),
         "teacher": about,
         "candidate": number,
@@ -55,10 +65,10 @@ def journaled(
                     f"({row.get('teacher', {}).get('name')!r}): give a new file or the old settings"
                 )
             done[row["id"]] = row
-        missing = [pair for pair in wanted if f"{pair[0].id}/{pair[1]}" not in done]
+        missing = [pair for pair in wanted if candidate_id(*pair) not in done]
         if missing:
             make(missing, report)
     finally:
         if book:
             book.close()
-    return [done[f"{problem.id}/{number}"] for problem, number in wanted]
+    return [done[candidate_id(*pair)] for pair in wanted]

@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     from distillkit.downloads import ModelError
     from distillkit.records import JournalError
     from distillkit.session import command_name
+    from distillkit.stages import forgiving_output, printable
 
+    forgiving_output()
     words = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(words)
     try:
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
             ArithmeticError, ImportError) as error:  # fmt: skip
         if os.environ.get("DISTILLKIT_DEBUG"):
             raise
-        print(f"distillkit: {error}", file=sys.stderr)
+        print(f"distillkit: {printable(str(error))}", file=sys.stderr)
         return 1
 
 
@@ -178,15 +180,15 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     if options.out.exists():
         raise ValueError(f"{options.out} exists and is kept: choose another name")
     problems, refused = read_questions(options.problems)
+    screen = Screen()
     for line in refused:
-        print(f"refused {line}")
-    print(f"{len(problems)} questions read, {len(refused)} lines refused")
+        screen.say(f"refused {line}")
+    screen.say(f"{len(problems)} questions read, {len(refused)} lines refused")
     model, tokenizer, settings = load_run(options.folder_of_run)
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")
     print("stopped? go on with the same command")
-    screen = Screen()
-    on_done = progress(screen, "answers", len(problems), journal)
+    on_done = progress(screen, "answers", [p.id for p in problems], journal)
     rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
@@ -199,6 +201,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.candidates import candidate_ids
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import pass_at_k, reject
     from distillkit.session import start
@@ -211,7 +214,7 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     more = {"device": kit.device, "dtype": kit.dtype} if options.teacher.startswith("hf:") else {}
     k = 1 if options.teacher.startswith("solver") else options.k
     screen = Screen()
-    on_done = progress(screen, "candidates", k * len(problems), options.out)
+    on_done = progress(screen, "candidates", candidate_ids(problems, k), options.out)
     rows = teacher(options.teacher, **more).sample(
         problems, k, options.temperature, options.seed, options.out, on_done
     )

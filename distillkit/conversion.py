@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillkit.downloads import ModelError, explained, need_space
-from distillkit.records import read_json, write_json
+from distillkit.downloads import ModelError, explained, need_space, one_at_a_time
+from distillkit.records import read_json, whole_folder, write_json
 from distillkit.session import cache_dir
 
 STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
@@ -34,25 +32,21 @@ def converted(
     target = target or cache_dir() / "models" / f"{gguf.stem.lower()}-{sha256[:8]}"
     if (target / STAMP).exists():
         return stamped(target)
-    say(f"converting {gguf.name} to safetensors, once (a minute or two)")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        need_space(target.parent, 7 * gguf.stat().st_size)  # 5 to 6 bits a weight become 32
-        shutil.rmtree(temporary, ignore_errors=True)
-        with quiet():
-            _write_float32(gguf, temporary)
-        weights = temporary / "model.safetensors"
-        write_json(temporary / STAMP, {"name": name, "source": source, "sha256": sha256,
-                                       "bytes": weights.stat().st_size})  # fmt: skip
-        if (target / STAMP).exists():  # another process was as quick and may be reading it
+    with one_at_a_time(target, say):
+        if (target / STAMP).exists():  # another process made it meanwhile
             return stamped(target)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise explained(error, target) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        say(f"converting {gguf.name} to safetensors, once (a minute or two)")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            need_space(target.parent, 7 * gguf.stat().st_size)  # 5 to 6 bits a weight become 32
+            with whole_folder(target) as folder:
+                with quiet():
+                    _write_float32(gguf, folder)
+                weights = folder / "model.safetensors"
+                write_json(folder / STAMP, {"name": name, "source": source, "sha256": sha256,
+                                            "bytes": weights.stat().st_size})  # fmt: skip
+        except OSError as error:
+            raise explained(error, target) from error
     return stamped(target)
 
 

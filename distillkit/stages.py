@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,39 @@ from pathlib import Path
 from distillkit.records import read_json, read_jsonl, write_json
 from distillkit.session import peak_memory_bytes
 
+# Control characters; surrogates; marks of format, of which some turn the line round; separators
+UNSAFE = {"Cc", "Cs", "Cf", "Zl", "Zp"}
+KEPT = "\n\t\u200c\u200d"  # line break, tab, and what Persian and emoji need inside a word
+
+
+def printable(text: str) -> str:
+    """Write what a terminal would obey rather than show as an escape such as `\\x1b`.
+
+    For text of models, servers and files: it could clear the screen, write over other lines or
+    turn their order round.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in UNSAFE and char not in KEPT else char
+        for char in text
+    )  # fmt: skip
+
+
+def forgiving_output() -> None:
+    """Let what the console's encoding lacks be printed as `\\u2192` instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's stream takes every character
+            stream.reconfigure(errors="backslashreplace")
+
+
+WARM_UP = 6  # steps of a training before its pace is known
+
 
 class Screen:
-    """Lines of a run: progress on one line of a terminal, or a line now and then elsewhere."""
+    """Lines of a run: progress on one line of a terminal, or a line now and then elsewhere.
+
+    Both are made `printable`.
+    """
 
     def __init__(self):
         self._live = sys.stdout.isatty()
@@ -22,17 +53,17 @@ class Screen:
 
     def say(self, text: str = "") -> None:
         """Print a line, in place of the progress that stood there."""
-        print(("\r\x1b[K" if self._live else "") + text, flush=True)
+        print(("\r\x1b[K" if self._live else "") + printable(text), flush=True)
 
     def show(self, text: str, last: bool = False) -> None:
         """Show progress."""
         if self._live:
-            print("\r\x1b[K" + text[:110], end="", flush=True)
+            print("\r\x1b[K" + printable(text)[:110], end="", flush=True)
             return
         now = time.monotonic()
         if last or now - self._shown > 10:
             self._shown = now
-            print(text, flush=True)
+            print(printable(text), flush=True)
 
 
 class Stages(Screen):
@@ -50,7 +81,7 @@ class Stages(Screen):
         """Print a line and keep it in run.log."""
         super().say(text)
         with open(self.out / "run.log", "a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+            file.write(f"{datetime.now(UTC):%H:%M:%S} {printable(text)}\n")
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -73,28 +104,32 @@ def clock(seconds: float) -> str:
 
 
 def steps_progress(screen: Screen) -> Callable[[dict], None]:
-    """Return a callback for a training's log rows that shows step, loss and the time left."""
-    began, before = time.monotonic(), None
+    """Return a callback for a training's log rows that shows step, loss and the time left.
+
+    The first steps are slow (memory is taken, code is prepared for each new size), so the pace is
+    that of the later half of this run's steps; before there are WARM_UP of them, nothing is said.
+    """
+    ends: list[float] = []
 
     def on_step(row: dict) -> None:
-        nonlocal before
-        before = row["step"] - 1 if before is None else before  # a resumed run begins later
-        pace = (time.monotonic() - began) / (row["step"] - before)
-        left = pace * (row["steps"] - row["step"])
-        screen.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}  "
-                    f"about {clock(left)} left", row["step"] == row["steps"])  # fmt: skip
+        ends.append(time.monotonic())
+        later, left = ends[len(ends) // 2 :], row["steps"] - row["step"]
+        pace = (later[-1] - later[0]) / max(1, len(later) - 1)
+        shown = f"  about {clock(pace * left)} left" if len(ends) >= WARM_UP and left else ""
+        screen.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}{shown}", not left)
 
     return on_step
 
 
 def progress(
-    screen: Screen, what: str, total: int, journal: Path | None = None
+    screen: Screen, what: str, wanted: Collection[str], journal: Path | None = None
 ) -> Callable[[dict], None]:
-    """Return a callback that shows how many of `total` are done and the time left.
+    """Return a callback that shows how many rows are done, of the ids that are wanted, and the
+    time left.
 
-    What the journal holds already is not counted: it is not done again.
+    What the journal holds of them already is not counted: it is not done again.
     """
-    total -= len(read_jsonl(journal)) if journal else 0
+    total = len(set(wanted) - {row.get("id") for row in read_jsonl(journal)} if journal else wanted)
     began, count = time.monotonic(), 0
 
     def on_done(_: dict) -> None:

@@ -11,6 +11,7 @@ A candidate is one line of JSONL: id, problem, teacher, candidate, text, finish,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,14 +123,15 @@ class Recorded:
                 "problems from teacher.problems(), or a teacher that can answer new ones"
             )
         rows = [dict(row) for problem in problems for row in self.rows[problem.id][:k]]
-        if journal:
-            with Journal(journal) as book:
-                known = {row["id"] for row in book}
-                for row in rows:
-                    if row["id"] not in known:
-                        book.add(row)
-        for row in rows if on_done else ():
-            on_done(row)
+        with Journal(journal) if journal else nullcontext() as book:
+            known = {row["id"] for row in book or ()}
+            for row in rows:
+                if row["id"] in known:
+                    continue
+                if book:
+                    book.add(row)
+                if on_done:
+                    on_done(row)
         return rows
 
 

@@ -1,10 +1,13 @@
 """Models: verified downloads, the order of places, conversion once, errors that help."""
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -148,6 +151,75 @@ def test_a_cache_that_cannot_be_written_is_explained(index, tmp_path):
         fetch("toy", tmp_path / "file" / "below", silent)
 
 
+FETCH = """
+import json, pathlib, sys
+from distillkit import downloads, models
+item = json.loads(pathlib.Path(sys.argv[1]).read_text())
+downloads.catalog = models.catalog = lambda: {"toy": item}
+print("ready", flush=True)
+sys.stdin.readline()
+print(downloads.fetch("toy", pathlib.Path(sys.argv[2])).read_bytes().count(b"part"))
+"""
+
+
+def test_of_two_processes_that_want_a_file_one_downloads_it(index, tmp_path):
+    """The second one failed at a part that the first had joined, and left its own parts."""
+    (tmp_path / "item.json").write_text(json.dumps(index[1]))
+    to = tmp_path / "to"
+    command = [sys.executable, "-c", FETCH, str(tmp_path / "item.json"), str(to)]
+    where = {"cwd": Path(__file__).resolve().parent.parent, "text": True, "stdin": -1, "stdout": -1}
+    both = [subprocess.Popen(command, stderr=-3, **where) for _ in range(2)]
+    for child in both:
+        assert child.stdout.readline() == "ready\n"
+    for child in both:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=120)[0] for child in both]
+    assert [child.returncode for child in both] == [0, 0]
+    assert all(text.splitlines()[-1] == "2000" for text in said)
+    assert sum("in 2 parts" in text for text in said) == 1
+    assert sum("another process is making it: waiting" in text for text in said) == 1
+    assert [p.name for p in to.iterdir()] == ["toy.gguf"]
+
+
+def test_the_lock_of_a_killed_process_holds_nobody_up(index, tmp_path):
+    hold = ("import pathlib, sys, time\nfrom distillkit.downloads import one_at_a_time\n"
+            "with one_at_a_time(pathlib.Path(sys.argv[1])):\n"
+            "    print('held', flush=True)\n    time.sleep(600)")  # fmt: skip
+    child = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path / "to" / "toy.gguf")],
+                             cwd=Path(__file__).resolve().parent.parent, stdout=-1)  # fmt: skip
+    assert child.stdout.readline() == b"held" + os.linesep.encode()
+    child.kill()
+    child.wait()
+    assert fetch("toy", tmp_path / "to", silent).exists()
+
+
+def test_what_a_killed_download_left_is_cleared(index, tmp_path):
+    (tmp_path / "to" / ".toy.gguf.part-abc").mkdir(parents=True)
+    (tmp_path / "to" / ".toy.gguf.part-abc" / "half.whl").write_bytes(b"half")
+    fetch("toy", tmp_path / "to", silent)
+    assert [p.name for p in (tmp_path / "to").iterdir()] == ["toy.gguf"]
+
+
+def test_a_model_that_another_process_made_meanwhile_is_not_made_again(index, tmp_path,
+                                                                       monkeypatch):  # fmt: skip
+    """The one that waited finds the folder, though the file it was made of is gone."""
+    target = tmp_path / "cache" / "models" / "toy"
+
+    @contextlib.contextmanager
+    def waits(_, say):
+        target.mkdir(parents=True)
+        (target / "model.safetensors").write_bytes(b"12")
+        (target / STAMP).write_text(
+            json.dumps({"name": "t", "source": "s", "sha256": "0", "bytes": 2})
+        )
+        yield
+
+    monkeypatch.setattr(models, "one_at_a_time", waits)
+    monkeypatch.setattr(models, "fetch", lambda *_: pytest.fail("downloaded again"))
+    assert models.resolve("toy", silent).path == target
+
+
 def test_prefetch_says_how_to_use_the_folder(index, tmp_path):
     said = []
     models.prefetch(tmp_path / "usb", ["nobody/toy"], said.append)
@@ -179,6 +251,30 @@ def test_a_model_that_takes_the_place_of_another_is_named(tiny_folder, monkeypat
     said = []
     assert models.load(asked, say=said.append).name == "B/Model-0.5B"
     assert said == words
+
+
+@pytest.mark.parametrize("name", [
+    "models\\x", "C:\\models\\x", "C:models", ".\\x", "./x", "../x", "/models/x", "~/x", "a/b/c",
+    "x.gguf",
+])  # fmt: skip
+def test_what_can_only_be_a_path_is_not_asked_of_a_hub(index, monkeypatch, name):
+    monkeypatch.setattr(models, "hub_answers", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(models, "_hub", lambda *_, **__: pytest.fail("looked up"))
+    with pytest.raises(ModelError, match="no such folder or file"):
+        models.resolve(name, silent)
+
+
+def test_an_owner_and_a_name_are_a_folder_if_there_is_one(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not models.names_a_path("models/x") and not models.names_a_path("x")
+    (tmp_path / "x").mkdir()  # a learner's folder that happens to have a model's name
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    monkeypatch.setattr(os, "sep", "\\")  # as on Windows
+    assert models.names_a_path("models/x") and not models.names_a_path("x")
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        models.resolve("models/x", silent)
+    shutil.copytree(tiny_folder, tmp_path / "x", dirs_exist_ok=True)
+    assert models.resolve("x", silent).path == Path("x")
 
 
 def test_the_folder_of_the_class_comes_before_hub_and_cache(index, tiny_folder, tmp_path,

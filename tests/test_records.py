@@ -17,6 +17,7 @@ from distillkit.records import (
     JournalError,
     read_csv,
     read_jsonl,
+    whole_folder,
     write_atomic,
     write_json,
     write_jsonl,
@@ -95,6 +96,64 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(path, monkeypatch):
     write_atomic(path, "new")
     assert seen == [("old", "new")]
     assert path.read_text() == "new"
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What is on the disk so far, and what was there when names were changed."""
+    forced, states, fsync, replace = [], [], os.fsync, os.replace
+
+    def force(number):
+        forced.append(os.fstat(number).st_ino)
+        fsync(number)
+
+    def rename(source, target):
+        inside = [source, *Path(source).rglob("*")]
+        states.append({Path(p).name for p in inside if os.stat(p).st_ino not in forced})
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", force)
+    monkeypatch.setattr(os, "replace", rename)
+    return forced, states
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forces no folder to the disk")
+def test_a_file_is_on_the_disk_before_and_after_it_gets_its_name(path, disk):
+    write_atomic(path, "new")
+    forced, states = disk
+    assert states == [set()] and forced[-1] == os.stat(path.parent).st_ino
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forces no folder to the disk")
+def test_all_files_of_a_folder_are_on_the_disk_before_it_gets_its_name(tmp_path, disk):
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "a.safetensors").write_bytes(b"weights")
+        (folder / "b.json").write_text("{}")
+    forced, states = disk
+    assert states == [set()] and forced[-1] == os.stat(tmp_path).st_ino
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [
+        "a.safetensors", "b.json", "deep", "model"]  # fmt: skip
+
+
+def test_a_folder_takes_the_place_of_an_old_one_or_leaves_it(tmp_path):
+    for text in ("old", "new"):
+        with whole_folder(tmp_path / "model") as folder:
+            (folder / text).write_text(text)
+    assert [p.name for p in (tmp_path / "model").iterdir()] == ["new"]
+    with pytest.raises(OSError, match="No space"), whole_folder(tmp_path / "model") as folder:
+        (folder / "newer").write_text("half")
+        fail()
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()] == [
+        str(Path("model", "new"))]  # fmt: skip
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
+    (tmp_path / ".model.99999.tmp").mkdir()
+    (tmp_path / ".model.99999.tmp" / "half").write_text("half")
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "whole").write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_json_is_readable_by_people(path):
