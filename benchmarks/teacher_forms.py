@@ -15,7 +15,7 @@ from rows import DATA, append, done
 
 from distillkit.equations import SMALL, make_problems
 from distillkit.evaluation import wilson
-from distillkit.filters import reject
+from distillkit.filters import CORRECT, judge, reject
 from distillkit.forms import FORMS
 from distillkit.recipes import TEST_SEED
 from distillkit.session import machine, start
@@ -44,7 +44,7 @@ def main():
         rows = teacher.sample(problems, 1, temperature=0)
         seconds = time.perf_counter() - began
         kept, funnel = reject(rows)
-        right = sum(not row["verdict"]["correct"] for row in rows)
+        right = sum(not judge(row, (CORRECT,))["correct"] for row in rows)
         low, high = wilson(len(kept), len(rows))
         append(OUT, FIELDS, [{
             "form": form, "teacher": teacher.name, "n": len(rows), "correct": right,

@@ -4,12 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from distillkit.equations import Problem
+from distillkit.equations import Problem, ProblemRecord
 from distillkit.records import Journal
 
-Report = Callable[[dict], None]
+
+class Sampling(TypedDict):
+    """How a model's candidates were drawn."""
+
+    temperature: float
+    max_new_tokens: int
+
+
+class TeacherRecord(TypedDict):
+    """Who wrote a candidate, and all that its text depends on."""
+
+    name: str
+    source: str
+    template: str
+    sha256: NotRequired[str]  # this and the rest: of models
+    form: NotRequired[str]
+    shots: NotRequired[int]
+    seed: NotRequired[int]
+    sampling: NotRequired[Sampling]
+
+
+class Candidate(TypedDict):
+    """One solution by a teacher; `finish` is "eos", "stop" or "length" (cut off)."""
+
+    id: str
+    problem: ProblemRecord
+    teacher: TeacherRecord
+    candidate: int  # 0, 1, … of the same problem
+    text: str
+    finish: str
+    tokens: int
+    seconds: float
+
+
+Report = Callable[[Candidate], None]
 
 
 class TeacherError(RuntimeError):
@@ -26,7 +60,7 @@ def candidate_ids(problems: Sequence[Problem], k: int) -> list[str]:
     return [candidate_id(problem, number) for problem in problems for number in range(k)]
 
 
-def candidate_row(problem: Problem, about: dict, number: int, **result: Any) -> dict:
+def candidate_row(problem: Problem, about: TeacherRecord, number: int, **result: Any) -> Candidate:
     """Build one journal line: id, problem, teacher, candidate number and the result's fields."""
     return {
         "id": candidate_id(problem, number),
@@ -40,17 +74,17 @@ def candidate_row(problem: Problem, about: dict, number: int, **result: Any) -> 
 def journaled(
     problems: Sequence[Problem],
     k: int,
-    about: dict,
+    about: TeacherRecord,
     journal: str | Path | None,
     on_done: Report | None,
     make: Callable[[list[tuple[Problem, int]], Report], None],
-) -> list[dict]:
+) -> list[Candidate]:
     """Let `make` produce what the journal does not hold yet; return all in order."""
     wanted = [(problem, number) for problem in problems for number in range(k)]
-    done: dict[str, dict] = {}
+    done: dict[str, Candidate] = {}
     book = Journal(journal) if journal else None
 
-    def report(row: dict) -> None:
+    def report(row: Candidate) -> None:
         if book:
             book.add(row)
         done[row["id"]] = row

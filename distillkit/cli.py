@@ -46,8 +46,11 @@ def parser() -> argparse.ArgumentParser:
     _add_student(demo)
     demo.add_argument("--teacher", metavar="NAME",
                       help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
-    demo.add_argument("--curriculum", choices=("narrow", "broad"),
-                      help="equations of a few kinds (default), or as other people write them")
+    demo.add_argument(
+        "--curriculum",
+        choices=("narrow", "broad"),
+        help="equations of a few kinds (default), or as other people write them",
+    )
     demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
     demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
     demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
@@ -203,7 +206,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.candidates import candidate_ids
     from distillkit.equations import NARROW, make_problems
-    from distillkit.filters import pass_at_k, reject
+    from distillkit.filters import CORRECT, judge, pass_at_k, reject
     from distillkit.session import start
     from distillkit.stages import Screen, progress
     from distillkit.teachers import teacher
@@ -222,7 +225,8 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     screen.say(str(funnel))
     right: dict[str, list[bool]] = {}
     for row in rows:
-        right.setdefault(row["problem"]["id"], []).append(not row["verdict"].get("correct"))
+        wrong = judge(row, (CORRECT,))["correct"]
+        right.setdefault(row["problem"]["id"], []).append(not wrong)
     k = min(map(len, right.values()))
     for tries in sorted({1, k}):
         mean = sum(pass_at_k(len(r), sum(r), tries) for r in right.values()) / len(right)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import permutations
+from typing import TypedDict
 
 from distillkit.algebra import (
     Linear,
@@ -18,6 +19,17 @@ from distillkit.algebra import (
     show_number,
     solve,
 )
+
+
+class ProblemRecord(TypedDict):
+    """A problem as it stands in a journal: the fields of `Problem`."""
+
+    id: str
+    text: str
+    equation: str
+    answer: str
+    family: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Problem:
     family: str
     split: str
 
-    def record(self) -> dict:
+    def record(self) -> ProblemRecord:
         """Return the fields as a dictionary for a journal."""
         return asdict(self)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distillkit.algebra import ParseError, parse_system
+from distillkit.evaluation import AnswerRow
 from distillkit.filters import first_wrong_step
 from distillkit.solver import terms
 from distillkit.templates import TEMPLATES, displayed_steps
@@ -31,7 +32,7 @@ class Slip:
     line: str = ""
 
 
-def slip(row: dict) -> Slip | None:
+def slip(row: AnswerRow) -> Slip | None:
     """Return the first slip of one row of `evaluate`, None if its answer is exactly right.
 
     Kinds: "cut off", "form", "unread problem" (its words are unknown, so no step can be checked),
@@ -89,7 +90,7 @@ def _kind(before: Sequence[str], line: str) -> str:
     return "moved across" if sum(map(len, new)) == sum(map(len, old)) else "other step"
 
 
-def slips(rows: Sequence[dict]) -> list[tuple[str, int, int, int]]:
+def slips(rows: Sequence[AnswerRow]) -> list[tuple[str, int, int, int]]:
     """Count the slips of rows: (kind, all, with numbers of 3 digits or more, with a minus)."""
     found = [s for row in rows if (s := slip(row))]
     kinds = Counter(s.kind for s in found)

@@ -10,11 +10,12 @@ import json
 from collections.abc import Callable, Sequence
 from math import comb, sqrt
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from distillkit.answers import extract, parse_answer, same_value
-from distillkit.equations import Problem
+from distillkit.equations import Problem, ProblemRecord
 from distillkit.records import Journal, write_jsonl
 from distillkit.sampling import sample
 from distillkit.templates import THINK, Template, chat_text, messages
@@ -23,7 +24,39 @@ MAX_NEW_TOKENS = 128
 DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
-def score(text: str, finish: str, answer: str, template: Template = THINK) -> dict:
+class Score(TypedDict):
+    """What an answer is worth; `read` is the answer as it was read, None if there is none."""
+
+    read: str | None
+    format: bool
+    exact: bool
+    lenient: bool
+
+
+class AnswerRow(Score):
+    """A model's answer to one problem, scored; a line of an evaluation's journal."""
+
+    id: str
+    problem: ProblemRecord
+    template: str
+    text: str
+    finish: str
+    tokens: int
+    seconds: float
+
+
+class Summary(TypedDict):
+    """Rates of n answers; `low` and `high` are the 95 % Wilson interval of `exact`."""
+
+    exact: float
+    format: float
+    lenient: float
+    n: int
+    low: float
+    high: float
+
+
+def score(text: str, finish: str, answer: str, template: Template = THINK) -> Score:
     """Score one completion: answer as read, format, exact (strict) and lenient."""
     parsed = template.parse(text)
     form = parsed.ok and finish != "length"
@@ -41,8 +74,8 @@ def evaluate(
     journal: str | Path | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
     width: int = 64,
-    on_done: Callable[[dict], None] | None = None,
-) -> list[dict]:
+    on_done: Callable[[AnswerRow], None] | None = None,
+) -> list[AnswerRow]:
     """Answer each problem greedily and score it; returns one row a problem, in order.
 
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
@@ -63,7 +96,7 @@ def evaluate(
             group = problems[first : first + width]
             if all(problem.id in done for problem in group):
                 continue
-            rows: dict[int, dict] = {}
+            rows: dict[int, AnswerRow] = {}
 
             def on_completion(index, _, completion, group=group, rows=rows):
                 problem = group[index]
@@ -101,7 +134,7 @@ def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     return (0.0 if right == 0 else low), (1.0 if right == n else high)
 
 
-def summary(rows: Sequence[dict]) -> dict:
+def summary(rows: Sequence[AnswerRow]) -> Summary:
     """Return exact, lenient and format rates, n, and the Wilson interval of exact."""
     n = len(rows)
     right = sum(row["exact"] for row in rows)
@@ -114,9 +147,9 @@ def summary(rows: Sequence[dict]) -> dict:
     }  # fmt: skip
 
 
-def by(rows: Sequence[dict], key: str) -> dict[str, dict]:
+def by(rows: Sequence[AnswerRow], key: str) -> dict[str, Summary]:
     """Return one summary for each value of a field of the problem, such as 'family'."""
-    groups: dict[str, list[dict]] = {}
+    groups: dict[str, list[AnswerRow]] = {}
     for row in rows:
         groups.setdefault(row["problem"][key], []).append(row)
     return {name: summary(group) for name, group in groups.items()}
@@ -160,7 +193,7 @@ def paired_difference(
     return float(change.mean()), float(low), float(high)
 
 
-def agreement(student: Sequence[dict], teacher: Sequence[dict]) -> float:
+def agreement(student: Sequence[AnswerRow], teacher: Sequence[AnswerRow]) -> float:
     """Return the share of problems on which student and teacher read as the same value."""
     theirs = {row["id"]: row["read"] for row in teacher}
     same = [
@@ -209,7 +242,7 @@ def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
     return problems, refused
 
 
-def write_answers(path: str | Path, rows: Sequence[dict]) -> None:
+def write_answers(path: str | Path, rows: Sequence[AnswerRow]) -> None:
     """Write one line a question: question, right answer, output, answer as read, verdicts."""
     write_jsonl(path, (
         {

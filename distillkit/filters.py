@@ -14,14 +14,41 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import comb
+from typing import NotRequired, TypedDict
 
 from distillkit.algebra import ParseError, parse_equation, parse_system, reduced
 from distillkit.answers import same_value
-from distillkit.templates import MAX_COMPLETION_CHARS, TEMPLATES, THINK, Parsed, Template, messages
+from distillkit.candidates import Candidate
+from distillkit.templates import (
+    MAX_COMPLETION_CHARS,
+    TEMPLATES,
+    THINK,
+    Message,
+    Parsed,
+    Template,
+    messages,
+)
 
 _BETWEEN_EQUATIONS = re.compile(r"[,;]\s|\band\b")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
+
+
+class Kept(Candidate):
+    """A candidate with its verdict: rule -> "" or the reason to reject it."""
+
+    verdict: dict[str, str]
+
+
+class Trace(TypedDict):
+    """A training example in the conversational prompt-completion form; general ones have no
+    family."""
+
+    id: str
+    prompt: list[Message]
+    completion: list[Message]
+    teacher: str
+    family: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -29,40 +56,40 @@ class Rule:
     """One reason to reject: `check(candidate, parsed)` returns "" or what is wrong."""
 
     name: str
-    check: Callable[[dict, Parsed], str]
+    check: Callable[[Candidate, Parsed], str]
 
 
-def _finished(candidate: dict, parsed: Parsed) -> str:
+def _finished(candidate: Candidate, parsed: Parsed) -> str:
     return "cut off before the end" if candidate["finish"] == "length" else ""
 
 
-def _template(candidate: dict, parsed: Parsed) -> str:
+def _template(candidate: Candidate, parsed: Parsed) -> str:
     return parsed.problem
 
 
-def _correct(candidate: dict, parsed: Parsed) -> str:
+def _correct(candidate: Candidate, parsed: Parsed) -> str:
     right = candidate["problem"]["answer"]
     return "" if same_value(parsed.answer, right) else f"{parsed.answer[:40]!r} is not {right}"
 
 
-def _steps(candidate: dict, parsed: Parsed) -> str:
+def _steps(candidate: Candidate, parsed: Parsed) -> str:
     wrong = first_wrong_step(candidate["problem"]["equation"], parsed.reasoning)
     return f"wrong step: {wrong[:60]}" if wrong else ""
 
 
-def _one_language(candidate: dict, parsed: Parsed) -> str:
+def _one_language(candidate: Candidate, parsed: Parsed) -> str:
     text = candidate["text"][:MAX_COMPLETION_CHARS]  # TEMPLATE refuses longer ones
     foreign = _scripts(text) - _scripts(candidate["problem"]["text"])
     return f"mixes in {', '.join(sorted(foreign)).title()} letters" if foreign else ""
 
 
-def _short(candidate: dict, parsed: Parsed) -> str:
+def _short(candidate: Candidate, parsed: Parsed) -> str:
     if any(len(line) > MAX_LINE for line in parsed.reasoning.split("\n")):
         return f"a line of more than {MAX_LINE} characters"
     return "the reasoning is too long" if len(parsed.reasoning) > MAX_REASONING else ""
 
 
-def _no_repetition(candidate: dict, parsed: Parsed) -> str:
+def _no_repetition(candidate: Candidate, parsed: Parsed) -> str:
     lines = [line.strip() for line in parsed.reasoning.split("\n") if line.strip()]
     for one, two in pairwise(lines):
         if one == two:
@@ -153,39 +180,38 @@ class Funnel:
         return "\n".join(f"{name:>16} {left:6d}" for name, left in self.rows())
 
 
-def _template_of(candidate: dict) -> Template:
+def _template_of(candidate: Candidate) -> Template:
     return TEMPLATES.get(candidate["teacher"].get("template", ""), THINK)
 
 
-def judge(candidate: dict, rules: Sequence[Rule] = RULES) -> dict[str, str]:
+def judge(candidate: Candidate, rules: Sequence[Rule] = RULES) -> dict[str, str]:
     """Return the verdict of every rule on one candidate: rule name -> "" or the reason."""
     parsed = _template_of(candidate).parse(candidate["text"])
     return {rule.name: rule.check(candidate, parsed) for rule in rules}
 
 
 def reject(
-    candidates: Sequence[dict], rules: Sequence[Rule] = RULES
-) -> tuple[list[dict], Funnel]:
+    candidates: Sequence[Candidate], rules: Sequence[Rule] = RULES
+) -> tuple[list[Kept], Funnel]:
     """Keep the candidates that obey every rule and are not copies of a kept one.
 
-    Each candidate gets its `verdict` (rule -> "" or reason).  The funnel counts a rejected
-    candidate at the first rule that it breaks.  Returns the kept candidates and the funnel.
+    Returns the kept ones, each with its verdict, and the funnel, which counts a rejected candidate
+    at the first rule that it breaks.  Why a candidate was rejected, `judge` says.
     """
     funnel = Funnel(len(candidates), {rule.name: 0 for rule in rules} | {DUPLICATE: 0})
-    kept, seen = [], set()
+    kept: list[Kept] = []
+    seen: set[tuple[str, str]] = set()
     for candidate in candidates:
         verdict = judge(candidate, rules)
-        copy = (candidate["problem"]["id"], " ".join(candidate["text"].split()))
-        broken = next((name for name, reason in verdict.items() if reason), None)
-        if broken is None:
-            verdict[DUPLICATE] = "the same text was kept before" if copy in seen else ""
-            broken = DUPLICATE if copy in seen else None
-        candidate["verdict"] = verdict
+        words = (candidate["problem"]["id"], " ".join(candidate["text"].split()))
+        broken = [name for name, reason in verdict.items() if reason]
+        if not broken and words in seen:
+            broken = [DUPLICATE]
         if broken:
-            funnel.stopped[broken] += 1
-        else:
-            seen.add(copy)
-            kept.append(candidate)
+            funnel.stopped[broken[0]] += 1
+            continue
+        seen.add(words)
+        kept.append({**candidate, "verdict": verdict})
     funnel.kept = len(kept)
     funnel.problems = len({c["problem"]["id"] for c in candidates})
     funnel.problems_kept = len({c["problem"]["id"] for c in kept})
@@ -204,11 +230,11 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def choose(
-    kept: Sequence[dict],
+    kept: Sequence[Candidate],
     n: int | None = None,
     seed: int = 0,
     shares: Mapping[str, float] | None = None,
-) -> list[dict]:
+) -> list[Candidate]:
     """Choose up to `n` kept candidates: one a problem first, in an order fixed by the seed.
 
     The families come evenly, or in proportion to `shares` (a family not named there counts 1).
@@ -217,7 +243,7 @@ def choose(
     if any(share <= 0 for share in (shares or {}).values()):
         raise ValueError(f"shares must be above 0: {dict(shares)}")
     rng = random.Random(f"choose-{seed}")
-    by_problem: dict[str, list[dict]] = defaultdict(list)
+    by_problem: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in kept:
         by_problem[candidate["problem"]["id"]].append(candidate)
     groups = list(by_problem.values())
@@ -233,7 +259,7 @@ def choose(
     return [candidate for *_, candidate in ranked[:n]]
 
 
-def to_traces(candidates: Sequence[dict], template: Template | None = None) -> list[dict]:
+def to_traces(candidates: Sequence[Candidate], template: Template | None = None) -> list[Trace]:
     """Write candidates as training data in the conversational prompt-completion form.
 
     Each is asked in the template that it was written in, or all in `template`.
@@ -252,12 +278,12 @@ def to_traces(candidates: Sequence[dict], template: Template | None = None) -> l
 
 
 def mix(
-    traces: Sequence[dict],
-    general: Sequence[dict],
+    traces: Sequence[Trace],
+    general: Sequence[Trace],
     share: float = 0.2,
     seed: int = 0,
     or_fewer: bool = False,
-) -> list[dict]:
+) -> list[Trace]:
     """Add general examples so that they are `share` of the whole; the order is shuffled.
 
     Raises ValueError for a share outside [0, 1) or when there are too few general examples;

@@ -122,7 +122,7 @@ class Recorded:
                 f"{len(unknown)} problems were never recorded, such as {unknown[0]!r}: take "
                 "problems from teacher.problems(), or a teacher that can answer new ones"
             )
-        rows = [dict(row) for problem in problems for row in self.rows[problem.id][:k]]
+        rows = [row for problem in problems for row in self.rows[problem.id][:k]]
         with Journal(journal) if journal else nullcontext() as book:
             known = {row["id"] for row in book or ()}
             for row in rows:

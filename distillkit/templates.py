@@ -10,12 +10,20 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from distillkit.algebra import parse_equation
 from distillkit.equations import Problem, make_problem
 from distillkit.forms import trace_form
 
 MAX_COMPLETION_CHARS = 8_000  # longer text is refused before any pattern looks at it
+
+
+class Message(TypedDict):
+    """One turn of a chat; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ def render_solution(problem: Problem, template: Template = THINK, form: str = "t
 
 def messages(
     text: str, template: Template = THINK, shots: Sequence[Problem] = (), form: str = "terse"
-) -> list[dict[str, str]]:
+) -> list[Message]:
     """Build the chat for one question: instruction, examples solved in a trace form, question."""
     chat = [{"role": "system", "content": template.instruction}]
     for shot in shots:
@@ -172,7 +180,7 @@ def messages(
     return [*chat, {"role": "user", "content": text}]
 
 
-def chat_text(tokenizer, chat: list[dict[str, str]]) -> str:
+def chat_text(tokenizer, chat: Sequence[Message]) -> str:
     """Render a chat with the model's own chat template, ready for the assistant's turn."""
     return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
