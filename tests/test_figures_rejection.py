@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distillkit import figures_rejection as kit
-from distillkit import plots
+from distillkit.evaluation import wilson
 
 
 def test_rules_show_counts_and_name_the_one_that_misses_most():
@@ -15,13 +15,17 @@ def test_rules_show_counts_and_name_the_one_that_misses_most():
     assert [t.get_text() for t in left.get_yticklabels()] == ["a", "b", "never"]
     assert [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 1] == [90, 100]
     assert [line.get_xdata()[0] for line in right.lines if len(line.get_xdata()) == 1] == [100, 25]
-    assert len(plots.to_png(figure)) > 1000
+    ends = [list(line.get_xdata()) for line in right.lines if len(line.get_xdata()) == 2]
+    assert ends == [pytest.approx([100 * end for end in wilson(*n)]) for n in ((9, 9), (1, 4))]
+    for axes in (left, right):
+        assert [(t.get_text(), t.get_position()[1]) for t in axes.texts] == [("no case", 2)]
 
 
 def test_the_funnel_names_the_rule_that_rejects_most():
     figure, words = kit.draw_kept([("candidates", 10), ("one", 9), ("two", 5), ("three", 5)])
     assert words.startswith("5 of 10 candidates are kept (50 %); the rule 'two' rejects most: 4")
-    assert len(plots.to_png(figure)) > 1000
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [10, 9, 5, 5]
+    assert [t.get_text() for t in figure.axes[0].texts] == [" 10", " 9  (−1)", " 5  (−4)", " 5"]
 
 
 def test_a_funnel_of_nothing_is_drawn():

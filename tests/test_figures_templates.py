@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distillkit import figures_templates as kit
-from distillkit import plots
 from distillkit.losses import IGNORE
 
 
@@ -28,7 +27,11 @@ def test_a_line_end_ends_the_row():
 def test_the_caption_counts_what_is_learned():
     figure, words = kit.draw_mask(["Solve", " x", "\n", "$x_1$", "_\\end{"], [IGNORE] * 3 + [7, 8])
     assert "5 tokens; the 2 dark ones are learned (40 %), the 3 white ones are only read." in words
-    assert len(plots.to_png(figure)) > 1000
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["Solve", "␣x", "⏎", "$x_1$", "_\\end{"]
+    assert not any(text.get_parse_math() for text in texts), "a token is never mathematics"
+    heights = [text.get_position()[1] for text in texts]
+    assert heights == [0, 0, 0, 1, 1], "a line end ends the row"
 
 
 def test_a_long_example_loses_its_beginning_and_says_so():
@@ -49,6 +52,8 @@ def test_the_learned_tokens_are_dark():
 def test_templates_side_by_side(few_shot):
     figure, words = kit.draw_templates(few_shot, {"think": [90.0, 80.0], "json": [70.0, 60.0]})
     assert "'think' has the highest mean (85 %)" in words and "'json' the lowest (65 %)" in words
-    assert len(plots.to_png(figure)) > 1000
-    heights = sorted(round(bar.get_height()) for bar in figure.axes[0].patches)
-    assert heights[-1] == 85 and 65 in heights
+    axes = figure.axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == [few_shot.get("think", 0), few_shot.get("json", 0), 85, 65]
+    assert [list(line.get_ydata()) for line in axes.lines] == [[90, 80], [70, 60]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["think", "json"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from distillkit import figures_traces as kit
-from distillkit import plots
 from distillkit.equations import make_problem
 from distillkit.teachers import teacher
 
@@ -34,7 +33,14 @@ def test_candidates_side_by_side(several):
     shown = min(4, len(several))
     assert len(figure.axes) == shown
     assert f"{min(several[:4].count(GOOD), 4)} of {shown} candidates obey every rule" in words
-    assert len(plots.to_png(figure)) > 1000
+    for number, (axes, text) in enumerate(zip(figure.axes, several), 1):
+        title = axes.get_title(loc="left")
+        assert title.startswith(f"candidate {number}\n")
+        assert title.endswith("✓ usable") == (text == GOOD)
+        drawn = "".join(line.get_text() for line in axes.texts).replace("   ✗", "")
+        whole = text.replace("\n", "")
+        assert drawn == whole or (text == LONG and drawn.startswith(whole[:20]))
+    assert not any(text.get_parse_math() for text in texts(figure)), "an answer may hold a $"
 
 
 def test_only_the_first_wrong_step_is_marked():
@@ -65,7 +71,11 @@ def test_the_cost_counts_what_is_thrown_away():
     figure, words = kit.draw_cost(seconds=2.0, price=0.001, usable=0.25, wanted=300)
     assert "300 usable traces need 1,200 candidates: 40 minutes of computing, or 1.20" in words
     assert "75 % of it" in words
-    assert len(plots.to_png(figure)) > 1000
+    for axes, each, unit in zip(figure.axes, (2.0 / 60, 0.001), ("minutes", "price")):
+        usable, rejected = axes.patches
+        assert (usable.get_x(), usable.get_width()) == pytest.approx((0, 300 * each))
+        assert (rejected.get_x(), rejected.get_width()) == pytest.approx((300 * each, 900 * each))
+        assert axes.get_xlabel() == unit
 
 
 @pytest.mark.parametrize("usable", [0.0, -0.1, 1.01])
