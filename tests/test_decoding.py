@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from distillkit import decoding as kit
 from distillkit import figures_decoding as figures
-from distillkit import plots
 from distillkit.checks.core import WRONG
 from distillkit.checks.decoding import beam_step, greedy_text, nucleus
 from distillkit.sampling import next_token_probs
@@ -165,8 +164,17 @@ def test_the_next_token_at_the_ends_of_the_controls(temperature, top_k, top_p):
     logits_V = torch.randn(300, generator=torch.Generator().manual_seed(0)) * 3
     tokens = [" a", "\n", "$x^2$", "", "a very long token indeed", *"bcdefgh"]
     figure, caption = figures.draw_next_token(logits_V, tokens, temperature, top_k, top_p)
-    assert plots.to_png(figure).startswith(b"\x89PNG")
     probs_V = next_token_probs(logits_V, temperature, top_k, top_p)
+    plain_V = logits_V.softmax(-1)
+    best = plain_V.topk(figures.SHOWN).indices
+    (axes,) = figure.axes
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx([*plain_V[best].tolist(), *probs_V[best].tolist()])
+    cut = [text.get_text() == "cut" for text in axes.texts]
+    assert cut == [float(p) == 0 for p in probs_V[best]]
+    names = axes.get_yticklabels()
+    assert [name.get_text() for name in names] == [figures.visible(token) for token in tokens]
+    assert not any(name.get_parse_math() for name in names), "a token is never mathematics"
     assert f"{kit.support(probs_V):,} of 300 tokens" in caption
     assert f"Entropy {kit.entropy(probs_V):.2f} bits" in caption
 
@@ -180,7 +188,8 @@ def test_spaces_and_line_ends_of_a_token_are_seen(token, seen):
 
 
 def test_the_captions_of_the_experiment_give_its_numbers():
-    _, words = figures.draw_sharpening({0.5: 0.25, 2.0: 3.5}, 1.25)
+    figure, words = figures.draw_sharpening({0.5: 0.25, 2.0: 3.5}, 1.25)
+    assert figure.axes[0].lines[0].get_xydata().tolist() == [[0.5, 0.25], [2.0, 3.5]]
     assert "from 0.25 to 3.50 bits" in words and "is 1.25" in words
     rows = [
         {"strategy": "greedy", "problems": 10, "candidates": 10, "right": 7, "solved": 7},
@@ -188,7 +197,8 @@ def test_the_captions_of_the_experiment_give_its_numbers():
     ]
     figure, words = figures.draw_strategies(rows, k=8)
     assert "greedy (70 %), one of 8 with warm (90 %)" in words
-    assert plots.to_png(figure).startswith(b"\x89PNG")
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == pytest.approx([70, 50, 70, 90])
 
 
 # --- the exercises --------------------------------------------------------------------------------

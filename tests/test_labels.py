@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from distillkit import figures_labels as figures
-from distillkit import labels, plots, seeds
+from distillkit import labels, seeds
 from distillkit.checks.balance import balanced_loss
 from distillkit.checks.core import DONE, OPEN, WRONG
 from distillkit.checks.labels import softened
@@ -212,11 +212,21 @@ DIGITS = [str(d) for d in range(10)]
 
 
 def check(drawn, *words):
+    """Look for words in the caption; return the axes."""
     figure, caption = drawn
-    assert plots.to_png(figure).startswith(b"\x89PNG")
     assert caption.endswith(".") and "nan" not in caption
     for word in words:
         assert word in caption
+    return figure.axes
+
+
+def heights(axes):
+    return [bar.get_height() for bar in axes.patches]
+
+
+def means(axes):
+    """Where the marks of the means with their intervals stand, one list a line."""
+    return [list(bars.lines[0].get_ydata()) for bars in axes.containers]
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1.0, 16.0])
@@ -225,13 +235,18 @@ def test_softened_labels_at_the_ends_of_the_controls(data, teacher, temperature,
     logits_BC = labels.ask(teacher, data.test_BP)
     place = logits_BC.max(-1).values.argsort()[rank]
     drawn = figures.draw_softened(logits_BC[place], temperature, DIGITS, data.test_BP[place], "7")
-    check(drawn, f"At T = {temperature:g} the teacher gives")
+    photo, axes = check(drawn, f"At T = {temperature:g} the teacher gives")
+    plain_C, soft_C = ((logits_BC[place] / t).softmax(-1).tolist() for t in (1, temperature))
+    assert heights(axes) == pytest.approx(plain_C + soft_C)
+    assert photo.get_xlabel() == "label: 7"
+    assert photo.images[0].get_array().ravel().tolist() == data.test_BP[place].tolist()
     assert ("; at T = 1 " in drawn[1]) == (temperature != 1)
 
 
 def test_the_caption_gives_the_numbers_drawn():
     drawn = figures.draw_softened(torch.tensor([0.80, 0.15, 0.05]).log(), 1.0, ["a", "b", "c"])
-    check(drawn, "80 % to a and 15 % to b")
+    (axes,) = check(drawn, "80 % to a and 15 % to b")
+    assert [text.get_text() for text in axes.texts] == ["80", "15", "5"]
 
 
 def test_without_the_square_the_gradient_shrinks(data, pool_logits):
@@ -239,18 +254,29 @@ def test_without_the_square_the_gradient_shrinks(data, pool_logits):
     with_square, without = figures.gradient_sizes(student, pool_logits[:50], (8, 16, 32))
     assert without[0] / without[2] == pytest.approx(16, rel=0.3)
     assert max(with_square) / min(with_square) < 1.3
-    check(figures.draw_gradient_sizes(student, pool_logits[:50]), "with T² it changes")
+    (axes,) = check(figures.draw_gradient_sizes(student, pool_logits[:50], (8, 16, 32)),
+                    "with T² it changes")  # fmt: skip
+    assert [list(line.get_ydata()) for line in axes.lines] == [with_square, without]
 
 
 def test_figures_of_the_experiments():
     hard, soft = [12.0, 11.0, 13.0, 12.5], [7.0, 6.0, 7.5, 6.5]
-    check(figures.draw_ways({"hard": hard, "soft": soft}), "with soft (6.8 in 100)")
+    (axes,) = check(figures.draw_ways({"hard": hard, "soft": soft}), "with soft (6.8 in 100)")
+    assert means(axes) == [[12.125, 6.75]]
+    seeds_drawn = [tuple(line.get_ydata()) for line in axes.lines[:4]]
+    assert seeds_drawn == list(zip(hard, soft)), "a grey line a seed"
     check(figures.draw_ways({"hard": hard, "soft": [0.0] * 4}), "soft (0.0")
     sweep = {1: hard, 4: soft, 16: hard}
-    check(figures.draw_sweep(sweep, "T", {"hard": hard, "x": soft}, log=True), "T = 4 with 6.8")
-    check(figures.draw_sweep({0.0: hard, 1.0: soft}, "alpha"), "alpha = 1")
+    drawn = figures.draw_sweep(sweep, "T", {"hard": hard, "x": soft}, log=True)
+    (axes,) = check(drawn, "T = 4 with 6.8")
+    assert means(axes) == [[12.125, 6.75, 12.125]] and axes.get_xscale() == "log"
+    levels = {line.get_label(): set(line.get_ydata()) for line in axes.lines[-2:]}
+    assert levels == {"hard": {12.125}, "x": {6.75}}
+    (axes,) = check(figures.draw_sweep({0.0: hard, 1.0: soft}, "alpha"), "alpha = 1")
+    assert axes.get_xlabel() == "alpha" and axes.get_xscale() == "linear"
     curves = {"hard": {50: hard, 100: soft}, "soft": {50: soft, 100: soft}}
-    check(figures.draw_curves(curves), "From 50 to 100 digits", "from 5.4 to 0.0")
+    (axes,) = check(figures.draw_curves(curves), "From 50 to 100 digits", "from 5.4 to 0.0")
+    assert means(axes) == [[12.125, 6.75], [6.75, 6.75]]
 
 
 @pytest.mark.parametrize("bias", [0.0, 20.0])
@@ -261,7 +287,9 @@ def test_missing_digit_at_the_ends_of_the_slider(data, pool_logits, bias):
     }
     found, errors = students["soft labels"].found(bias)
     words = f"soft labels, {found:.0f} % of them found and {errors:.1f} errors"
-    check(figures.draw_missing(students, bias), f"With {bias:g} added", words)
+    (axes,) = check(figures.draw_missing(students, bias), f"With {bias:g} added", words)
+    right = [seen.of_class(d, bias) for seen in students.values() for d in range(10)]
+    assert heights(axes)[:20] == pytest.approx(right)
 
 
 # --- exercises: a right attempt gets its tick, a wrong one the message that names its mistake -----

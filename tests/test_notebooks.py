@@ -1,6 +1,7 @@
 """Every lesson runs from top to bottom in fast mode: as a learner left it, and with solutions."""
 
 import os
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from notebooks import build, running
 ROOT = Path(__file__).resolve().parent.parent
 MASTERS = sorted((ROOT / "notebooks" / "src").glob("[0-9][0-9]_*.py"))
 BUDGET_S = float(os.environ.get("DISTILLKIT_BUDGET_S", "120"))  # the aim is 60; machines are noisy
+WHOLE = ("01", "05")  # the lessons that are run with the answers, too; so are builds
 SWEEP = """\
 import gc
 import sys
@@ -43,21 +45,65 @@ def run(notebook, folder, **env):
     return time.monotonic() - began, counted, widgets
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("master", MASTERS, ids=lambda m: m.stem)
-@pytest.mark.parametrize("solution", [False, True], ids=["learner", "solution"])
-def test_a_lesson_runs_to_its_end(master, solution, tmp_path):
-    notebook = build.assemble(master, solution)
-    asked = master.read_text(encoding="utf-8").count("\n# %%")
-    asked -= master.read_text(encoding="utf-8").count("\n# %% [markdown]")
-    seconds, counted, widgets = run(notebook, tmp_path)
-    assert counted == [*range(1, asked + 1)], "every code cell ran once, in order"
+def check_the_run(notebook, widgets, counted, seconds, number):
+    """Check what holds for a lesson in either form: every cell ran, and nothing is wrong."""
+    assert counted == [*range(1, len(counted) + 1)], "every code cell ran once, in order"
     assert running.hidden_errors(notebook, widgets) == []
     setup = notebook.cells[1].outputs[0].text
-    assert "fast mode" in setup and f"lesson {master.name[:2]}" in setup
+    assert "fast mode" in setup and f"lesson {number}" in setup
     assert f"ipywidgets {version('ipywidgets')}" in setup, "the kernel is of another environment"
-    print(f"{master.stem}: {len(counted)} code cells in {seconds:.0f} s")
+    print(f"{number}: {len(counted)} code cells in {seconds:.0f} s")
     assert seconds < BUDGET_S, f"{seconds:.0f} s in fast mode; DISTILLKIT_BUDGET_S moves the limit"
+
+
+def with_answers(master):
+    """Return a learner's notebook with each solved exercise before its stub, and these pairs.
+
+    All other cells of the two notebooks are the same, so both are tried in one run: the answer
+    where the lesson has got to, then the stub, with which the lesson goes on.
+    """
+    notebook, solved = (build.assemble(master, solution) for solution in (False, True))
+    cells, pairs = [], []
+    for stub, answer in zip(notebook.cells, solved.cells, strict=True):
+        if stub.cell_type == "code" and stub.source != answer.source:
+            answer.id += "-solved"
+            pairs.append((answer, stub))
+            cells.append(answer)
+        cells.append(stub)
+    notebook.cells = cells
+    return notebook, pairs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("master", MASTERS, ids=lambda m: m.stem)
+def test_a_lesson_runs_to_its_end_and_its_answers_get_their_ticks(master, tmp_path):
+    notebook, pairs = with_answers(master)
+    lines = master.read_text(encoding="utf-8").split("\n")
+    asked = sum(line.startswith("# %%") and "[markdown]" not in line for line in lines)
+    seconds, counted, widgets = run(notebook, tmp_path)
+    assert len(counted) == asked + len(pairs)
+    check_the_run(notebook, widgets, counted, seconds, master.name[:2])
+    for answer, stub in pairs:
+        names = re.findall(r"= checks\.(\w+)\(", stub.source)
+        said = "".join(running.readable(out) for out in answer.outputs).splitlines()
+        assert names and {f"✓ {name}" for name in names} <= set(said)
+        said = "".join(running.readable(out) for out in stub.outputs)
+        assert said.count(": not attempted yet, using the kit's") == len(names)
+    solutions = sum(line.strip() == build.OPEN for line in lines)
+    assert solutions == sum(len(re.findall(r"= checks\.", stub.source)) for _, stub in pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "master", [m for m in MASTERS if m.name[:2] in WHOLE], ids=lambda m: m.stem
+)
+def test_a_solved_lesson_runs_to_its_end(master, tmp_path):
+    """Here the lesson goes on with the answers, as it does for whoever has written them."""
+    notebook = build.assemble(master, solution=True)
+    seconds, counted, widgets = run(notebook, tmp_path)
+    check_the_run(notebook, widgets, counted, seconds, master.name[:2])
+    *_, last = (cell for cell in notebook.cells if "checks.progress()" in cell.source)
+    assert re.search(r"^(\d+) of \1 done$", last.outputs[0].text, re.MULTILINE)
 
 
 def test_every_master_is_in_the_table_and_the_other_way_round():
