@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests of widgets and lessons with ipywidgets 7.7, the version that Colab has.
+# Runs the tests of widgets and two lessons with ipywidgets 7.7, the version that Colab has.
 # Usage: tests/ipywidgets7.sh [words for pytest]; PYTHON names the environment with the kit in it.
 # The environment it makes, .venv/ipywidgets7, holds ipywidgets 7.7 only and sees the other packages
 # of the kit's environment behind it, so nothing else is installed or changed.
@@ -20,6 +20,6 @@ import ipywidgets
 assert ipywidgets.__version__.startswith("7.7."), ipywidgets.__version__
 print("ipywidgets", ipywidgets.__version__, "from", ipywidgets.__file__)'
 if [ $# -eq 0 ]; then
-    set -- -q tests/test_widgets.py tests/test_notebooks.py -k "not solution"
+    set -- -q tests/test_widgets.py tests/test_notebooks.py -k "test_widgets or solved or sweep"
 fi
 exec "$folder/bin/python" -m pytest "$@"
