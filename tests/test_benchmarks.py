@@ -1,34 +1,238 @@
-"""The benchmarks are run by hand; here they are started, and their growing CSV is checked."""
+"""The runner on a tiny experiment, and the recorded tables against those that made them."""
 
 from __future__ import annotations
 
-import runpy
-import sys
+import importlib
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+import torch
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = [p for p in sorted(FOLDER.glob("*.py")) if "argparse" in p.read_text(encoding="utf-8")]
+from benchmarks import runner
+from benchmarks.recordings import label_candidates, record_teacher
+from benchmarks.runner import Experiment, main
+from benchmarks.speed import speed
+from benchmarks.speed.memory import LiveTensors
+from distillkit.records import read_csv, read_jsonl
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = [path.stem for path in sorted((ROOT / "benchmarks" / "experiments").glob("*.py"))]
+EXPERIMENTS = {
+    name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
+}
+COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
-def test_a_benchmark_starts_and_says_how_it_is_called(script, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
-    monkeypatch.syspath_prepend(str(FOLDER))
+class Tiny:
+    """An experiment whose arms are numbers; it remembers what was run."""
+
+    def __init__(self, path, columns="arm seed n exact dtype machine date", **more):
+        self.path, self.runs = path, []
+        arms = {"plain": 1, "double, please": 2, "untouched": 0}
+        self.experiment = Experiment("tiny.csv", "arm", columns, arms, self.run, test=4,
+                                     once=("untouched",), **more)  # fmt: skip
+
+    def run(self, arm, seed, bench):
+        self.runs.append((arm, seed))
+        return {"n": bench.test, "exact": self.experiment.arms[arm] * (seed or 0) / 10}
+
+    def __call__(self, *words):
+        self.runs.clear()
+        main(self.experiment, "A tiny one.", ["--out", str(self.path), *words])
+        return self.runs
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return Tiny(tmp_path / "tiny.csv")
+
+
+def refusal(call, capsys, *words):
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(script), run_name="__main__")
-    assert ended.value.code == 0
-    assert "usage: " in capsys.readouterr().out
-    first = script.read_text(encoding="utf-8").split('"""')[1]
-    assert f"python benchmarks/{script.name}" in first, "its docstring names the command"
+        call(*words)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
 
 
-def test_rows_are_added_under_one_header_and_found_again(tmp_path):
-    rows = runpy.run_path(str(FOLDER / "rows.py"))
-    path, fields = tmp_path / "results.csv", ("name", "seed", "exact")
-    assert rows["done"](path, "name", "seed") == set()
-    rows["append"](path, fields, [{"name": "a, b", "seed": 0, "exact": 0.5}])
-    rows["append"](path, fields, [{"name": "c", "seed": 1}])
-    assert path.read_text().splitlines() == ["name,seed,exact", '"a, b",0,0.5', "c,1,"]
-    assert rows["done"](path, "name", "seed") == {("a, b", "0"), ("c", "1")}
+def test_arms_and_seeds_become_rows_with_machine_and_date(tiny):
+    assert tiny("--seeds", "0,3", "--dtype", "float32") == [
+        ("plain", 0), ("double, please", 0), ("untouched", None), ("plain", 3),
+        ("double, please", 3),
+    ]  # fmt: skip
+    table = read_csv(tiny.path)
+    assert list(table[0]) == ["arm", "seed", "n", "exact", "dtype", "machine", "date"]
+    assert [(row["arm"], row["seed"], row["exact"]) for row in table] == [
+        ("plain", "0", "0.0"), ("double, please", "0", "0.0"), ("untouched", "", "0.0"),
+        ("plain", "3", "0.3"), ("double, please", "3", "0.6"),
+    ]  # fmt: skip
+    assert {row["n"] for row in table} == {"4"}
+    assert {row["dtype"] for row in table} == {"float32"}
+    assert all("CPU" in row["machine"] or row["machine"] for row in table)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"]) for row in table)
+
+
+def test_only_and_seeds_choose_and_rows_that_are_there_are_not_made_again(tiny):
+    assert tiny("--seeds", "1", "--only", "double, please") == [("double, please", 1)]
+    first = tiny.path.read_bytes()
+    assert tiny("--seeds", "1", "--only", "double, please", "untouched") == [("untouched", None)]
+    assert tiny("--seeds", "1,2", "--only", "double, please", "untouched") == [
+        ("double, please", 2)
+    ]
+    assert tiny.path.read_bytes().startswith(first), "old rows stay as they are"
+    assert tiny("--seeds", "1,2", "--only", "double, please", "untouched") == []
+
+
+def test_a_run_that_fails_keeps_what_was_done_and_goes_on_there(tiny, monkeypatch):
+    work = tiny.run
+
+    def broken(arm, seed, bench):
+        if arm == "double, please":
+            raise MemoryError
+        return work(arm, seed, bench)
+
+    object.__setattr__(tiny.experiment, "run", broken)
+    with pytest.raises(MemoryError):
+        tiny("--seeds", "1")
+    object.__setattr__(tiny.experiment, "run", work)
+    assert tiny("--seeds", "1") == [("double, please", 1), ("untouched", None)]
+
+
+def test_a_table_of_other_settings_is_refused(tiny, tmp_path, capsys):
+    tiny("--seeds", "1", "--dtype", "float32")
+    before = tiny.path.read_bytes()
+    assert "ask [4] questions, not 5" in refusal(tiny, capsys, "--seeds", "2", "--test", "5")
+    assert "in float32, not bfloat16" in refusal(tiny, capsys, "--dtype", "bfloat16")
+    other = Tiny(tiny.path, columns="arm seed n exact lenient dtype machine date")
+    assert "has other columns: arm, seed" in refusal(other, capsys)
+    assert "invalid choice: 'tripled'" in refusal(tiny, capsys, "--only", "tripled")
+    assert "invalid literal" in refusal(tiny, capsys, "--seeds", "one")
+    assert tiny.path.read_bytes() == before
+
+
+def test_the_type_of_a_table_is_that_of_its_next_rows(tiny):
+    tiny("--seeds", "1", "--dtype", "bfloat16")
+    tiny("--seeds", "2")  # whatever this machine would choose
+    assert {row["dtype"] for row in read_csv(tiny.path)} == {"bfloat16"}
+
+
+def test_a_value_without_a_column_is_an_error(tmp_path):
+    tiny = Tiny(tmp_path / "tiny.csv", columns="arm seed n dtype")
+    with pytest.raises(ValueError, match="no column for exact"):
+        tiny()
+    assert not tiny.path.exists()
+
+
+def test_an_arm_may_have_two_columns_several_rows_and_answers_beside_the_table(tmp_path):
+    def run(arm, seed, bench):
+        bench.keep("kept.jsonl", [{"arm": arm[1], "text": f"{bench.test} new"}], "arm")
+        return [{"n": 4, "split": split} for split in ("near", "far")]
+
+    experiment = Experiment("x.csv", "rank how", "rank how split n", [(0, ""), (8, "cut")], run)
+    (tmp_path / "kept.jsonl").write_text('{"arm": "cut", "text": "old"}\n')
+    words = ["--out", str(tmp_path / "x.csv"), "--test", "4", "--dtype", "float32"]
+    main(experiment, "", [*words, "--only", "8 / cut"])
+    main(experiment, "", words)
+    main(experiment, "", words)
+    assert (tmp_path / "x.csv").read_text().split() == [
+        "rank,how,split,n", "8,cut,near,4", "8,cut,far,4", "0,,near,4", "0,,far,4",
+    ]  # fmt: skip
+    kept = [(row["arm"], row["text"]) for row in read_jsonl(tmp_path / "kept.jsonl")]
+    assert kept == [("cut", "4 new"), ("", "4 new")]
+
+
+def test_arms_are_compared_over_paired_seeds(tiny, capsys):
+    tiny("--seeds", "1,2")
+    assert "minus plain" not in capsys.readouterr().out, "two seeds give no interval"
+    tiny("--seeds", "1,2,3")
+    lines = capsys.readouterr().out.splitlines()
+    assert any("20.0" in line and "(baseline)" in line for line in lines)
+    assert any(line.startswith("double, please") and "+20.0" in line for line in lines)
+    assert not any(line.startswith("untouched  ") for line in lines)
+
+
+# --- the recorded tables --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_table_can_be_made_again(name, capsys):
+    """Its columns, its arms and its settings are those of the experiment as it is now."""
+    experiment = EXPERIMENTS[name]
+    path = runner.DATA / experiment.csv
+    table = read_csv(path)
+    assert list(table[0]) == experiment.fields
+    known = [runner.columns_of(experiment, arm) for arm in experiment.arms]
+    lost = [row for row in table if not any(arm.items() <= row.items() for arm in known)]
+    assert lost == [], "rows that no arm makes"
+    dtype = runner.check_settings(experiment, path, table, experiment.test, None)
+    assert dtype == ("bfloat16" if "dtype" in experiment.fields else None)
+    err = refusal(lambda *words: main(experiment, "", words), capsys, "--test", "7")
+    assert f"ask [{experiment.test}] questions, not 7" in err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_row_is_missing_from_a_recorded_table(name):
+    experiment = EXPERIMENTS[name]
+    table = read_csv(runner.DATA / experiment.csv)
+    missing = runner.left_to_run(experiment, table, list(experiment.arms), [0, 1, 2])
+    once = [("1024 traces", 1), ("1024 traces", 2)]  # 14 minutes each: data/README.md says so
+    assert missing == (once if name == "curriculum" else [])
+
+
+def test_every_command_that_is_named_exists_and_every_table_names_its_command():
+    pages = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "data" / "claims.csv",
+             *(ROOT / "notebooks" / "src").glob("*.py"), *(ROOT / "distillkit").rglob("*.py"),
+             *(ROOT / "benchmarks").rglob("*.py")]  # fmt: skip
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
+    named = {name for text in texts.values() for name in COMMAND.findall(text)}
+    named -= {"benchmarks.experiments.rates"}  # the runner's example
+    assert named >= {f"benchmarks.experiments.{name}" for name in NAMES}
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+    assert not [page for page, text in texts.items() if "python benchmarks/" in text]
+    rows = texts[ROOT / "data" / "README.md"].splitlines()
+    for name, experiment in EXPERIMENTS.items():
+        (row,) = [row for row in rows if row.startswith(f"| `{experiment.csv}`")]
+        assert f"python -m benchmarks.experiments.{name}`" in row
+        module = importlib.import_module(f"benchmarks.experiments.{name}")
+        assert f"    python -m benchmarks.experiments.{name}\n" in module.__doc__
+
+
+# --- recordings and speed -------------------------------------------------------------------------
+
+
+def test_the_labelled_candidates_come_out_as_they_are_recorded(tmp_path, monkeypatch):
+    out = tmp_path / "labelled.jsonl"
+    monkeypatch.setattr(label_candidates, "OUT", out)
+    monkeypatch.setattr("sys.argv", ["label_candidates"])
+    label_candidates.main()
+    assert out.read_bytes() == (runner.DATA / "labelled_candidates.jsonl").read_bytes()
+
+
+def test_the_recorded_teacher_is_counted_as_its_page_says(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["record_teacher", "--only", "count"])
+    record_teacher.main()
+    page = (runner.DATA / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(rows) == 6
+    assert [row for row in rows if row not in page] == []
+
+
+def test_the_speed_table_is_that_of_the_results():
+    rows = {
+        (measure, peer.split()[0]): (ours, ratio) for measure, ours, peer, ratio in speed.table()
+    }
+    assert rows["training tokens/s, 40 rows", "trl"] == ("166.1 (162.1–225.1)", "2.38")
+    assert rows["peak memory of 40 rows, GB", "trl-packed"] == ("2.70 (2.67–2.70)", "0.71")
+    assert rows["minutes to 90 % exact", "trl"] == ("0.94 (0.91–1.38)", "2.26")
+
+
+def test_live_tensors_counts_what_is_alive_at_once():
+    known = torch.ones(100)
+    with LiveTensors([known]) as counted:
+        first = torch.ones(1000) + known.sum()  # two of 1,000 for a moment, and a sum
+        del first
+        second = torch.ones(500)
+    assert counted.peak == 4 * (100 + 1000 + 1000 + 1)
+    assert counted.now == 4 * (100 + 500)
+    assert second.numel() == 500

@@ -293,7 +293,8 @@ for name, new in (("greedy", greedy), (f"{beams} beams", kits)):
 #
 # The run is too long for a lesson, so it was recorded: the untouched student,
 # six solved examples in its prompt, 48 unseen equations, eight candidates for
-# each sampled strategy. `python benchmarks/decoding.py` makes it again.
+# each sampled strategy. `python -m benchmarks.experiments.decoding` makes it
+# again.
 
 # %%
 recorded = read_csv(data_path("decoding_strategies.csv"))

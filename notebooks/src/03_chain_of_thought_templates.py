@@ -271,7 +271,8 @@ for template in TEMPLATES.values():
 # For each template one student was trained on the same 64 equations and
 # solutions (three seeds), with 20 % general examples, and asked 100 new
 # equations. The row "arithmetic" is the first template with every sum and
-# product written out. `python benchmarks/templates.py` makes it again.
+# product written out. `python -m benchmarks.experiments.templates` makes it
+# again.
 
 # %%
 everything = read_csv(data_path("templates.csv"))
@@ -363,7 +364,8 @@ for name, steps_of in FORMS.items():
 # 100 new ones. The base way has the form "arithmetic" and asks in other
 # people's words (`9 - 4*k = 33. What is k?`). Every other way differs from it
 # in one thing: the form; the kit's own words only; easy families first; half
-# of the equations, twice. `python benchmarks/curriculum.py` makes it again.
+# of the equations, twice. `python -m benchmarks.experiments.curriculum` makes
+# it again.
 
 # %%
 rows = read_csv(data_path("curriculum.csv"))

@@ -291,7 +291,7 @@ show(*figures.draw_pass_at_k(right, 8))
 # **The claim.** *Rejection sampling keeps the good drafts.* Two teachers: the
 # recorded one, and the same model after naive 8-bit rounding. Three ways to
 # choose the same number of traces: any candidate; a right answer; every rule.
-# `python benchmarks/rejection.py` makes it again.
+# `python -m benchmarks.experiments.rejection` makes it again.
 
 # %%
 rows = read_csv(data_path("rejection.csv"))
@@ -345,7 +345,7 @@ print(seeds.verdict(
 # equations in every arm, with 0, 20 or 50 % general questions beside them.
 # *Loss* is that on general answers that were held out; *tags* counts held-out
 # general questions that the student answers as if they were equations.
-# `python benchmarks/general_share.py` makes it again.
+# `python -m benchmarks.experiments.general_share` makes it again.
 
 # %%
 rows = read_csv(data_path("general_share.csv"))
@@ -388,7 +388,7 @@ for name in ("20 % general", "50 % general"):
 # hardest 48 (few right ones of four) one. Then a new adapter learned from
 # everything so far. Two controls: the *first* solutions alone, *repeated* for
 # as many steps as round 2; and the *solver's* solutions of all 128 new
-# equations. `python benchmarks/self_improvement.py` makes it again.
+# equations. `python -m benchmarks.experiments.self_improvement` makes it again.
 
 # %%
 rows = read_csv(data_path("self_improvement.csv"))

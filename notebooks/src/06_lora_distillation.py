@@ -235,7 +235,7 @@ explore(
 # %% [markdown]
 # A formula is worth as much as its check. These peaks were measured: every
 # tensor that was alive at once, counted while a batch was trained.
-# `python benchmarks/memory.py` does it again.
+# `python -m benchmarks.speed.memory` does it again.
 
 # %%
 print("model          type      tokens  measured  formula")
@@ -407,7 +407,7 @@ explore(
 # Some matrices learn few directions, others use all sixteen. Does the *student*
 # need them all? An adapter that was trained for two hours (rank 16, on `demo
 # --curriculum broad`) was cut to a lower rank, by its singular values, and
-# asked again. `python benchmarks/ranks.py` makes it again.
+# asked again. `python -m benchmarks.experiments.ranks` makes it again.
 
 # %%
 rows = read_csv(data_path("ranks.csv"))
@@ -493,7 +493,7 @@ else:
 # **The claim.** *Teaching the reasoning beats teaching the answer.* The same 64
 # equations, three seeds. One student learned `x = 5` only, one the steps and
 # then the answer. They are asked equations of the kinds they were taught, and
-# of other kinds. `python benchmarks/templates.py` makes it again.
+# of other kinds. `python -m benchmarks.experiments.templates` makes it again.
 
 # %%
 rows = read_csv(data_path("templates.csv"))
@@ -523,7 +523,7 @@ for split in ("taught", "other"):
 # solutions and a seed, asked 100 new equations of the kinds it was taught, in
 # other people's words: `9 - 4*k = 33. What is k?`. *Each seen once*: more
 # solutions are more steps, too. *As many steps as 128*: fewer solutions, seen
-# again and again. `python benchmarks/curriculum.py` makes it again.
+# again and again. `python -m benchmarks.experiments.curriculum` makes it again.
 
 # %%
 rows = read_csv(data_path("curriculum.csv"))
@@ -636,7 +636,7 @@ checks.progress()
 #
 # - **07 Before and after**: any equation, step by step, and what is left.
 # - Read `distillkit/training.py`: the loop is one page.
-# - Add a rank of your own to `benchmarks/ranks.py`.
+# - Add a rank of your own to `ARMS` in `benchmarks/experiments/ranks.py`.
 #
 # *Sources.* Hu et al., *LoRA* (arXiv 2106.09685); Dettmers et al., *QLoRA*
 # (arXiv 2305.14314); Eckart and Young, *The approximation of one matrix by

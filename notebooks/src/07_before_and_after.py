@@ -154,8 +154,8 @@ explore(
 # 200 equations of each row's split, asked of both students; the untouched one
 # has six solved examples in its prompt, because without them it hardly ever
 # finds the form. The distilled one has its whole adapter; the one that comes
-# with the kit is cut to rank 12 (lesson 06). `python
-# benchmarks/generalisation.py runs/broad` makes it again.
+# with the kit is cut to rank 12 (lesson 06). `python -m
+# benchmarks.experiments.generalisation` makes it again.
 
 # %%
 rows = read_csv(data_path("generalisation.csv"))
@@ -281,7 +281,8 @@ print(f"live, the student of this lesson: {100 * agreement(after, theirs):.0f}"
 # **The claim.** *A student is smaller and cheaper, with some loss.* All three
 # on the same machine in one run, 100 equations at once and eight one at a time.
 # (This student learned from the solver; the model with 1.5 billion weights
-# stands for a teacher's size.) `python benchmarks/sizes.py` makes it again.
+# stands for a teacher's size.) `python -m benchmarks.experiments.sizes` makes
+# it again.
 
 # %%
 rows = read_csv(data_path("sizes.csv"))

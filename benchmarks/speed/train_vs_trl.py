@@ -1,7 +1,7 @@
 """Our training against TRL's SFTTrainer: tokens/s, seconds to 90 % exact, peak memory.
 
     pip install trl
-    python benchmarks/train_vs_trl.py [--seeds 0,1,2] [--dtype float32] [--sides ours,trl]
+    python -m benchmarks.speed.train_vs_trl [--seeds 0,1,2] [--dtype float32] [--sides ours,trl]
 
 Both sides train the same Qwen-0.5B on the CPU, in the type of weights that `dk.start()` chooses, on
 the same rows, the demo's mix of verified traces and 20 %
@@ -161,7 +161,8 @@ def main():
     results = []
     for seed in options.seeds.split(","):
         for name in options.sides.split(","):
-            words = [sys.executable, __file__, "--side", name, "--seed", seed, *map(str, passed)]
+            words = [sys.executable, "-m", "benchmarks.speed.train_vs_trl", "--side", name,
+                     "--seed", seed, *map(str, passed)]  # fmt: skip
             found = []
             child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             for line in child.stdout:

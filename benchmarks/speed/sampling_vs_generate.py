@@ -1,6 +1,6 @@
 """Our sampler against `generate(num_return_sequences=k)`: useful tokens a second, side by side.
 
-    python benchmarks/sampling_vs_generate.py [--runs 3] [--prompts 16] [--dtype float32]
+    python -m benchmarks.speed.sampling_vs_generate [--runs 3] [--prompts 16] [--dtype float32]
 
 The untouched Qwen-0.5B on the CPU, temperature 0.7.  Two cases: k = 8 behind the few-shot prefix,
 up to 96 tokens, and k = 4 without a prefix, up to 192 tokens, so that lengths fall as they fall.
@@ -66,8 +66,11 @@ def main():
                 found.append(way(student, prompts, k, limit) / (time.perf_counter() - began))
                 print(f"{name:>22}  {way.__name__:>9}: {found[-1]:6.1f} tokens/s", flush=True)
         ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
-        print(f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}", flush=True)
+        print(
+            f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}",
+            flush=True,
+        )
         results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
         if options.out:

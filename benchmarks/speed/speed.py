@@ -1,8 +1,8 @@
 """The whole speed table in one command: training, sampling, memory and the demo, side by side.
 
     pip install trl
-    python benchmarks/speed.py [--runs 3] [--dtype float32]     # about an hour on two cores
-    python benchmarks/speed.py --table                           # print the last results again
+    python -m benchmarks.speed.speed [--runs 3] [--dtype float32]     # about an hour on two cores
+    python -m benchmarks.speed.speed --table                          # print the last results again
 
 Every measurement is a process of its own and its results are kept in `benchmarks/results/` (the
 demo's in `runs/`); what is there already is not measured again, so a stopped run goes on (remove a
@@ -13,37 +13,35 @@ import argparse
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-from train_vs_trl import spread
-
+from benchmarks.runner import ROOT, RUNS
+from benchmarks.speed.train_vs_trl import spread
 from distillkit.records import read_json
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
-RUNS = HERE.parent / "runs"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def measure(options):
     """Run what has no results yet."""
     seeds = ",".join(map(str, range(options.runs)))
     more = ["--dtype", options.dtype] if options.dtype else []
-    train = [HERE / "train_vs_trl.py", "--seeds", seeds]
+    train = ["-m", "benchmarks.speed.train_vs_trl", "--seeds", seeds]
     jobs = {
         "to_90.json": [*train, "--sides", "ours,trl"],
         "training.json": [*train, "--sides", "ours,trl,trl-packed,trl-no-checkpointing",
                           "--traces", "32", "--test", "0"],
-        "sampling.json": [HERE / "sampling_vs_generate.py", "--runs", options.runs],
+        "sampling.json": ["-m", "benchmarks.speed.sampling_vs_generate",
+                          "--runs", options.runs],
     }  # fmt: skip
     for name, words in jobs.items():
         if not (RESULTS / name).exists():
             words = [sys.executable, *words, *more, "--out", RESULTS / name]
-            subprocess.run(list(map(str, words)), check=True)
+            subprocess.run(list(map(str, words)), check=True, cwd=ROOT)
     for run in range(options.runs):
         out = RUNS / f"speed-{run}"
         if not (out / "report.json").exists():
             words = [sys.executable, "-m", "distillkit", "demo", "--seed", run, "--out", out, *more]
-            subprocess.run(list(map(str, words)), check=True)
+            subprocess.run(list(map(str, words)), check=True, cwd=ROOT)
 
 
 def read(name):
@@ -55,6 +53,7 @@ def read(name):
 def table():
     """Return rows: measure, ours, peer, ratio."""
     rows = []
+
     def add(label, file, side, key, scale=1.0, digits=1, inverse=False):
         found = {name: [r[key] and r[key] * scale for r in read(file) if r["side"] == name]
                  for name in ("ours", side)}  # fmt: skip

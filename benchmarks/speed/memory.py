@@ -1,6 +1,6 @@
 """Does the memory calculator of lesson 06 tell the truth?  Its formula against measured peaks.
 
-    python benchmarks/memory.py
+    python -m benchmarks.speed.memory
 
 Trains two steps on one part of each size and counts every tensor that is alive at once during the
 second (on a CPU; what libraries hold beside tensors is not counted), on CUDA what its allocator
@@ -13,16 +13,17 @@ from datetime import date
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from rows import DATA, write
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.runner import DATA, as_csv
 from distillkit import memory
 from distillkit.equations import BROAD, make_problems
 from distillkit.filters import to_traces
 from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
+from distillkit.records import write_atomic
 from distillkit.session import machine, start
 from distillkit.teachers import Solver
 from distillkit.training import MIXED, lora, with_adapter
@@ -106,7 +107,7 @@ def main():
                 })  # fmt: skip
                 print(rows[-1], flush=True)
                 model.unload()
-    write(OUT, FIELDS, rows)
+    write_atomic(OUT, as_csv(FIELDS, rows))
 
 
 if __name__ == "__main__":

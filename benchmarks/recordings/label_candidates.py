@@ -1,6 +1,6 @@
 """Make the labelled set of lesson 05: real candidates, and marked mutations of good ones.
 
-    python benchmarks/label_candidates.py [--each 24] [--seed 0]
+    python -m benchmarks.recordings.label_candidates [--each 24] [--seed 0]
 
 Writes `data/labelled_candidates.jsonl`.  Every line has a text, its finish, and `faults`: what is
 wrong with it by construction (a mutation) or by reading (a real one; `read_candidates.csv` has what
@@ -13,8 +13,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from rows import DATA
-
+from benchmarks.runner import DATA
 from distillkit.filters import reject
 from distillkit.records import read_csv, read_jsonl, write_jsonl
 from distillkit.session import data_path

@@ -1,0 +1,86 @@
+"""What is forgotten without general examples?  0, 20 and 50 % of them beside the same equations.
+
+    python -m benchmarks.experiments.general_share
+
+Trains Qwen-0.5B on the recorded teacher's verified solutions and general examples, and measures
+equations solved, the loss on general answers that were held out, and how many held-out questions
+are answered in the form of an equation.
+"""
+
+from functools import cache
+
+import torch
+
+from benchmarks.runner import Experiment, main, scored
+from distillkit.equations import NARROW, make_problems
+from distillkit.evaluation import evaluate
+from distillkit.filters import choose, mix, reject, to_traces
+from distillkit.gradients import CompletionLoss
+from distillkit.packing import encode, pack, supervised
+from distillkit.recipes import TEST_SEED
+from distillkit.records import read_jsonl
+from distillkit.sampling import sample
+from distillkit.session import data_path
+from distillkit.teachers import Recorded
+from distillkit.templates import chat_text
+from distillkit.training import distill, lora, with_adapter
+
+TRACES, HELD_OUT = 48, 18  # solutions in every arm, general examples that none learns from
+ARMS = ("untouched", "0.0", "0.2", "0.5")  # shares of general examples
+
+
+@cache
+def verified():
+    """Return the recorded teacher's candidates that obey every rule."""
+    teacher = Recorded()
+    return reject(teacher.sample(teacher.problems(NARROW)))[0]
+
+
+def run(arm, seed, bench):
+    """Train once (or not at all), ask, and measure what is left of the general ability."""
+    student, general = bench.load(), read_jsonl(data_path("general.jsonl"))
+    held, general = general[::4][:HELD_OUT], [g for i, g in enumerate(general) if i % 4]
+    if arm == "untouched":
+        model = with_adapter(student.model, lora())  # a fresh adapter changes nothing
+        about = {"traces": 0, "general": 0}
+    else:
+        chosen = to_traces(choose(verified(), TRACES, seed))
+        rows = mix(chosen, general, float(arm), seed)
+        trained = distill(student.model, student.tokenizer, rows, seed=seed)
+        model = trained.student
+        about = {"traces": len(chosen), "general": len(rows) - len(chosen),
+                 "trace_tokens": trained.tokens,
+                 "train_seconds": round(trained.seconds)}  # fmt: skip
+    test = make_problems(bench.test, NARROW, "test", TEST_SEED)
+    answers = evaluate(model, student.tokenizer, test, width=len(test))
+    loss, tags = general_ability(model, student.tokenizer, held)
+    model.unload()
+    return {**scored(answers), **about, "held_out": len(held), "general_loss": round(loss, 4),
+            "equation_form": tags}  # fmt: skip
+
+
+def general_ability(model, tokenizer, held):
+    """Return the mean loss (nats a token) on held-out answers, and how many answers have tags."""
+    measure, total, count = CompletionLoss(model).eval(), 0.0, 0
+    with torch.no_grad(), torch.autocast("cpu", enabled=model.dtype == torch.bfloat16):
+        for example in encode(held, tokenizer):
+            learned = supervised([example])
+            total += measure(**pack([example])).item() * learned
+            count += learned
+    prompts = [chat_text(tokenizer, row["prompt"]) for row in held]
+    texts = sample(model, tokenizer, prompts, 1, 0.0, max_new_tokens=48)
+    return total / count, sum("<think>" in t.text or "<answer>" in t.text for (t,) in texts)
+
+
+EXPERIMENT = Experiment(
+    csv="general_share.csv",
+    key="share",
+    columns="share seed n exact format lenient low high answer_tokens traces general held_out "
+    "general_loss equation_form trace_tokens train_seconds dtype machine date",
+    arms=ARMS,
+    run=run,
+    once=("untouched",),
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT, __doc__)

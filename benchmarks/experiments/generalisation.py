@@ -1,0 +1,86 @@
+"""How far does a distilled student carry its skill?  The table of the README, 200 unseen of each.
+
+    python3 kit.py demo --curriculum broad --out runs/broad
+    python -m benchmarks.experiments.generalisation
+
+Asks the student of that finished run and the untouched one with solved examples the same questions:
+a row a student, split and family, with the paired gain.  The distilled student's answers go to
+`generalisation_answers.jsonl` beside the table.  The split "outside" holds questions by others, the
+simple equations of reasoning-gym (in an environment of its own), in `runs/outside.jsonl`:
+
+    pip install reasoning-gym==0.1.25
+    python -c "import json, reasoning_gym as r; [print(json.dumps(q)) for q in
+    r.create_dataset('simple_equations', size=200, seed=0)]" > runs/outside.jsonl
+"""
+
+from functools import cache
+
+from benchmarks.runner import RUNS, Experiment, main, scored
+from distillkit.demo import load_run
+from distillkit.equations import FAR, NARROW, make_problems
+from distillkit.errors import slips
+from distillkit.evaluation import evaluate, paired_difference, read_questions
+from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
+from distillkit.wordings import stories
+
+BOTH_SIDES = ("both-sides", "brackets-both")
+ARMS = {  # split -> n questions, none of which was trained on
+    "narrow": lambda n: make_problems(n, NARROW, "test", TEST_SEED),
+    "unknown on both sides": lambda n: make_problems(n, BOTH_SIDES, "test", TEST_SEED),
+    "broad": broad_problems,
+    "far": lambda n: [*make_problems(2 * (n // 3), FAR, "test", TEST_SEED),
+                      *stories(n - 2 * (n // 3))],
+    "outside": lambda n: read_questions(RUNS / "outside.jsonl")[0][:n],
+}  # fmt: skip
+LIMIT = CURRICULA["broad"]["max_new_tokens"]
+
+
+@cache
+def distilled():
+    """Return model, tokenizer and settings of the finished run."""
+    return load_run(RUNS / "broad")
+
+
+def run(arm, seed, bench):
+    """Ask both students the questions of one split."""
+    asked = ARMS[arm](bench.test)
+    model, tokenizer, settings = distilled()
+    if settings["dtype"] != bench.kit.dtype:
+        raise ValueError(f"the run was made in {settings['dtype']}: give --dtype")
+    solved = examples("broad" if arm in ("broad", "outside") else "narrow")
+    untouched = bench.load(settings["student"]).model
+    students = {"distilled": (model, ()), "few-shot": (untouched, solved)}
+    found = {}
+    for stage, (student, shots) in students.items():
+        found[stage] = evaluate(student, tokenizer, asked, shots=shots, max_new_tokens=LIMIT,
+                                width=100)  # fmt: skip
+        print(f"{arm}, {stage}: {slips(found[stage])}", flush=True)
+    kept = ("problem", "template", "text", "finish", "exact", "lenient")
+    answers = [{"split": arm, **{key: row[key] for key in kept}} for row in found["distilled"]]
+    bench.keep("generalisation_answers.jsonl", answers, "split")
+    about = {name: settings[name] for name in ("curriculum", "traces", "seed")}
+    table = []
+    for family in ["", *dict.fromkeys(problem.family for problem in asked)]:
+        after, before = ([row for row in rows if family in ("", row["problem"]["family"])]
+                         for rows in found.values())  # fmt: skip
+        gain = paired_difference(*([row["exact"] for row in rows] for rows in (before, after)))
+        named = zip(("gain", "gain_low", "gain_high"), (round(g, 4) for g in gain), strict=True)
+        row = {"family": family or "all", **about}
+        table.append({**row, "stage": "distilled", **scored(after), **dict(named)})
+        table.append({**row, "stage": "few-shot", **scored(before)})
+    return table
+
+
+EXPERIMENT = Experiment(
+    csv="generalisation.csv",
+    key="split",
+    columns="split family stage n exact format lenient low high answer_tokens machine date "
+    "curriculum traces seed dtype gain gain_low gain_high",
+    arms=ARMS,
+    run=run,
+    test=200,
+    once=ARMS,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT, __doc__)
