@@ -106,9 +106,13 @@ ACCURACY_HEAD = ["exact answers", "before, zero-shot", "before, few-shot", "afte
 def write_report(
     path: str | Path, report: dict, log: Sequence[dict], pairs: Sequence[tuple[dict, dict]]
 ) -> None:
-    """Write the HTML report; `pairs` are (before, after) rows of the transcripts."""
+    """Write the HTML report, and its accuracy by family as `accuracy.png` beside it.
+
+    `pairs` are (before, after) rows of the transcripts.
+    """
     student, teacher, test = report["student"], report["teacher"], report["after"].get("test")
     families = report["families"]
+    accuracy = draw_accuracy(families["before"], families["few_shot"], families["after"])
     funnel = Funnel(**report["funnel"]).rows()
     change = report["change"]
     memory = report["peak_memory_bytes"] / 1e9
@@ -132,9 +136,8 @@ def write_report(
         f"After training {percent(test['format'])} of the answers have the asked form (before: "
         f"{percent(report['before']['test']['format'])}).</p>",
         "<h2>By family</h2>",
-        _figure(draw_accuracy(families["before"], families["few_shot"], families["after"]),
-                "Where the skill reaches and where it ends: families the student was taught come "
-                "first, families it never saw follow."),
+        _figure(accuracy, "Where the skill reaches and where it ends: families the student was "
+                "taught come first, families it never saw follow."),
         "<h2>What the rules kept</h2>",
         _figure(draw_funnel(funnel), "The teacher's candidates left after each rule; in brackets "
                 "how many the rule stopped."),
@@ -158,6 +161,7 @@ def write_report(
         "</html>\n",
     ]  # fmt: skip
     write_atomic(path, "\n".join(parts))
+    write_atomic(Path(path).with_name("accuracy.png"), to_png(accuracy, dpi=120))
 
 
 def build_report(settings: dict, state: dict, student, about, funnel, mixed, run,

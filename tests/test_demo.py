@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from distillkit import plots
 from distillkit.cli import main
 from distillkit.equations import BROAD, FAR, make_problems, overlap
 from distillkit.filters import judge
@@ -57,6 +58,9 @@ def test_the_run_leaves_adapter_traces_log_and_a_page_that_needs_nothing_else(fi
     assert page.count("data:image/png;base64,") == 3
     assert "http://" not in page and "https://" not in page and "<script" not in page
     assert page.count('<div class="pair">') == 3
+    families = json.loads((finished / "report.json").read_text())["families"]
+    drawn = plots.draw_accuracy(families["before"], families["few_shot"], families["after"])
+    assert (finished / "accuracy.png").read_bytes() == plots.to_png(drawn, dpi=120)
     assert (finished / "adapter" / "adapter_model.safetensors").exists()
     traces = read_jsonl(finished / "traces.jsonl")
     assert sum("family" in trace for trace in traces) == 48
