@@ -1,6 +1,6 @@
 """What one card can do: LoRA and QLoRA, whole and with less memory; without a card, what a CPU can.
 
-    python benchmarks/card.py [--caps 0,8,6,4] [--traces 128] [--test 100] [--only "LoRA;NF4"]
+    python -m benchmarks.speed.card [--caps 0,8,6,4] [--traces 128] [--test 100] [--only "LoRA;NF4"]
         [--student NAME]
 
 Every way to hold the student is a process of its own, under every cap (GB of the card that the
@@ -16,10 +16,11 @@ import json
 import subprocess
 import sys
 import time
+from datetime import date
 
 import torch
-from rows import DATA, append, done, scored
 
+from benchmarks.runner import DATA, append, scored
 from distillkit import memory
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate
@@ -28,6 +29,7 @@ from distillkit.gradients import tokens_at_once
 from distillkit.models import load
 from distillkit.packing import batches, encode, pack, parts_of, supervised
 from distillkit.recipes import HARD, TEST_SEED
+from distillkit.records import read_csv
 from distillkit.session import machine, peak_memory_bytes, start
 from distillkit.teachers import Recorded
 from distillkit.training import distill, lora, with_adapter
@@ -105,6 +107,7 @@ def measure(way, options):
         "train_tokens_per_second": round(run.tokens / run.seconds, 1),
         "answer_tokens_per_second": speed(answers, time.perf_counter() - began),
         "answer_peak_gb": peak_gb(), "traces": len(traces), **scored(answers),
+        "machine": machine(), "date": date.today(),
         "card_gb": round(total / 1e9, 1) if on_card else "", "driver": driver(),
         "torch": torch.__version__, "bitsandbytes": version("bitsandbytes"),
     }  # fmt: skip
@@ -142,13 +145,14 @@ def main():
         return
     on_card = torch.cuda.is_available()
     caps = options.caps.split(",") if on_card else ["0"]
-    there = done(OUT, "way", "cap_gb", "machine")
+    rows = read_csv(OUT) if OUT.exists() else []
+    there = {(row["way"], row["cap_gb"], row["machine"]) for row in rows}
     for cap in caps:
         for way in options.only.split(";"):
             if (way, cap, machine()) in there or (way.endswith("float16") and not on_card):
                 continue  # a CPU has no fast products in float16
-            words = [sys.executable, __file__, "--child", "--caps", cap, "--only", way,
-                     "--traces", str(options.traces), "--test", str(options.test),
+            words = [sys.executable, "-m", "benchmarks.speed.card", "--child", "--caps", cap,
+                     "--only", way, "--traces", str(options.traces), "--test", str(options.test),
                      "--student", options.student]  # fmt: skip
             child = subprocess.run(words, stdout=subprocess.PIPE, text=True)
             if child.returncode:
