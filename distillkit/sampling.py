@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn.functional import pad
 from transformers import AttentionInterface
 
 
@@ -32,7 +31,7 @@ class Completion:
 class _Row:
     prompt: int
     candidate: int
-    generator: torch.Generator | None
+    draws: list[float]  # its own stream of random numbers, one a token
     length: int  # tokens after the prefix that are in the cache
     ids: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -51,6 +50,7 @@ class SharedPrefixCache:
         self.own: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # layer -> two (R, H, T, D)
         self.slots = slice(0, 0)  # the rows of the next forward pass
         self.starts_R: torch.Tensor | None = None  # where their new tokens go; None: the prefix
+        self.reach = 0  # how many of a row's own places are looked at
 
     def attend(self, layer: int, q_RQSD, k_RHSD, v_RHSD, scale: float):
         """Store the new keys and values and return the attention output, (R, S, Q, D)."""
@@ -67,11 +67,10 @@ class SharedPrefixCache:
                 self.own[layer] = empty, empty.clone()
             rows_R = torch.arange(self.slots.start, self.slots.stop, device=q_RQSD.device)
             at_RS = self.starts_R[:, None] + torch.arange(s, device=q_RQSD.device)
-            reach = int(self.starts_R.max()) + s
             for store, new in zip(self.own[layer], (k_RHSD, v_RHSD), strict=True):
                 store[rows_R[:, None], :, at_RS] = new.transpose(1, 2)
-            k_RHTD, v_RHTD = (store[self.slots, :, :reach] for store in self.own[layer])
-            mask = torch.arange(reach, device=q_RQSD.device) <= at_RS[..., None]  # (R, S, T)
+            k_RHTD, v_RHTD = (store[self.slots, :, : self.reach] for store in self.own[layer])
+            mask = torch.arange(self.reach, device=q_RQSD.device) <= at_RS[..., None]  # (R, S, T)
             k_HPD, v_HPD = self.prefix[layer]
         p = k_HPD.shape[1]
         grouped = q_RQSD.reshape(r, h, q // h * s, d) * scale  # (R, H, G*S, D)
@@ -130,7 +129,7 @@ def next_token_probs(
     Top-p keeps the smallest set of most likely tokens whose probability reaches `top_p`
     (Holtzman et al. 2020, sec. 3.1).  Raises ValueError for a setting out of range.
     """
-    if temperature <= 0 or top_k < 0 or not 0 < top_p <= 1:
+    if not temperature > 0 or top_k < 0 or not 0 < top_p <= 1:  # NaN is not above 0
         raise ValueError("need temperature > 0, top_k >= 0 and 0 < top_p <= 1")
     logits_RV = logits_RV.float() / temperature
     if 0 < top_k < logits_RV.shape[-1]:
@@ -145,17 +144,19 @@ def next_token_probs(
     return probs_RV
 
 
-def pick(logits_RV, rows: Sequence[_Row], temperature, top_k, top_p) -> list[int]:
-    """Choose one token a row: the likeliest at temperature 0, else by the row's own generator."""
+def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list[int]:
+    """Choose one token a row: the likeliest at temperature 0, else by the row's number in [0, 1).
+
+    The number falls into one token's part of the cumulative probabilities: that token is drawn.
+    """
     if temperature == 0:
         return logits_RV.argmax(-1).tolist()
-    cumulative = next_token_probs(logits_RV, temperature, top_k, top_p).cumsum(-1)
-    draws = torch.stack([torch.rand(1, generator=row.generator) for row in rows])
-    draws = draws.to(cumulative.device) * cumulative[:, -1:]
+    cumulative_RV = next_token_probs(logits_RV, temperature, top_k, top_p).cumsum(-1)
+    draws_R1 = cumulative_RV.new_tensor(draws_R)[:, None] * cumulative_RV[:, -1:]
     # right=True: the first token whose cumulative probability is *above* the draw, so that
     # a token of probability zero is never chosen
-    return torch.searchsorted(cumulative, draws, right=True).clamp_max(
-        cumulative.shape[-1] - 1).squeeze(-1).tolist()  # fmt: skip
+    chosen_R1 = torch.searchsorted(cumulative_RV, draws_R1, right=True)
+    return chosen_R1.clamp_max(cumulative_RV.shape[-1] - 1).squeeze(-1).tolist()
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:
@@ -167,6 +168,151 @@ def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many leading tokens two sequences share."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+class Reader:
+    """The forward passes of the sampler: the shared prefix, new prompts, one token for every row.
+
+    On a CUDA device the step of one token has the same shapes each time and is replayed as a
+    graph: its several hundred kernels are so short that launching them one by one takes longer
+    than computing them.
+    """
+
+    def __init__(self, base, prefix: list[int], width: int, tokens: int):
+        self.base, self.shared = base, len(prefix)
+        self.device, self.head = base.device, base.get_output_embeddings()
+        self.cache = SharedPrefixCache(width, tokens)
+        self.graph = StepGraph(self._logits, width, self.device) if _fixed(base) else None
+        if prefix:
+            base.base_model(torch.tensor([prefix], device=self.device), use_cache=False,
+                            kv=self.cache)  # fmt: skip
+        else:
+            _empty_prefix(self.cache, base)
+
+    def prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
+        """Read prompts (what follows the prefix) into rows `first`, …; logits after each, (R, V)."""
+        lengths = [len(row) for row in own]
+        longest = self.cache.reach = max(lengths)
+        batch_RS = torch.tensor([row + [0] * (longest - len(row)) for row in own])
+        self.cache.slots = slice(first, first + len(own))
+        last_R = torch.tensor(lengths, device=self.device) - 1
+        return self._logits(batch_RS.to(self.device), torch.zeros_like(last_R), last_R)
+
+    def step(self, last: list[int], starts: list[int]) -> torch.Tensor:
+        """Read one token into each of the rows 0, 1, … at its start; the logits after it, (R, V)."""
+        tokens_R1 = torch.tensor(last)[:, None].to(self.device)
+        starts_R = torch.tensor(starts).to(self.device)
+        if self.graph is None:
+            self.cache.slots, self.cache.reach = slice(0, len(last)), max(starts) + 1
+            return self._logits(tokens_R1, starts_R)
+        self.cache.slots, self.cache.reach = slice(0, self.cache.shape[0]), self.cache.shape[1]
+        return self.graph(tokens_R1, starts_R)
+
+    def _logits(self, tokens_RS, starts_R, last_R=None) -> torch.Tensor:
+        self.cache.starts_R = starts_R
+        at_RS = self.shared + starts_R[:, None] + torch.arange(tokens_RS.shape[1],
+                                                               device=self.device)  # fmt: skip
+        hidden_RSE = self.base.base_model(
+            tokens_RS, position_ids=at_RS, use_cache=False, kv=self.cache
+        ).last_hidden_state
+        if last_R is None:
+            return self.head(hidden_RSE[:, -1])
+        return self.head(hidden_RSE[torch.arange(len(last_R), device=self.device), last_R])
+
+
+class StepGraph:
+    """A step of `width` rows in tensors that stay where they are: captured once, then replayed.
+
+    Rows beyond those asked for compute along and nobody reads them.  A step writes the same keys
+    and values to the same places however often it is done, so warming up changes nothing.  A
+    forward pass that waits for the host cannot be captured (LLM.int8()); it is then run as it is.
+    """
+
+    def __init__(self, step: Callable[..., torch.Tensor], width: int, device: torch.device):
+        self.step = step
+        self.tokens_R1 = torch.zeros(width, 1, dtype=torch.long, device=device)
+        self.starts_R = torch.zeros(width, dtype=torch.long, device=device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.captures = device.type == "cuda"
+
+    def __call__(self, tokens_R1: torch.Tensor, starts_R: torch.Tensor) -> torch.Tensor:
+        """Return the logits after the given rows' tokens, (R, V), R at most the width."""
+        rows = len(starts_R)
+        self.tokens_R1[:rows], self.starts_R[:rows] = tokens_R1, starts_R
+        if self.captures and self.graph is None:
+            self._capture()
+        if self.graph is None:
+            return self.step(self.tokens_R1, self.starts_R)[:rows]
+        self.graph.replay()
+        return self.logits_RV[:rows]
+
+    def _capture(self) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):  # libraries set themselves up on first use
+                self.step(self.tokens_R1, self.starts_R)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self.logits_RV = self.step(self.tokens_R1, self.starts_R)
+        except RuntimeError:
+            self.captures = False
+            torch.cuda.synchronize()
+            return
+        self.graph = graph
+
+
+def _fixed(base) -> bool:
+    """Say whether steps have fixed shapes: on a GPU, unless its products wait for the host."""
+    return base.device.type == "cuda" and not getattr(base, "is_loaded_in_8bit", False)
+
+
+class Texts:
+    """The texts that are being written: admitted, written on by one token, retired."""
+
+    def __init__(self, reader: Reader, tokenizer, own: Sequence[list[int]], k: int):
+        self.reader, self.tokenizer, self.own, self.k = reader, tokenizer, own, k
+        self.width = reader.cache.shape[0]
+        self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i])))
+        self.rows: list[_Row] = []
+
+    def admit(self, streams: Callable[[int, int], list[float]]):
+        """Give waiting prompts the free rows, k each; return the rows and their logits (R, V).
+
+        Returns None while too few rows are free: reading several prompts together is cheaper.
+        """
+        free = (self.width - len(self.rows)) // self.k
+        if not self.waiting or (self.rows and free < max(1, self.width // self.k // 8)):
+            return None
+        new = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        first = len(self.rows)
+        logits_RV = self.reader.prompts([self.own[i] for i in new], first)
+        self.reader.cache.branch(first, len(new), self.k)
+        fresh = [_Row(i, c, streams(i, c), len(self.own[i])) for i in new for c in range(self.k)]
+        self.rows += fresh
+        return fresh, logits_RV.repeat_interleave(self.k, 0)
+
+    def step(self):
+        """Read every row's last token; return the rows and the logits after it, (R, V)."""
+        logits_RV = self.reader.step([row.ids[-1] for row in self.rows],
+                                     [row.length for row in self.rows])  # fmt: skip
+        for row in self.rows:
+            row.length += 1
+        return self.rows, logits_RV
+
+    def retire(self, finished: Callable[[_Row], Completion | None]):
+        """Take out the rows that ended, the last row fills a gap; yield (row, completion)."""
+        for slot in reversed(range(len(self.rows))):
+            row = self.rows[slot]
+            done = finished(row)
+            if done:
+                last = self.rows.pop()
+                if last is not row:
+                    self.reader.cache.move(len(self.rows), slot)
+                    self.rows[slot] = last
+                yield row, done
 
 
 @torch.inference_mode()
@@ -196,90 +342,63 @@ def sample(
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
     if k < 1 or max_new_tokens < 1 or not all(ids):
         raise ValueError("need k >= 1, max_new_tokens >= 1 and prompts that are not empty")
+    next_token_probs(torch.zeros(1, 1), temperature or 1.0, top_k, top_p)  # refuses early
     shared = common_prefix(ids)
     own = [row[shared:] for row in ids]
     width = max(k, min(width, k * len(prompts)))
-    stops = _stop_ids(model, tokenizer)
+    ending = Ending(tokenizer, _stop_ids(model, tokenizer), stop, max_new_tokens)
     results: list[list[Completion | None]] = [[None] * k for _ in prompts]
-    waiting = deque(sorted(range(len(prompts)), key=lambda i: -len(own[i])))
-    cache = SharedPrefixCache(width, max(map(len, own)) + max_new_tokens)
-    rows: list[_Row] = []
+
+    def streams(prompt: int, candidate: int) -> list[float]:
+        if temperature == 0:
+            return []
+        return _draws(seed, prompts[prompt], candidate, max_new_tokens)
+
     with shared_prefix_attention(model) as base:
-        device = base.device
-        head = base.get_output_embeddings()
-
-        def forward(tokens: list[list[int]], starts: list[int], slots: slice) -> torch.Tensor:
-            """Compute the logits after each row's last token, (R, V)."""
-            lengths = torch.tensor([len(row) for row in tokens], device=device)
-            longest = int(lengths.max())
-            batch = torch.stack([pad(torch.tensor(row), (0, longest - len(row))) for row in tokens])
-            cache.slots, cache.starts_R = slots, torch.tensor(starts, device=device)
-            at = shared + cache.starts_R[:, None] + torch.arange(longest, device=device)
-            hidden = base.base_model(
-                batch.to(device), position_ids=at, use_cache=False, kv=cache
-            ).last_hidden_state
-            return head(hidden[torch.arange(len(tokens), device=device), lengths - 1])
-
-        if shared:
-            cache.starts_R = None
-            prefix = torch.tensor([ids[0][:shared]], device=device)
-            base.base_model(prefix, use_cache=False, kv=cache)
-        else:
-            _empty_prefix(cache, base)
-        while rows or waiting:
+        reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
+        texts = Texts(reader, tokenizer, own, k)
+        while texts.rows or texts.waiting:
             began = time.perf_counter()
-            free = (width - len(rows)) // k
-            if waiting and (free >= max(1, width // k // 8) or not rows):
-                new = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-                first = len(rows)
-                logits = forward([own[i] for i in new], [0] * len(new),
-                                 slice(first, first + len(new)))  # fmt: skip
-                cache.branch(first, len(new), k)
-                logits = logits.repeat_interleave(k, 0)
-                fresh = [
-                    _Row(i, c, _generator(seed, prompts[i], c), len(own[i]))
-                    for i in new for c in range(k)
-                ]  # fmt: skip
-                rows += fresh
-                stepped = fresh
-            else:
-                logits = forward([[row.ids[-1]] for row in rows], [row.length for row in rows],
-                                 slice(0, len(rows)))  # fmt: skip
-                for row in rows:
-                    row.length += 1
-                stepped = rows
-            chosen = pick(logits, stepped, temperature, top_k, top_p)
-            share = (time.perf_counter() - began) / len(stepped)
-            for row, token in zip(stepped, chosen, strict=True):
+            rows, logits_RV = texts.admit(streams) or texts.step()
+            draws_R = [row.draws[len(row.ids)] for row in rows] if temperature else []
+            chosen = pick(logits_RV, draws_R, temperature, top_k, top_p)
+            share = (time.perf_counter() - began) / len(rows)
+            for row, token in zip(rows, chosen, strict=True):
                 row.ids.append(token)
                 row.seconds += share
-            for slot in reversed(range(len(rows))):
-                row = rows[slot]
-                done = _finished(row, tokenizer, stops, stop, max_new_tokens)
-                if done:
-                    results[row.prompt][row.candidate] = done
-                    last = rows.pop()
-                    if last is not row:
-                        cache.move(len(rows), slot)
-                        rows[slot] = last
-                    if on_done:
-                        on_done(row.prompt, row.candidate, done)
+            for row, done in texts.retire(ending):
+                results[row.prompt][row.candidate] = done
+                if on_done:
+                    on_done(row.prompt, row.candidate, done)
     return results
 
 
-def _finished(row: _Row, tokenizer, stops: set[int], stop: str, limit: int) -> Completion | None:
-    if row.ids[-1] in stops:
-        finish = "eos"
-    elif stop and stop in tokenizer.decode(row.ids[-len(stop) - 4 :]):
-        finish = "stop"
-    elif len(row.ids) >= limit:
-        finish = "length"
-    else:
+class Ending:
+    """Says whether a row has ended: end token, stop text, or the limit of tokens."""
+
+    def __init__(self, tokenizer, stops: set[int], stop: str, limit: int):
+        self.tokenizer, self.stops, self.stop, self.limit = tokenizer, stops, stop, limit
+        self.may_end: dict[int, bool] = {}  # token -> can the stop text end in it?
+
+    def __call__(self, row: _Row) -> Completion | None:
+        """Return the completion of a row that has ended, else None."""
+        ids = row.ids
+        if ids[-1] in self.stops:  # other special tokens stay: a template's tags may be such
+            return Completion(self.tokenizer.decode(ids[:-1]), "eos", len(ids), row.seconds)
+        if self.stop and self._may_end(ids[-1]):
+            if self.stop in self.tokenizer.decode(ids[-len(self.stop) - 4 :]):
+                text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
+                if found:
+                    return Completion(text + found, "stop", len(ids), row.seconds)
+        if len(ids) >= self.limit:
+            return Completion(self.tokenizer.decode(ids), "length", len(ids), row.seconds)
         return None
-    text = tokenizer.decode(row.ids, skip_special_tokens=True)
-    if finish == "stop":
-        text = text[: text.find(stop) + len(stop)]
-    return Completion(text, finish, len(row.ids), row.seconds)
+
+    def _may_end(self, token: int) -> bool:
+        if token not in self.may_end:  # U+FFFD: a part of a character that other tokens complete
+            piece = self.tokenizer.decode([token])
+            self.may_end[token] = self.stop[-1] in piece or "\ufffd" in piece
+        return self.may_end[token]
 
 
 def _stop_ids(model, tokenizer) -> set[int]:
@@ -288,9 +407,11 @@ def _stop_ids(model, tokenizer) -> set[int]:
     return {i for i in (*ids, tokenizer.eos_token_id) if i is not None}
 
 
-def _generator(seed: int, prompt: str, candidate: int) -> torch.Generator:
+def _draws(seed: int, prompt: str, candidate: int, n: int) -> list[float]:
+    """Return n numbers in [0, 1), the same for the same seed, prompt and candidate."""
     digest = hashlib.sha256(f"{seed}\0{prompt}\0{candidate}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.rand(n, generator=generator).tolist()
 
 
 def _empty_prefix(cache: SharedPrefixCache, base) -> None:

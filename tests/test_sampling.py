@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model
 
+from distillkit import sampling
 from distillkit.models import load
 from distillkit.sampling import (
     Completion,
-    _finished,
-    _generator,
+    Ending,
+    _draws,
     _Row,
     common_prefix,
     next_token_probs,
@@ -54,6 +55,13 @@ def generated(model, tokenizer, prompt, **options):
     return out[0, ids.shape[1] :].tolist()
 
 
+def shown(model, ids):
+    """The ids as `TokenNumbers` shows them, without the end."""
+    ends = model.generation_config.eos_token_id
+    ended = ids[-1] in (ends if isinstance(ends, list) else [ends])
+    return " ".join(map(str, ids[:-1] if ended else ids))
+
+
 def texts(results):
     return [[completion.text for completion in row] for row in results]
 
@@ -75,7 +83,7 @@ def early(request, tiny, tiny_llama):
 def test_greedy_is_generate_token_for_token(early, prompts, width):
     got = sample(early.model, early.tokenizer, prompts, max_new_tokens=24, width=width)
     want = [generated(early.model, early.tokenizer, p, max_new_tokens=24) for p in prompts]
-    assert texts(got) == [[" ".join(map(str, ids))] for ids in want]
+    assert texts(got) == [[shown(early.model, ids)] for ids in want]
     assert [row[0].tokens for row in got] == [len(ids) for ids in want]
 
 
@@ -96,7 +104,7 @@ def test_a_real_model_writes_what_generate_writes(smollm):
     numbers = TokenNumbers(smollm.tokenizer)
     got = sample(smollm.model, numbers, prompts, max_new_tokens=24)
     want = [generated(smollm.model, smollm.tokenizer, p, max_new_tokens=24) for p in prompts]
-    assert texts(got) == [[" ".join(map(str, ids))] for ids in want]
+    assert texts(got) == [[shown(smollm.model, ids)] for ids in want]
 
 
 def test_a_model_from_a_folder_writes_the_same(tiny, tiny_folder):
@@ -146,9 +154,14 @@ def test_the_global_random_state_changes_nothing(tiny, drawn):
     assert texts(sample(tiny.model, numbers, SHARED[:1], k=3, **SAMPLED)) == drawn[:1]
 
 
+def test_a_stream_is_the_same_however_many_numbers_are_taken():
+    long = _draws(0, "a", 0, 100)
+    assert long[:5] == _draws(0, "a", 0, 5) and len(set(long)) > 90
+
+
 def test_each_seed_prompt_and_candidate_has_its_own_stream():
     streams = [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]
-    assert len({torch.rand(1, generator=_generator(*s)).item() for s in streams}) == len(streams)
+    assert len({_draws(*s, 1)[0] for s in streams}) == len(streams)
 
 
 def test_candidates_prompts_and_seeds_differ(tiny, drawn):
@@ -175,8 +188,8 @@ def some_logits(v):
 
 
 def draw(logits_V=LOGITS, n=4000, temperature=1.0, top_k=0, top_p=1.0):
-    rows = [_Row(0, i, _generator(0, "a prompt", i), 0) for i in range(n)]
-    return pick(logits_V.expand(n, -1), rows, temperature, top_k, top_p)
+    draws = [_draws(0, "a prompt", i, 1)[0] for i in range(n)]
+    return pick(logits_V.expand(n, -1), draws, temperature, top_k, top_p)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -209,11 +222,10 @@ def test_a_sampled_token_follows_the_model(tiny):
 
 @pytest.mark.parametrize("value", [0.0, 1 - 2**-24])  # the ends of what torch.rand can give
 @pytest.mark.parametrize("n", [10, 4000, 50_000])  # for some the rounded sum is not 1
-def test_a_token_of_probability_zero_is_never_drawn(monkeypatch, value, n):
-    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor([value]))
+def test_a_token_of_probability_zero_is_never_drawn(value, n):
     logits = some_logits(n + 2)
     logits[0, [0, -1]] = float("-inf")
-    assert pick(logits, [_Row(0, 0, None, 0)], 1.0, 0, 1.0) == [1 if value == 0 else n]
+    assert pick(logits, [value], 1.0, 0, 1.0) == [1 if value == 0 else n]
 
 
 def test_top_k_keeps_the_k_likeliest():
@@ -269,6 +281,7 @@ def test_a_low_temperature_is_greedy_and_a_high_one_uniform():
     "settings",
     [
         {"temperature": -1.0},
+        {"temperature": float("nan")},
         {"temperature": 1.0, "top_k": -1},
         {"temperature": 1.0, "top_p": 0.0},
         {"temperature": 1.0, "top_p": 1.5},
@@ -292,8 +305,8 @@ def test_a_distribution_at_temperature_zero_is_refused():
 
 def finished(tokenizer, text, stop="", limit=100, end=()):
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    row = _Row(0, 0, None, 0, ids=[*ids, *end], seconds=1.5)
-    return _finished(row, tokenizer, {tokenizer.eos_token_id}, stop, limit)
+    row = _Row(0, 0, [], 0, ids=[*ids, *end], seconds=1.5)
+    return Ending(tokenizer, {tokenizer.eos_token_id}, stop, limit)(row)
 
 
 def test_the_end_token_ends_and_is_not_in_the_text(tiny):
@@ -320,8 +333,32 @@ def test_what_a_token_has_after_the_stop_text_is_cut_off():
 
     words = Words({0: "\\boxed{", 1: "5", 2: "}}", 3: "} so"})
     for last in (2, 3):
-        done = _finished(_Row(0, 0, None, 0, ids=[0, 1, last]), words, set(), "}", 9)
+        done = Ending(words, set(), "}", 9)(_Row(0, 0, [], 0, ids=[0, 1, last]))
         assert (done.text, done.finish, done.tokens) == ("\\boxed{5}", "stop", 3)
+
+
+@pytest.fixture
+def tagged(tiny):
+    """The byte tokenizer with the template's tags as special tokens, as some models have them."""
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tags = ["<think>", "</think>", "<answer>", "</answer>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": tags})
+    return tokenizer
+
+
+def test_tags_that_are_special_tokens_stay_in_the_text(tagged):
+    text = "<think>\n3x = 6\n</think>\n<answer>2</answer>"
+    done = finished(tagged, text, stop="</answer>")
+    assert (done.text, done.finish) == (text, "stop")
+    assert finished(tagged, text, end=[tagged.eos_token_id]).text == text
+    assert finished(tagged, text, limit=1).text == text
+
+
+def test_a_stop_text_of_several_bytes_is_found(tiny):
+    text = "x = 5 ∎"
+    done = finished(tiny.tokenizer, text, stop="∎")
+    assert (done.text, done.finish) == (text, "stop")
+    assert finished(tiny.tokenizer, text[:-1], stop="∎") is None
 
 
 def test_sampling_stops_at_the_stop_text(tiny):
@@ -337,6 +374,44 @@ def test_sampling_stops_at_the_stop_text(tiny):
 def test_the_limit_is_kept(tiny):
     for row in sample(tiny.model, tiny.tokenizer, SHARED, max_new_tokens=3, width=2):
         assert (row[0].tokens, row[0].finish) == (3, "length")
+
+
+# --- steps of fixed shape, as a CUDA graph needs them ----------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1, 3, 64])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_steps_of_fixed_shape_write_the_same(early, monkeypatch, width, temperature):
+    options = {"k": 1 if width == 1 else 3, "temperature": temperature, "max_new_tokens": 24}
+    want = sample(early.model, early.tokenizer, SHARED, width=width, **options)
+    shapes = set()
+
+    def before_forward(module, args):
+        shapes.add(args[0].shape)
+
+    monkeypatch.setattr("distillkit.sampling._fixed", lambda base: True)
+    hook = early.model.model.register_forward_pre_hook(before_forward)
+    got = sample(early.model, early.tokenizer, SHARED, width=width, **options)
+    hook.remove()
+    assert texts(got) == texts(want)
+    rows = max(options["k"], min(width, options["k"] * len(SHARED)))
+    assert {shape for shape in shapes if shape[1] == 1} == {(rows, 1)}
+
+
+def test_a_step_done_again_changes_nothing(tiny):
+    """A graph is warmed up with the step itself, so doing it three times must be doing it once."""
+    want = texts(sample(tiny.model, tiny.tokenizer, SHARED, max_new_tokens=8))
+    step, calls = sampling.Reader.step, []
+
+    def three_times(self, last, starts):
+        calls.extend(step(self, last, starts) for _ in range(3))
+        assert torch.equal(calls[-1], calls[-2]) and torch.equal(calls[-1], calls[-3])
+        return calls[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling.Reader, "step", three_times)
+        assert texts(sample(tiny.model, tiny.tokenizer, SHARED, max_new_tokens=8)) == want
+    assert calls
 
 
 # --- the caller's view ----------------------------------------------------------------------------
@@ -442,7 +517,7 @@ def test_an_adapter_is_active(tiny, adapted):
     numbers = TokenNumbers(tiny.tokenizer)
     got = texts(sample(adapted, numbers, SHARED, max_new_tokens=12, width=3))
     want = [generated(adapted, numbers, p, max_new_tokens=12) for p in SHARED]
-    assert got == [[" ".join(map(str, ids))] for ids in want]
+    assert got == [[shown(adapted, ids)] for ids in want]
     assert got != texts(sample(tiny.model, numbers, SHARED, max_new_tokens=12))
 
 
