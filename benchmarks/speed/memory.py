@@ -1,12 +1,13 @@
 """Does the memory calculator of lesson 06 tell the truth?  Its formula against measured peaks.
 
-    python -m benchmarks.speed.memory
+    python -m benchmarks.speed.memory [--models Qwen2.5-0.5B]
 
 Trains two steps on one part of each size and counts every tensor that is alive at once during the
 second (on a CPU; what libraries hold beside tensors is not counted), on CUDA what its allocator
-counts.  Writes `data/memory.csv`.
+counts.  Adds this machine's rows to `data/memory.csv`; those that are there are not measured again.
 """
 
+import argparse
 import weakref
 from datetime import date
 
@@ -16,14 +17,14 @@ from accelerate.state import AcceleratorState
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.runner import DATA, as_csv
+from benchmarks.runner import DATA, append
 from distillkit import memory
 from distillkit.equations import BROAD, make_problems
 from distillkit.filters import to_traces
 from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
-from distillkit.records import write_atomic
+from distillkit.records import read_csv
 from distillkit.session import machine, start
 from distillkit.teachers import Solver
 from distillkit.training import MIXED, lora, with_adapter
@@ -81,21 +82,30 @@ def peak(model, part, accelerator):
 
 
 def main():
-    """Measure every model, type and size, and write the table anew."""
+    """Measure every model, type and size that has no row of this machine yet."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--models", default=",".join(MODELS), help="names, commas between")
+    options = arguments.parse_args()
     kit = start()
+    on_card = kit.device == "cuda"
     traces = to_traces(Solver(form="collect").sample(make_problems(64, BROAD, "train", 0)))
-    rows = []
-    for shape_name, name in MODELS.items():
-        for dtype in ("float32", "bfloat16"):
-            student = load(name, kit.device, dtype, say=lambda _: None)
+    there = {(row["model"], row["dtype"], row["machine"]) for row in read_csv(OUT)}
+    for shape_name in options.models.split(","):
+        for dtype in ("float32", "bfloat16", "int8", "nf4") if on_card else ("float32", "bfloat16"):
+            if (shape_name, dtype, machine()) in there:
+                continue
+            quant = dtype if dtype in ("int8", "nf4") else ""
+            student = load(MODELS[shape_name], kit.device, "bfloat16" if quant else dtype,
+                           lambda _: None, quant)  # fmt: skip
             shape = memory.shape_of(student.model.config)
             assert shape == memory.SHAPES[shape_name], shape
             examples = encode(traces, student.tokenizer)
+            rows = []
             for count in (1, 3, 8):
                 part = examples[:count]
                 AcceleratorState._reset_state(True)
                 accelerator = Accelerator(mixed_precision=MIXED.get(student.model.dtype, "no"),
-                                          cpu=kit.device == "cpu")  # fmt: skip
+                                          cpu=not on_card)  # fmt: skip
                 model = with_adapter(student.model, lora())
                 found, tokens = peak(model, part, accelerator)
                 expected = memory.training(shape, dtype, 16, tokens, supervised(part))
@@ -107,7 +117,8 @@ def main():
                 })  # fmt: skip
                 print(rows[-1], flush=True)
                 model.unload()
-    write_atomic(OUT, as_csv(FIELDS, rows))
+            append(OUT, FIELDS, rows)
+            del student, model
 
 
 if __name__ == "__main__":

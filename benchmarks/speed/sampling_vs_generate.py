@@ -1,11 +1,15 @@
 """Our sampler against `generate(num_return_sequences=k)`: useful tokens a second, side by side.
 
-    python -m benchmarks.speed.sampling_vs_generate [--runs 3] [--prompts 16] [--dtype float32]
+    python -m benchmarks.speed.sampling_vs_generate [--runs 3] [--prompts 16] [--agree 0]
+        [--dtype float32] [--student NAME]
 
-The untouched Qwen-0.5B on the CPU, temperature 0.7.  Two cases: k = 8 behind the few-shot prefix,
-up to 96 tokens, and k = 4 without a prefix, up to 192 tokens, so that lengths fall as they fall.
-Both sides write until the end-of-turn token; tokens after it are not counted.  The prompts of a
-case are one batch on both sides, and the sides take turns.
+The untouched Qwen-0.5B, on a card where there is one, temperature 0.7.  Two cases: k = 8 behind
+the few-shot prefix, up to 96 tokens, and k = 4 without a prefix, up to 192 tokens, so that lengths
+fall as they fall.  Both sides write until the end-of-turn token; tokens after it are not counted.
+The prompts of a case are one batch on both sides, and the sides take turns.
+
+`--agree N` compares N greedy answers of both sides first.  Where two texts part, the second route
+says how near the two tokens were: their log-probabilities in float32, one text at a time.
 """
 
 import argparse
@@ -19,30 +23,55 @@ import torch
 from distillkit.equations import NARROW, make_problems
 from distillkit.models import load
 from distillkit.sampling import sample
-from distillkit.session import start
+from distillkit.session import machine, start
 from distillkit.templates import SHOTS, THINK, chat_text, messages
 
 CASES = {"few-shot prefix, k = 8": (SHOTS, 8, 96), "no prefix, k = 4": ((), 4, 192)}
 
 
-def generate(student, prompts, k, limit):
-    """Return the useful tokens that transformers' generate writes, all prompts in one batch."""
+def generated_ids(student, prompts, limit, **options):
+    """Return the new tokens of transformers' generate up to the end of turn, all in one batch."""
     tokenizer = student.tokenizer
     tokenizer.padding_side = "left"
     batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
     with torch.inference_mode():
-        out = student.model.generate(**batch, do_sample=True, temperature=0.7, top_k=0, top_p=1.0,
-                                     max_new_tokens=limit, num_return_sequences=k)  # fmt: skip
-    new = out[:, batch["input_ids"].shape[1] :]
-    ended = (new == tokenizer.eos_token_id).int().cumsum(-1)
-    return int(((ended == 0) | ((ended == 1) & (new == tokenizer.eos_token_id))).sum())
+        out = student.model.generate(**batch.to(student.model.device), max_new_tokens=limit,
+                                     **options)  # fmt: skip
+    new, end = out[:, batch["input_ids"].shape[1] :].tolist(), tokenizer.eos_token_id
+    return [row[: row.index(end) + 1] if end in row else row for row in new]
+
+
+def generate(student, prompts, k, limit):
+    """Return how many useful tokens transformers' generate writes."""
+    rows = generated_ids(student, prompts, limit, do_sample=True, temperature=0.7, top_k=0,
+                         top_p=1.0, num_return_sequences=k)  # fmt: skip
+    return sum(map(len, rows))
 
 
 def ours(student, prompts, k, limit):
-    """Return the tokens that our sampler writes."""
+    """Return how many tokens our sampler writes."""
     rows = sample(student.model, student.tokenizer, prompts, k, 0.7, max_new_tokens=limit,
                   width=k * len(prompts))  # fmt: skip
     return sum(done.tokens for row in rows for done in row)
+
+
+def agreement(student, precise, prompts, limit=96):
+    """Return how many greedy texts are the same, and the gaps in nats where the others part."""
+    tokenizer = student.tokenizer
+    theirs = generated_ids(student, prompts, limit, do_sample=False)
+    rows = sample(student.model, tokenizer, prompts, max_new_tokens=limit, width=len(prompts))
+    gaps = []
+    for prompt, their, (mine,) in zip(prompts, theirs, rows, strict=True):
+        my = tokenizer(mine.text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+        apart = next((i for i, (a, b) in enumerate(zip(their, my)) if a != b), None)
+        if apart is None:
+            continue
+        start_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"] + their[:apart]
+        with torch.inference_mode():
+            ids = torch.tensor([start_ids], device=precise.model.device)
+            logits = precise.model(ids, logits_to_keep=1).logits[0, -1]
+        gaps.append(abs(float(logits[their[apart]] - logits[my[apart]])))
+    return len(prompts) - len(gaps), sorted(gaps)
 
 
 def main():
@@ -51,27 +80,39 @@ def main():
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--prompts", type=int, default=16)
     arguments.add_argument("--dtype", choices=("float32", "bfloat16"))
+    arguments.add_argument("--student", default="qwen2.5-coder-0.5b-instruct")
+    arguments.add_argument("--agree", type=int, default=0, help="greedy texts to compare")
     arguments.add_argument("--out", type=Path)
     options = arguments.parse_args()
-    kit = start("cpu", dtype=options.dtype)
-    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
-    problems = make_problems(options.prompts, NARROW, "test", 1)
+    kit = start(dtype=options.dtype)
+    student = load(options.student, kit.device, kit.dtype, say=lambda _: None)
     results = []
+    if options.agree:
+        precise = load(options.student, kit.device, "float32", say=lambda _: None)
+        problems = make_problems(options.agree, NARROW, "test", 1)
+        prompts = [chat_text(student.tokenizer, messages(p.text, THINK, SHOTS)) for p in problems]
+        same, gaps = agreement(student, precise, prompts)
+        results.append({"case": "greedy texts that agree", "of": options.agree, "same": same,
+                        "gaps": gaps, "dtype": kit.dtype, "machine": machine()})  # fmt: skip
+        print(f"{same} of {options.agree} greedy texts are the same; gaps of the others, nats: "
+              f"{', '.join(f'{gap:.3f}' for gap in gaps)}", flush=True)  # fmt: skip
+        del precise
+    problems = make_problems(options.prompts, NARROW, "test", 1)
     for name, (shots, k, limit) in CASES.items():
         prompts = [chat_text(student.tokenizer, messages(p.text, THINK, shots)) for p in problems]
         speeds = {generate: [], ours: []}
+        for way in speeds:
+            way(student, prompts, k, 8)  # libraries set themselves up on first use
         for _ in range(options.runs):
             for way, found in speeds.items():
                 began = time.perf_counter()
                 found.append(way(student, prompts, k, limit) / (time.perf_counter() - began))
                 print(f"{name:>22}  {way.__name__:>9}: {found[-1]:6.1f} tokens/s", flush=True)
         ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
-        print(
-            f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}",
-            flush=True,
-        )
+        print(f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
+              f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}", flush=True)
         results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
+                        "machine": machine(),
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
         if options.out:
             options.out.write_text(json.dumps(results, indent=1) + "\n")
