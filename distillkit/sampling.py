@@ -190,7 +190,7 @@ class Reader:
             _empty_prefix(self.cache, base)
 
     def prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
-        """Read prompts (what follows the prefix) into rows `first`, …; logits after each, (R, V)."""
+        """Read what follows the prefix into rows `first`, …; the logits after each, (R, V)."""
         lengths = [len(row) for row in own]
         longest = self.cache.reach = max(lengths)
         batch_RS = torch.tensor([row + [0] * (longest - len(row)) for row in own])
@@ -199,7 +199,7 @@ class Reader:
         return self._logits(batch_RS.to(self.device), torch.zeros_like(last_R), last_R)
 
     def step(self, last: list[int], starts: list[int]) -> torch.Tensor:
-        """Read one token into each of the rows 0, 1, … at its start; the logits after it, (R, V)."""
+        """Read a token into each of the rows 0, 1, … at its start; the logits after it, (R, V)."""
         tokens_R1 = torch.tensor(last)[:, None].to(self.device)
         starts_R = torch.tensor(starts).to(self.device)
         if self.graph is None:
@@ -385,20 +385,22 @@ class Ending:
         ids = row.ids
         if ids[-1] in self.stops:  # other special tokens stay: a template's tags may be such
             return Completion(self.tokenizer.decode(ids[:-1]), "eos", len(ids), row.seconds)
-        if self.stop and self._may_end(ids[-1]):
-            if self.stop in self.tokenizer.decode(ids[-len(self.stop) - 4 :]):
-                text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
-                if found:
-                    return Completion(text + found, "stop", len(ids), row.seconds)
+        if self.stop and self._ends_in(ids):
+            text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
+            if found:
+                return Completion(text + found, "stop", len(ids), row.seconds)
         if len(ids) >= self.limit:
             return Completion(self.tokenizer.decode(ids), "length", len(ids), row.seconds)
         return None
 
-    def _may_end(self, token: int) -> bool:
-        if token not in self.may_end:  # U+FFFD: a part of a character that other tokens complete
-            piece = self.tokenizer.decode([token])
-            self.may_end[token] = self.stop[-1] in piece or "\ufffd" in piece
-        return self.may_end[token]
+    def _ends_in(self, ids: list[int]) -> bool:
+        """Say whether the stop text ends here; for most last tokens the answer is known."""
+        if ids[-1] not in self.may_end:  # U+FFFD: a part of a character that others complete
+            piece = self.tokenizer.decode([ids[-1]])
+            self.may_end[ids[-1]] = self.stop[-1] in piece or "\ufffd" in piece
+        return self.may_end[ids[-1]] and (
+            self.stop in self.tokenizer.decode(ids[-len(self.stop) - 4 :])
+        )
 
 
 def _stop_ids(model, tokenizer) -> set[int]:

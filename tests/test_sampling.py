@@ -376,7 +376,7 @@ def test_the_limit_is_kept(tiny):
         assert (row[0].tokens, row[0].finish) == (3, "length")
 
 
-# --- steps of fixed shape, as a CUDA graph needs them ----------------------------------------------
+# --- steps of fixed shape, as a CUDA graph needs them ---------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1, 3, 64])

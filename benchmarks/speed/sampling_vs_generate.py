@@ -109,8 +109,11 @@ def main():
                 found.append(way(student, prompts, k, limit) / (time.perf_counter() - began))
                 print(f"{name:>22}  {way.__name__:>9}: {found[-1]:6.1f} tokens/s", flush=True)
         ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
-        print(f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}", flush=True)
+        print(
+            f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}",
+            flush=True,
+        )
         results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
                         "machine": machine(),
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
