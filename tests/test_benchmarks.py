@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import importlib
 import importlib.util
 import re
@@ -15,7 +17,9 @@ from benchmarks.recordings import label_candidates, record_teacher
 from benchmarks.runner import Experiment, main
 from benchmarks.speed import speed
 from benchmarks.speed.memory import LiveTensors
-from distillkit.records import read_csv, read_jsonl
+from distillkit.models import Loaded
+from distillkit.records import read_csv, read_jsonl, write_json
+from distillkit.training import lora, with_adapter
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [path.stem for path in sorted((ROOT / "benchmarks" / "experiments").glob("*.py"))]
@@ -25,7 +29,7 @@ EXPERIMENTS = {
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
 
 
-class Tiny:
+class Toy:
     """An experiment whose arms are numbers; it remembers what was run."""
 
     def __init__(self, path, columns="arm seed n exact dtype machine date", **more):
@@ -45,8 +49,8 @@ class Tiny:
 
 
 @pytest.fixture
-def tiny(tmp_path):
-    return Tiny(tmp_path / "tiny.csv")
+def toy(tmp_path):
+    return Toy(tmp_path / "tiny.csv")
 
 
 def refusal(call, capsys, *words):
@@ -56,12 +60,12 @@ def refusal(call, capsys, *words):
     return capsys.readouterr().err
 
 
-def test_arms_and_seeds_become_rows_with_machine_and_date(tiny):
-    assert tiny("--seeds", "0,3", "--dtype", "float32") == [
+def test_arms_and_seeds_become_rows_with_machine_and_date(toy):
+    assert toy("--seeds", "0,3", "--dtype", "float32") == [
         ("plain", 0), ("double, please", 0), ("untouched", None), ("plain", 3),
         ("double, please", 3),
     ]  # fmt: skip
-    table = read_csv(tiny.path)
+    table = read_csv(toy.path)
     assert list(table[0]) == ["arm", "seed", "n", "exact", "dtype", "machine", "date"]
     assert [(row["arm"], row["seed"], row["exact"]) for row in table] == [
         ("plain", "0", "0.0"), ("double, please", "0", "0.0"), ("untouched", "", "0.0"),
@@ -73,55 +77,53 @@ def test_arms_and_seeds_become_rows_with_machine_and_date(tiny):
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"]) for row in table)
 
 
-def test_only_and_seeds_choose_and_rows_that_are_there_are_not_made_again(tiny):
-    assert tiny("--seeds", "1", "--only", "double, please") == [("double, please", 1)]
-    first = tiny.path.read_bytes()
-    assert tiny("--seeds", "1", "--only", "double, please", "untouched") == [("untouched", None)]
-    assert tiny("--seeds", "1,2", "--only", "double, please", "untouched") == [
-        ("double, please", 2)
-    ]
-    assert tiny.path.read_bytes().startswith(first), "old rows stay as they are"
-    assert tiny("--seeds", "1,2", "--only", "double, please", "untouched") == []
+def test_only_and_seeds_choose_and_rows_that_are_there_are_not_made_again(toy):
+    assert toy("--seeds", "1", "--only", "double, please") == [("double, please", 1)]
+    first = toy.path.read_bytes()
+    assert toy("--seeds", "1", "--only", "double, please", "untouched") == [("untouched", None)]
+    assert toy("--seeds", "1,2", "--only", "double, please", "untouched") == [("double, please", 2)]
+    assert toy.path.read_bytes().startswith(first), "old rows stay as they are"
+    assert toy("--seeds", "1,2", "--only", "double, please", "untouched") == []
 
 
-def test_a_run_that_fails_keeps_what_was_done_and_goes_on_there(tiny, monkeypatch):
-    work = tiny.run
+def test_a_run_that_fails_keeps_what_was_done_and_goes_on_there(toy, monkeypatch):
+    work = toy.run
 
     def broken(arm, seed, bench):
         if arm == "double, please":
             raise MemoryError
         return work(arm, seed, bench)
 
-    object.__setattr__(tiny.experiment, "run", broken)
+    object.__setattr__(toy.experiment, "run", broken)
     with pytest.raises(MemoryError):
-        tiny("--seeds", "1")
-    object.__setattr__(tiny.experiment, "run", work)
-    assert tiny("--seeds", "1") == [("double, please", 1), ("untouched", None)]
+        toy("--seeds", "1")
+    object.__setattr__(toy.experiment, "run", work)
+    assert toy("--seeds", "1") == [("double, please", 1), ("untouched", None)]
 
 
-def test_a_table_of_other_settings_is_refused(tiny, tmp_path, capsys):
-    tiny("--seeds", "1", "--dtype", "float32")
-    before = tiny.path.read_bytes()
-    assert "ask [4] questions, not 5" in refusal(tiny, capsys, "--seeds", "2", "--test", "5")
-    assert "in float32, not bfloat16" in refusal(tiny, capsys, "--dtype", "bfloat16")
-    other = Tiny(tiny.path, columns="arm seed n exact lenient dtype machine date")
+def test_a_table_of_other_settings_is_refused(toy, tmp_path, capsys):
+    toy("--seeds", "1", "--dtype", "float32")
+    before = toy.path.read_bytes()
+    assert "ask [4] questions, not 5" in refusal(toy, capsys, "--seeds", "2", "--test", "5")
+    assert "in float32, not bfloat16" in refusal(toy, capsys, "--dtype", "bfloat16")
+    other = Toy(toy.path, columns="arm seed n exact lenient dtype machine date")
     assert "has other columns: arm, seed" in refusal(other, capsys)
-    assert "invalid choice: 'tripled'" in refusal(tiny, capsys, "--only", "tripled")
-    assert "invalid literal" in refusal(tiny, capsys, "--seeds", "one")
-    assert tiny.path.read_bytes() == before
+    assert "invalid choice: 'tripled'" in refusal(toy, capsys, "--only", "tripled")
+    assert "invalid literal" in refusal(toy, capsys, "--seeds", "one")
+    assert toy.path.read_bytes() == before
 
 
-def test_the_type_of_a_table_is_that_of_its_next_rows(tiny):
-    tiny("--seeds", "1", "--dtype", "bfloat16")
-    tiny("--seeds", "2")  # whatever this machine would choose
-    assert {row["dtype"] for row in read_csv(tiny.path)} == {"bfloat16"}
+def test_the_type_of_a_table_is_that_of_its_next_rows(toy):
+    toy("--seeds", "1", "--dtype", "bfloat16")
+    toy("--seeds", "2")  # whatever this machine would choose
+    assert {row["dtype"] for row in read_csv(toy.path)} == {"bfloat16"}
 
 
 def test_a_value_without_a_column_is_an_error(tmp_path):
-    tiny = Tiny(tmp_path / "tiny.csv", columns="arm seed n dtype")
+    toy = Toy(tmp_path / "tiny.csv", columns="arm seed n dtype")
     with pytest.raises(ValueError, match="no column for exact"):
-        tiny()
-    assert not tiny.path.exists()
+        toy()
+    assert not toy.path.exists()
 
 
 def test_an_arm_may_have_two_columns_several_rows_and_answers_beside_the_table(tmp_path):
@@ -142,10 +144,10 @@ def test_an_arm_may_have_two_columns_several_rows_and_answers_beside_the_table(t
     assert kept == [("cut", "4 new"), ("", "4 new")]
 
 
-def test_arms_are_compared_over_paired_seeds(tiny, capsys):
-    tiny("--seeds", "1,2")
+def test_arms_are_compared_over_paired_seeds(toy, capsys):
+    toy("--seeds", "1,2")
     assert "minus plain" not in capsys.readouterr().out, "two seeds give no interval"
-    tiny("--seeds", "1,2,3")
+    toy("--seeds", "1,2,3")
     lines = capsys.readouterr().out.splitlines()
     assert any("20.0" in line and "(baseline)" in line for line in lines)
     assert any(line.startswith("double, please") and "+20.0" in line for line in lines)
@@ -196,6 +198,68 @@ def test_every_command_that_is_named_exists_and_every_table_names_its_command():
         assert f"python -m benchmarks.experiments.{name}`" in row
         module = importlib.import_module(f"benchmarks.experiments.{name}")
         assert f"    python -m benchmarks.experiments.{name}\n" in module.__doc__
+
+
+SMALL = {
+    "TRACES": 8,
+    "LIMIT": 8,
+    "K": 2,
+    "FIRST": 4,
+    "NEW": 4,
+    "KEEP": 2,
+    "ALONE": 1,
+    "PROBLEMS": 12,
+}
+TRIED = {  # an arm that trains and one that does not, where there are both
+    "ablation": ["sequences apart", "batch 4 + upper half + more both-sides"],
+    "curriculum": ["few-shot", "easy to hard"],
+    "decoding": ["T 1.5, top-k 20", "4 beams"],
+    "general_share": ["untouched", "0.2"],
+    "generalisation": ["narrow", "far"],
+    "ranks": ["0 / narrow", "8 / broad"],
+    "rejection": ["good / everything", "damaged / verified"],
+    "self_improvement": ["round 2", "first, repeated"],
+    "sizes": ["distilled", "untouched"],
+    "teacher_forms": ["check"],
+    "templates": ["json / few-shot", "think / arithmetic / distilled"],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monkeypatch):
+    """Every `run` from end to end, with a random model of two layers and little of everything."""
+    module = importlib.import_module(f"benchmarks.experiments.{name}")
+    student = Loaded(fresh_tiny.model, fresh_tiny.tokenizer, "tiny", "random", "0" * 64)
+    adapted = with_adapter(copy.deepcopy(student.model), lora())
+    monkeypatch.setattr(runner, "_load", lambda *_: student)
+    monkeypatch.setattr(runner, "RUNS", tmp_path)
+    for constant, value in SMALL.items():
+        monkeypatch.setattr(module, constant, value, raising=False)
+    if name == "sizes":
+        ready = dataclasses.replace(student, model=adapted)
+        monkeypatch.setattr(module, "ready_student", lambda kit: ready)
+    if name == "ranks":
+        adapted.save_pretrained(tmp_path / "adapter")
+        write_json(tmp_path / "report.json", {"student": {"sha256": student.sha256}})
+        monkeypatch.setattr(module, "RUN", tmp_path)
+    if name == "generalisation":
+        settings = {"dtype": "float32", "student": "tiny", "curriculum": "broad", "traces": 8,
+                    "seed": 5}  # fmt: skip
+        monkeypatch.setattr(module, "distilled", lambda: (adapted, student.tokenizer, settings))
+    out = tmp_path / "table.csv"
+    words = ["--only", *TRIED[name], "--seeds", "1", "--test", "3", "--dtype", "float32",
+             "--out", str(out)]  # fmt: skip
+    main(EXPERIMENTS[name], "", words)
+    table = read_csv(out)
+    arms = {runner.arm_name(arm): arm for arm in EXPERIMENTS[name].arms}
+    for arm in TRIED[name]:
+        assert runner.rows_of(EXPERIMENTS[name], table, arms[arm]), arm
+    recorded = read_csv(runner.DATA / EXPERIMENTS[name].csv)
+    filled = {column for row in recorded for column, value in row.items() if value}
+    assert {column for row in table for column, value in row.items() if value} == filled
+    before = out.read_bytes()
+    main(EXPERIMENTS[name], "", words)
+    assert out.read_bytes() == before
 
 
 # --- recordings and speed -------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def run(arm, seed, bench):
         trained, about = taught(student, template, form, seed)
         model = trained.student
     test = make_problems(bench.test, NARROW, "test", TEST_SEED)
-    other = make_problems(60, OTHER, "test", TEST_SEED, avoid=test)
+    other = make_problems(min(60, bench.test), OTHER, "test", TEST_SEED, avoid=test)
     shots = SHOTS if stage == "few-shot" else ()
     taught_kinds, other_kinds = (
         evaluate(model, student.tokenizer, asked, template, shots, max_new_tokens=LIMIT,
