@@ -44,6 +44,11 @@ class Candidate(TypedDict):
 
 
 Report = Callable[[Candidate], None]
+# What the rules and traces need of a candidate, whoever made it: see `records.odd_field`.
+CANDIDATE = {
+    "id": str, "text": str, "finish": str, "teacher": {"name": str},
+    "problem": {"id": str, "text": str, "equation": str, "answer": str, "family": str},
+}  # fmt: skip
 
 
 class TeacherError(RuntimeError):
@@ -78,11 +83,20 @@ def journaled(
     journal: str | Path | None,
     on_done: Report | None,
     make: Callable[[list[tuple[Problem, int]], Report], None],
+    prompt: str,
+    model: str = "",
 ) -> list[Candidate]:
-    """Let `make` produce what the journal does not hold yet; return all in order."""
+    """Let `make` produce what the journal does not hold yet; return all in order.
+
+    `prompt` and `model` are marks of what a candidate depends on beside `about`.  Raises
+    JournalError for a journal that depends on something else, TeacherError for one of other
+    questions.
+    """
     wanted = [(problem, number) for problem in problems for number in range(k)]
     done: dict[str, Candidate] = {}
-    book = Journal(journal) if journal else None
+    depends = {**about, "prompt": prompt, "model": model}
+    book = Journal(journal, depends, CANDIDATE) if journal else None
+    asked = {problem.id: problem.record() for problem in problems}
 
     def report(row: Candidate) -> None:
         if book:
@@ -93,10 +107,10 @@ def journaled(
 
     try:
         for row in book or ():
-            if row.get("teacher") != about:
+            if row["problem"] != asked.get(row["problem"]["id"], row["problem"]):
                 raise TeacherError(
-                    f"{journal} was made by another teacher or with other settings "
-                    f"({row.get('teacher', {}).get('name')!r}): give a new file or the old settings"
+                    f"{journal} holds a candidate for another wording of {row['problem']['id']}: "
+                    "give a new file"
                 )
             done[row["id"]] = row
         missing = [pair for pair in wanted if candidate_id(*pair) not in done]

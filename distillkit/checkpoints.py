@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from peft import get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from distillkit.records import read_json, read_jsonl, write_json, write_jsonl
+from distillkit.records import ABOUT, Journal, read_json, read_jsonl, write_json, write_jsonl
 
 
 def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
@@ -75,9 +74,9 @@ def restore(
         shutil.rmtree(leftover, ignore_errors=True)
     found = sorted(out.glob("checkpoint-*/state.json"))
     if not found:
-        if not all({"step", "loss"} <= set(row) for row in read_jsonl(out / "train.jsonl")):
-            raise ValueError(f"{out / 'train.jsonl'} is not a log of training: use a new folder")
-        (out / "train.jsonl").unlink(missing_ok=True)
+        if (out / "train.jsonl").exists():  # nobody's other log is removed
+            Journal(out / "train.jsonl", {"run": mark}, {"step": int}).close()
+            (out / "train.jsonl").unlink()
         return 0, []
     folder = found[-1].parent
     state = read_json(found[-1])
@@ -89,10 +88,5 @@ def restore(
     if accelerator.scaler:
         accelerator.scaler.load_state_dict(state["scale"])
     log = [row for row in read_jsonl(out / "train.jsonl") if row["step"] <= state["step"]]
-    write_jsonl(out / "train.jsonl", log)
+    write_jsonl(out / "train.jsonl", [{ABOUT: {"run": mark}}, *log])
     return state["step"], log
-
-
-def digest(parts: list) -> str:
-    """Return the mark of a run: the same for the same traces and settings."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

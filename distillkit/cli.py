@@ -174,9 +174,9 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.checkpoints import digest
     from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
+    from distillkit.records import digest
     from distillkit.report import percent, with_interval
     from distillkit.stages import Screen, progress
 

@@ -14,7 +14,14 @@ from distillkit.equations import Problem, make_problems, overlap
 from distillkit.filters import choose, mix, reject, to_traces
 from distillkit.models import resolve
 from distillkit.recipes import Settings, examples, unseen_problems
-from distillkit.records import read_json, read_jsonl, whole_folder, write_json, write_jsonl
+from distillkit.records import (
+    odd_field,
+    read_json,
+    read_jsonl,
+    whole_folder,
+    write_json,
+    write_jsonl,
+)
 from distillkit.report import (
     ACCURACY_HEAD,
     accuracy_rows,
@@ -27,6 +34,11 @@ from distillkit.session import Session, command_name, data_path, start
 from distillkit.stages import Stages, clock, progress, steps_progress
 from distillkit.teachers import Recorded, Teacher, teacher
 from distillkit.wordings import reworded
+
+REPORT = {  # what `load_run` needs of a report
+    "settings": {"tier": str, "student": str, "quant": str},
+    "student": {"source": str, "sha256": str},
+}
 
 
 def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
@@ -128,6 +140,8 @@ def load_run(folder: Path) -> tuple[Any, Any, dict]:
     if not (folder / "report.json").exists():
         raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
     report = read_json(folder / "report.json")
+    if fault := odd_field(report, REPORT) if isinstance(report, dict) else "it is no object":
+        raise ValueError(f"{folder / 'report.json'} is no report of a demo: {fault}")
     settings = report["settings"]
     tier = None if settings["tier"] == "gpu" else settings["tier"]
     kit = start(tier, dtype=settings.get("dtype") if tier else None)

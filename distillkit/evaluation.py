@@ -16,11 +16,15 @@ import numpy as np
 
 from distillkit.answers import extract, parse_answer, same_value
 from distillkit.equations import Problem, ProblemRecord
+from distillkit.models import fingerprint
 from distillkit.records import Journal, write_jsonl
 from distillkit.sampling import sample
-from distillkit.templates import THINK, Template, chat_text, messages
+from distillkit.templates import THINK, Template, chat_text, messages, prompt_mark
 
 MAX_NEW_TOKENS = 128
+ANSWER = {"id": str, "problem": dict, "text": str, "finish": str, "tokens": int,
+          "seconds": (int, float), "read": (str, type(None)), "format": bool, "exact": bool,
+          "lenient": bool}  # fmt: skip
 DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
@@ -80,17 +84,22 @@ def evaluate(
 
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
     evaluation computes the same batches as an unbroken one, so its numbers are the same bit
-    for bit.  Raises ValueError for a journal of other questions or of another template.
+    for bit.  Raises JournalError for a journal of another model, prompt, limit or width, ValueError
+    for one of other questions.
     """
-    book = Journal(journal) if journal else None
+    book = None
+    if journal:
+        about = {"model": fingerprint(model), "template": template.name, "shots": len(shots),
+                 "prompt": prompt_mark(tokenizer, template, shots),
+                 "max_new_tokens": max_new_tokens, "width": width}  # fmt: skip
+        book = Journal(journal, about, ANSWER)
     done = {row["id"]: row for row in book or ()}
     try:
         for problem in problems:
             old = done.get(problem.id)
-            if old and (old["problem"], old["template"]) != (problem.record(), template.name):
+            if old and old["problem"] != problem.record():
                 raise ValueError(
-                    f"{journal} holds an answer to another wording of {problem.id} or in another "
-                    "template: give a new file"
+                    f"{journal} holds an answer to another wording of {problem.id}: give a new file"
                 )
         for first in range(0, len(problems), width):
             group = problems[first : first + width]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from distillkit.candidates import CANDIDATE
 from distillkit.filters import choose, reject, to_traces
 from distillkit.recipes import Settings
-from distillkit.records import read_jsonl, whole_folder, write_json
+from distillkit.records import odd_field, read_lines, whole_folder, write_json
 from distillkit.session import machine, start
 from distillkit.stages import Stages, steps_progress
 
@@ -24,26 +26,33 @@ def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[li
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
-    rows = read_jsonl(path)
-    if not rows:
+    lines = read_lines(path)
+    if not lines:
         raise ValueError(f"{path} holds no lines: give traces, or candidates of `teach`")
-    traces = [_is_messages(row.get("prompt")) and _is_messages(row.get("completion"))
-              and len(row["completion"]) == 1 for row in rows]  # fmt: skip
-    if all(traces):
+    rows = [row for _, row in lines]
+    traces = "prompt" in rows[0] or "completion" in rows[0]
+    for number, row in lines:
+        fault = _trace_fault(row) if traces else odd_field(row, CANDIDATE)
+        if fault:
+            raise ValueError(
+                f"{path}, line {number}: neither a trace (prompt: messages, completion: one "
+                "message; a message has role and content) nor a candidate "
+                f"({', '.join(sorted(CANDIDATE))}), or the file mixes both: {fault}"
+            )
+    if traces:
         return rows[:limit], f"{len(rows)} traces read"
-    fields = {"id", "problem", "text", "teacher", "finish"}
-    odd = next((i for i, row in enumerate(rows, 1) if not fields <= set(row)), 0)
-    if odd:
-        raise ValueError(
-            f"{path}, line {odd}: neither a trace (prompt: messages, completion: one message; a "
-            f"message has role and content) nor a candidate ({', '.join(sorted(fields))}), or the "
-            "file mixes both"
-        )
     kept, funnel = reject(rows)
     if not kept:
         raise ValueError(f"{path}: no candidate passes the rules\n{funnel}")
     problems = len({row["problem"]["id"] for row in kept})
     return to_traces(choose(kept, limit or problems, seed)), str(funnel)
+
+
+def _trace_fault(row: dict) -> str:
+    for name in ("prompt", "completion"):
+        if not _is_messages(row.get(name)):
+            return f"the field {name!r} is {json.dumps(row.get(name))[:40]}"
+    return "" if len(row["completion"]) == 1 else "more than one message in the completion"
 
 
 def _is_messages(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -11,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+ABOUT = "journal"  # the one field of a journal's first line: what all its rows depend on
+
 
 class JournalError(ValueError):
-    """A journal holds a damaged line that is not its last one."""
+    """A journal is damaged, odd, or depends on something else; the message says where and what."""
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> Path:
@@ -73,8 +76,14 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file, which is in UTF-8 whatever the system's own encoding is."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file, which is in UTF-8 whatever the system's own encoding is.
+
+    Raises ValueError that names the file.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON file: {error}") from error
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -95,26 +104,59 @@ def _row(line: bytes) -> dict:
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
-    """Read a journal; a torn last line (the process was killed while writing) is left out.
+    """Read the rows of a JSONL file or a journal (without its first line); see `read_lines`."""
+    return [row for _, row in read_lines(path)]
 
-    Raises JournalError if any other line is damaged.
+
+def read_lines(path: str | Path) -> list[tuple[int, dict]]:
+    """Read the rows of a JSONL file with their line numbers; none if there is no file.
+
+    A journal's first line is no row, and its last one is left out if it is torn: the process was
+    killed while writing.  Raises JournalError if any other line is no JSON object.
     """
-    path = Path(path)
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    lines = _lines(Path(path), torn=False)
+    return lines[1:] if _is_journal(lines) else lines
+
+
+def _lines(path: Path, torn: bool) -> list[tuple[int, dict]]:
+    """Read the lines that are not empty; `torn` says that the last one may be, of any file."""
+    pieces = path.read_bytes().split(b"\n") if path.exists() else []
+    lines: list[tuple[int, dict]] = []
+    for number, piece in enumerate(pieces, 1):
+        if not piece.strip():
             continue
         try:
-            row = _row(line)
-        except ValueError as error:  # JSON and UTF-8 errors are both ValueErrors
-            if number == len(lines):
+            lines.append((number, _row(piece)))
+        except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
+            if number == len(pieces) and (torn or _is_journal(lines)):
                 break
-            raise JournalError(f"{path}, line {number}: {error}. Mend or remove the line") from None
-        rows.append(row)
-    return rows
+            reason = str(error)
+            if isinstance(error, json.JSONDecodeError):  # its own line is always 1
+                reason = f"{error.msg} at character {error.pos + 1}"
+            raise JournalError(
+                f"{path}, line {number}: {reason}. Mend or remove the line"
+            ) from None
+    return lines
+
+
+def _is_journal(lines: list[tuple[int, dict]]) -> bool:
+    return bool(lines) and set(lines[0][1]) == {ABOUT}
+
+
+def odd_field(row: dict, shape: dict[str, Any], place: str = "") -> str:
+    """Say which field of a row is missing or of another type than `shape` tells; "" if none.
+
+    A shape is {field: type, or tuple of types, or the shape of an object}.
+    """
+    for name, kind in shape.items():
+        if name not in row:
+            return f"no field {place + name!r}"
+        inside = isinstance(kind, dict)
+        if not isinstance(row[name], dict if inside else kind):
+            return f"the field {place + name!r} is {json.dumps(row[name])[:40]}"
+        if inside and (fault := odd_field(row[name], kind, f"{place}{name}.")):
+            return fault
+    return ""
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
@@ -123,16 +165,60 @@ def read_csv(path: str | Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Journal:
-    """An append-only JSONL file: each row is on disk before `add` returns."""
+def _flat(value: Any, place: str = "") -> dict[str, str]:
+    """Return the values of nested objects as texts by their place, such as `sampling.seed`."""
+    if not isinstance(value, dict):
+        return {place: json.dumps(value, ensure_ascii=False)}
+    inside = [_flat(part, f"{place}.{name}" if place else name) for name, part in value.items()]
+    return {name: text for part in inside for name, text in part.items()}
 
-    def __init__(self, path: str | Path):
+
+def digest(value: Any) -> str:
+    """Return a short mark of values: the same for the same ones."""
+    return hashlib.sha256(repr(value).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+class Journal:
+    """An append-only JSONL file: each row is on disk before `add` returns.
+
+    Its first line says what all rows depend on: model, prompt, limits, seed.  A journal is gone on
+    with only if that is the same, so that no old row can stand for a new measurement.
+    """
+
+    def __init__(self, path: str | Path, about: dict, shape: dict[str, Any] | None = None):
+        """Open or begin a journal; `shape` is what every row must have (see `odd_field`).
+
+        Raises JournalError for another `about`, for a file that is no journal, for an odd row.
+        """
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = read_jsonl(self.path)
-        if self.path.exists():
+        lines = _lines(self.path, torn=True)
+        if lines:
+            self._compare(lines, json.loads(json.dumps(about)))
+        for number, row in lines[1:]:
+            if fault := odd_field(row, shape or {}):
+                raise JournalError(f"{self.path}, line {number}: {fault}. Mend or remove the line")
+        self.rows = [row for _, row in lines[1:]]
+        if lines:
             self._mend_end()
+        else:
+            write_jsonl(self.path, [{ABOUT: about}])
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+
+    def _compare(self, lines: list[tuple[int, dict]], about: dict) -> None:
+        if not _is_journal(lines):
+            raise JournalError(
+                f"{self.path} does not say in its first line what its rows depend on: it is of an "
+                "older version of the kit, or no journal. Give a new file"
+            )
+        old, new = (_flat(known) for known in (lines[0][1][ABOUT], about))
+        other = [f"{name}: {old.get(name, '-')[:60]}, now {new.get(name, '-')[:60]}"
+                 for name in sorted({*old, *new}) if old.get(name) != new.get(name)]  # fmt: skip
+        if other:
+            raise JournalError(
+                f"{self.path} was made with other settings ({'; '.join(other)}): give a new file, "
+                "or the old settings"
+            )
 
     def _mend_end(self) -> None:
         """End a whole last line and cut a torn one off, so that the next row starts a line."""

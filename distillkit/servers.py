@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from distillkit.candidates import Report, TeacherError, candidate_row, journaled
 from distillkit.equations import Problem
-from distillkit.templates import SHOTS, THINK, Template, messages
+from distillkit.templates import SHOTS, THINK, Template, messages, prompt_mark
 
 KEY, OPENAI_KEY = "DISTILLKIT_API_KEY", "OPENAI_API_KEY"
 # What reading an answer raises that is no chat completion, or JSON nested without end.
@@ -100,7 +100,8 @@ class Server:
             if failures:
                 raise failures[0]
 
-        return journaled(problems, k, about, journal, on_done, make)
+        return journaled(problems, k, about, journal, on_done, make,
+                         prompt_mark(None, self.template, self.shots))  # fmt: skip
 
     def _ask(self, problem: Problem, temperature: float, seed: int) -> tuple[str, str, int]:
         import openai

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distillkit.records import read_json, read_jsonl, write_json
+from distillkit.records import odd_field, read_json, read_jsonl, write_json
 from distillkit.session import peak_memory_bytes
 
 # Control characters; surrogates; marks of format, of which some turn the line round; separators
@@ -74,8 +74,9 @@ class Stages(Screen):
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
         self.path = out / "progress.json"
-        self.state = read_json(self.path) if self.path.exists() else {}
-        self.state.setdefault("seconds", {})
+        self.state = read_json(self.path) if self.path.exists() else {"seconds": {}}
+        if not isinstance(self.state, dict) or odd_field(self.state, {"seconds": dict}):
+            raise ValueError(f"{self.path} is not the state of a run: use a new folder")
 
     def say(self, text: str = "") -> None:
         """Print a line and keep it in run.log."""

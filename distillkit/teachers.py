@@ -16,13 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from distillkit.candidates import Report, TeacherError, candidate_row, journaled
+from distillkit.candidates import CANDIDATE, Report, TeacherError, candidate_row, journaled
 from distillkit.equations import Problem
 from distillkit.forms import trace_form
-from distillkit.records import Journal, read_jsonl
+from distillkit.models import fingerprint
+from distillkit.records import Journal, odd_field, read_lines
 from distillkit.servers import Server
 from distillkit.session import data_path
-from distillkit.templates import SHOTS, THINK, Template, chat_text, messages, render_solution
+from distillkit.templates import (
+    SHOTS,
+    THINK,
+    Template,
+    chat_text,
+    messages,
+    prompt_mark,
+    render_solution,
+)
 
 RECORDED = "teacher_qwen2.5-coder-1.5b.jsonl"
 
@@ -93,7 +102,8 @@ class Solver:
                 report(candidate_row(problem, about, number, text=text, finish="eos",
                                   tokens=0, seconds=0.0))  # fmt: skip
 
-        return journaled(problems, 1, about, journal, on_done, make)
+        return journaled(problems, 1, about, journal, on_done, make,
+                         prompt_mark(None, self.template, form=self.form))  # fmt: skip
 
 
 class Recorded:
@@ -102,7 +112,9 @@ class Recorded:
     def __init__(self, path: str | Path | None = None):
         self.path = Path(path) if path else data_path(RECORDED)
         self.rows: dict[str, list[dict]] = {}
-        for row in read_jsonl(self.path):
+        for number, row in read_lines(self.path):
+            if fault := odd_field(row, CANDIDATE):
+                raise TeacherError(f"{self.path}, line {number} is no candidate: {fault}")
             self.rows.setdefault(row["problem"]["id"], []).append(row)
         if not self.rows:
             raise TeacherError(f"{self.path} holds no candidates: name another recording")
@@ -123,7 +135,8 @@ class Recorded:
                 "problems from teacher.problems(), or a teacher that can answer new ones"
             )
         rows = [row for problem in problems for row in self.rows[problem.id][:k]]
-        with Journal(journal) if journal else nullcontext() as book:
+        about = {"name": self.name, "file": self.path.name}
+        with Journal(journal, about, CANDIDATE) if journal else nullcontext() as book:
             known = {row["id"] for row in book or ()}
             for row in rows:
                 if row["id"] in known:
@@ -185,4 +198,6 @@ class Local:
                    max_new_tokens=self.max_new_tokens, seed=seed, width=self.width,
                    on_done=on_completion)  # fmt: skip
 
-        return journaled(problems, k, about, journal, on_done, make)
+        return journaled(problems, k, about, journal, on_done, make,
+                         prompt_mark(self.tokenizer, self.template, self.shots, self.form),
+                         fingerprint(self.model))  # fmt: skip

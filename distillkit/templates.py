@@ -15,6 +15,7 @@ from typing import TypedDict
 from distillkit.algebra import parse_equation
 from distillkit.equations import Problem, make_problem
 from distillkit.forms import trace_form
+from distillkit.records import digest
 
 MAX_COMPLETION_CHARS = 8_000  # longer text is refused before any pattern looks at it
 
@@ -183,6 +184,18 @@ def messages(
 def chat_text(tokenizer, chat: Sequence[Message]) -> str:
     """Render a chat with the model's own chat template, ready for the assistant's turn."""
     return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def prompt_mark(
+    tokenizer, template: Template = THINK, shots: Sequence[Problem] = (), form: str = "terse"
+) -> str:
+    """Return a mark of all that stands round a question, for a journal's first line.
+
+    Instruction, solved examples, the tokenizer's chat template (not filled in: it may write the
+    date) and the stop text.
+    """
+    chat = getattr(tokenizer, "chat_template", None)
+    return digest([messages("", template, shots, form), chat, template.stop])
 
 
 def displayed_steps(reasoning: str) -> list[str]:

@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from distillkit.checkpoints import digest, restore, save
+from distillkit.checkpoints import restore, save
 from distillkit.conversion import quiet
 from distillkit.gradients import CompletionLoss, Room, gradient_that_fits, tokens_at_once
 from distillkit.packing import batches, encode
-from distillkit.records import Journal
+from distillkit.records import Journal, digest
 
 MIXED = {torch.bfloat16: "bf16", torch.float16: "fp16"}  # accelerate's names
 
@@ -133,7 +133,7 @@ def distill(
     run = Run(model, log, tokens=sum(r["tokens"] for r in log),
               seconds=sum(r["seconds"] for r in log))  # fmt: skip
     writes = bool(out) and accelerator.is_main_process
-    journal = Journal(out / "train.jsonl") if writes else None
+    journal = Journal(out / "train.jsonl", {"run": mark}) if writes else None
     saved = time.monotonic()
     model.train()
     stop = _StopFlag()

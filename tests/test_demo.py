@@ -19,6 +19,7 @@ from distillkit.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_
 from distillkit.records import read_jsonl, write_json
 from distillkit.report import write_report
 from distillkit.session import Session
+from distillkit.stages import Stages
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
@@ -208,6 +209,54 @@ def test_an_evaluation_that_was_stopped_goes_on(finished, tmp_path, monkeypatch,
     assert len(read_jsonl(out)) == 1 and not journal.exists()
 
 
+def test_a_run_that_was_stopped_shows_its_end(tiny_folder, tmp_path, capsys, monkeypatch):
+    """Forty of the candidates were there, and the others were counted as 8/48."""
+    out = tmp_path / "run"
+    with monkeypatch.context() as stopped:
+        stopped.setattr("distillkit.training.distill", lambda *_, **__: 1 / 0)
+        assert main(demo_words(tiny_folder, out)) == 1
+    lines = (out / "candidates.jsonl").read_text().splitlines(keepends=True)
+    (out / "candidates.jsonl").write_text("".join(lines[:41]))
+    capsys.readouterr()
+    assert main(["demo", "--resume", str(out)]) == 0
+    assert "candidates: 8/8\n" in capsys.readouterr().out
+
+
+def test_teach_goes_on_with_a_journal_of_more_than_is_asked(tmp_path, capsys):
+    words = ["teach", "solver", "--out", str(tmp_path / "t.jsonl"), "--problems"]
+    assert main([*words, "20"]) == 0
+    assert main([*words, "22"]) == 0
+    assert "candidates: 1/2" in capsys.readouterr().out
+    assert main([*words, "4"]) == 0
+    assert "candidates" not in capsys.readouterr().out
+
+
+REPORT = {"settings": {"tier": "tiny", "student": "s", "quant": ""},
+          "student": {"source": "", "sha256": ""}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("{", "report.json is no JSON file"),
+    ("[]", "no report of a demo: it is no object"),
+    ("{}", "no report of a demo: no field 'settings'"),
+    (json.dumps({**REPORT, "settings": []}), "the field 'settings' is []"),
+    (json.dumps({**REPORT, "student": {"source": ""}}), "no field 'student.sha256'"),
+])  # fmt: skip
+def test_a_report_of_odd_shape_is_a_sentence(tmp_path, capsys, content, said):
+    (tmp_path / "report.json").write_text(content)
+    (tmp_path / "q.jsonl").write_text('{"question": "2t = 8?", "answer": 4}\n')
+    words = ["evaluate", str(tmp_path), "--problems", str(tmp_path / "q.jsonl")]
+    assert main([*words, "--out", str(tmp_path / "a.jsonl")]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"seconds": 3}', "torn"])
+def test_the_state_of_a_run_of_odd_shape_is_a_sentence(tmp_path, content):
+    (tmp_path / "progress.json").write_text(content)
+    with pytest.raises(ValueError, match=r"progress\.json is n"):
+        Stages(tmp_path)
+
+
 def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):
     problems = tmp_path / "mine.jsonl"
     problems.write_bytes(
@@ -246,7 +295,7 @@ def test_a_journal_of_another_teacher_is_not_continued(tmp_path, capsys):
     (tmp_path / "t.jsonl").write_text('{"id": "a/0", "teacher": {"name": "other"}}\n')
     words = ["teach", "solver", "--problems", "8", "--out", str(tmp_path / "t.jsonl")]
     assert main(words) == 1
-    assert "made by another teacher" in capsys.readouterr().err
+    assert "does not say in its first line" in capsys.readouterr().err
 
 
 def test_text_in_the_report_is_escaped(finished, tmp_path):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import tracemalloc
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distillkit import evaluation as kit
 from distillkit.equations import make_problem
-from distillkit.records import read_jsonl
+from distillkit.records import JournalError, read_jsonl
 from distillkit.sampling import Completion
 from distillkit.templates import SHOTS, TEMPLATES, THINK, render_solution
 
@@ -186,31 +188,78 @@ def test_a_group_half_in_the_journal_is_completed(tiny, unbroken, tmp_path):
     path = tmp_path / "rows.jsonl"
     evaluate(tiny, path)
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:3]) + lines[3][:20])
-    rows = evaluate(tiny, path)
+    path.write_text("".join(lines[:4]) + lines[4][:20])
+    done = []
+    rows = evaluate(tiny, path, on_done=done.append)
     assert without_seconds(rows) == unbroken
     assert without_seconds(read_jsonl(path)) == unbroken
+    assert {row["id"] for row in done} == {p.id for p in PROBLEMS[3:]}, "not the three kept"
 
 
-def test_a_finished_evaluation_does_not_ask_the_model(tiny, tmp_path):
+def test_a_finished_evaluation_does_not_ask_the_model(tiny, tmp_path, monkeypatch):
     rows = evaluate(tiny, tmp_path / "rows.jsonl")
-    again = kit.evaluate(None, None, PROBLEMS, journal=tmp_path / "rows.jsonl", width=2)
-    assert again == rows
+    monkeypatch.setattr(kit, "sample", lambda *_, **__: pytest.fail("asked"))
+    assert evaluate(tiny, tmp_path / "rows.jsonl") == rows
 
 
-@pytest.mark.parametrize("what", ["template", "wording"])
-def test_a_journal_of_other_questions_is_refused_and_kept(tiny, tmp_path, what):
+def trained(model):
+    """A copy whose weights have moved a little, as a short training moves them."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.add_(1e-4)
+    return other
+
+
+@pytest.mark.parametrize(("other", "said"), [
+    ({"template": TEMPLATES["json"]}, 'template: "think", now "json"'),
+    ({"shots": SHOTS[:2]}, "shots: 1, now 2"),
+    ({"shots": SHOTS[1:2]}, r"settings \(prompt: "),
+    ({"template": replace(THINK, instruction="Solve.")}, r"settings \(prompt: "),
+    ({"max_new_tokens": 5}, "max_new_tokens: 4, now 5"),
+    ({"width": 1}, "width: 64, now 1"),
+    ({"model": trained}, r"settings \(model: "),
+    ({"model": lambda model: copy.deepcopy(model).bfloat16()}, r"settings \(model: "),
+    ({"tokenizer": "{{ messages[-1].content }}"}, r"settings \(prompt: "),
+])  # fmt: skip
+def test_a_journal_of_another_measurement_is_refused_and_kept(tiny, tmp_path, other, said):
+    """Old answers of the untouched student stood for those of the trained one."""
+    path, tokenizer = tmp_path / "rows.jsonl", copy.deepcopy(tiny.tokenizer)
+    words = {"max_new_tokens": 4, "journal": path, "shots": SHOTS[:1]}
+    kit.evaluate(tiny.model, tiny.tokenizer, PROBLEMS[:2], **words)
+    before, other = path.read_bytes(), dict(other)
+    model = other.pop("model", lambda model: model)(tiny.model)
+    tokenizer.chat_template = other.pop("tokenizer", tokenizer.chat_template)
+    with pytest.raises(JournalError, match=said):
+        kit.evaluate(model, tokenizer, PROBLEMS[:2], **{**words, **other})
+    assert path.read_bytes() == before
+
+
+def test_a_journal_of_other_questions_is_refused_and_kept(tiny, tmp_path):
     path = tmp_path / "rows.jsonl"
     words = {"max_new_tokens": 4, "journal": path}
     kit.evaluate(tiny.model, tiny.tokenizer, PROBLEMS[:2], **words)
     before, asked = path.read_bytes(), list(PROBLEMS[:2])
-    if what == "wording":
-        asked[1] = replace(asked[1], text=f"Find x if {asked[1].equation}.")
-    else:
-        words["template"] = TEMPLATES["json"]
+    asked[1] = replace(asked[1], text=f"Find x if {asked[1].equation}.")
     with pytest.raises(ValueError, match="give a new file"):
         kit.evaluate(tiny.model, tiny.tokenizer, asked, **words)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ('"text": ', '"texts": ', "line 3: no field 'text'"),
+    ('"tokens": ', '"tokens": "x", "n": ', "line 3: the field 'tokens' is \"x\""),
+    ('{"journal": ', '{"about": ', "older version of the kit"),
+])  # fmt: skip
+def test_an_odd_journal_is_a_sentence(tiny, tmp_path, old, new, said):
+    path = tmp_path / "rows.jsonl"
+    evaluate(tiny, path)
+    lines = path.read_text().splitlines(keepends=True)
+    at = 0 if "journal" in old else 2
+    lines[at] = lines[at].replace(old, new)
+    path.write_text("".join(lines))
+    with pytest.raises(JournalError, match=said):
+        evaluate(tiny, path)
 
 
 def test_the_journal_is_closed_after_an_error(tiny, tmp_path, monkeypatch):

@@ -225,7 +225,7 @@ def test_candidates_go_through_the_rules(tmp_path):
     [
         ([], "holds no lines"),
         ([{"question": "2x = 4", "answer": "x = 2"}], "line 1: neither a trace"),
-        ([TRACES[0], {"problem": {}, "text": ""}], "line 1: neither a trace"),
+        ([TRACES[0], {"problem": {}, "text": ""}], "line 2: neither a trace"),
         ([{"prompt": "2 + 2?", "completion": "4"}], "line 1: neither a trace"),
         ([{**TRACES[0], "completion": []}], "line 1: neither a trace"),
         ([{**TRACES[0], "completion": TRACES[0]["completion"] * 2}], "line 1: neither a trace"),
@@ -236,6 +236,50 @@ def test_other_files_are_refused(tmp_path, rows, message):
     write_jsonl(tmp_path / "f.jsonl", rows)
     with pytest.raises(ValueError, match=message):
         read_traces(tmp_path / "f.jsonl")
+
+
+CANDIDATE = {
+    "id": "own-1/0", "candidate": 0, "finish": "eos", "text": "x = 3",
+    "teacher": {"name": "t", "template": "think"},
+    "problem": {"id": "own-1", "text": "Solve for x: 2x = 6", "equation": "2x = 6",
+                "answer": "x = 3", "family": "own", "split": "own"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    ({**CANDIDATE, "problem": {k: v for k, v in CANDIDATE["problem"].items() if k != "family"}},
+     "no field 'problem.family'"),
+    ({**CANDIDATE, "problem": None}, "the field 'problem' is null"),
+    ({**CANDIDATE, "teacher": "gpt-4o"}, "the field 'teacher' is \"gpt-4o\""),
+    ({**CANDIDATE, "teacher": {}}, "no field 'teacher.name'"),
+    ({**CANDIDATE, "text": None}, "the field 'text' is null"),
+    ({**CANDIDATE, "text": ["x"]}, "the field 'text' is"),
+    ({**CANDIDATE, "id": 7}, "the field 'id' is 7"),
+    ({**CANDIDATE, "finish": None}, "the field 'finish' is null"),
+])  # fmt: skip
+def test_a_candidate_of_odd_shape_is_a_sentence_with_its_line(tmp_path, row, said):
+    lines = "\n\n".join(json.dumps(r) for r in (CANDIDATE, row))
+    (tmp_path / "c.jsonl").write_text(lines)
+    with pytest.raises(ValueError) as refused:
+        read_traces(tmp_path / "c.jsonl")
+    assert "c.jsonl, line 3: neither" in str(refused.value) and said in str(refused.value)
+
+
+def test_an_odd_trace_among_good_ones_is_named_with_its_line(tmp_path):
+    odd = {**TRACES[1], "completion": [{"role": "assistant", "content": None}]}
+    write_jsonl(tmp_path / "t.jsonl", [TRACES[0], odd])
+    with pytest.raises(ValueError, match=r"line 2: neither a trace.*'completion' is"):
+        read_traces(tmp_path / "t.jsonl")
+
+
+def test_a_file_of_traces_may_not_lose_its_last_line_and_a_journal_may(tmp_path):
+    write_jsonl(tmp_path / "t.jsonl", TRACES)
+    (tmp_path / "t.jsonl").write_bytes((tmp_path / "t.jsonl").read_bytes()[:-30])
+    with pytest.raises(ValueError, match=f"line {len(TRACES)}: .*Mend or remove"):
+        read_traces(tmp_path / "t.jsonl")
+    Solver().sample(make_problems(3), journal=tmp_path / "c.jsonl")
+    (tmp_path / "c.jsonl").write_bytes((tmp_path / "c.jsonl").read_bytes()[:-30])
+    assert len(read_traces(tmp_path / "c.jsonl")[0]) == 2
 
 
 def test_a_file_whose_candidates_all_fail_is_said_with_the_funnel(tmp_path):

@@ -1,6 +1,7 @@
 """Models: verified downloads, the order of places, conversion once, errors that help."""
 
 import contextlib
+import copy
 import errno
 import hashlib
 import json
@@ -346,6 +347,29 @@ def test_a_real_model_is_converted_once_with_one_embedding(smollm):
     head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
     assert head.data_ptr() == embedding.data_ptr()
     assert sum(p.numel() for p in model.parameters()) == 134_515_008
+
+
+def test_the_mark_of_the_weights_tells_trained_from_untouched_and_not_where_a_file_lies(tiny):
+    from distillkit.training import lora, with_adapter
+
+    model = copy.deepcopy(tiny.model)
+    plain = models.fingerprint(model)
+    assert plain == models.fingerprint(tiny.model)
+    student = with_adapter(model, lora(r=2))
+    with_zeros = models.fingerprint(student)
+    for name, weight in student.named_parameters():
+        if "lora_B" in name:
+            weight.data[-1, -1] = 1e-3
+            break
+    trained = models.fingerprint(student)
+    student.merge_adapter()
+    merged = models.fingerprint(student)
+    assert len({plain, with_zeros, trained, merged}) == 4
+    with torch.no_grad():  # the last bits of a product differ between machines
+        for layer in student.modules():
+            if hasattr(layer, "base_layer"):
+                layer.base_layer.weight.mul_(1 + 1e-7)
+    assert models.fingerprint(student) == merged
 
 
 def test_few_bits_without_bitsandbytes_says_what_to_do(tiny_folder, monkeypatch):

@@ -103,7 +103,7 @@ def screen(monkeypatch):
 
 def test_only_rows_that_are_wanted_count_as_done(screen, tmp_path):
     """A journal of twenty rows, of which two are asked for again, made it `candidates: 1/-16`."""
-    with Journal(tmp_path / "j.jsonl") as book:
+    with Journal(tmp_path / "j.jsonl", {}) as book:
         for number in range(20):
             book.add({"id": f"a/{number}"})
     on_done = kit.progress(screen, "candidates", ["a/1", "a/2", "b/0", "b/1"], tmp_path / "j.jsonl")

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -22,7 +23,7 @@ from distillkit.equations import (
 )
 from distillkit.filters import judge, reject
 from distillkit.forms import FORMS
-from distillkit.records import read_jsonl, write_jsonl
+from distillkit.records import JournalError, read_jsonl, write_jsonl
 from distillkit.servers import Server
 from distillkit.session import data_path
 from distillkit.teachers import RECORDED, Local, Recorded, Solver, teacher
@@ -149,7 +150,7 @@ def test_what_the_journal_holds_is_not_made_again(journal):
 def test_a_journal_of_another_template_is_refused_and_left_alone(journal):
     Solver().sample(PROBLEMS, journal=journal)
     before = journal.read_bytes()
-    with pytest.raises(TeacherError, match="other settings"):
+    with pytest.raises(JournalError, match="other settings"):
         Solver(TEMPLATES["boxed"]).sample(PROBLEMS, journal=journal)
     assert journal.read_bytes() == before
 
@@ -306,11 +307,11 @@ def test_a_torn_last_line_is_made_again(tiny, unbroken, journal):
     assert len(read_jsonl(journal)) == 12
 
 
-def test_a_finished_journal_needs_no_model(tiny, journal):
+def test_a_finished_journal_does_not_ask_the_model(tiny, journal, monkeypatch):
     rows = local(tiny).sample(PROBLEMS, k=2, journal=journal)
-    tiny_without = Local(None, None, "tiny", max_new_tokens=8, shots=())
-    assert tiny_without.sample(PROBLEMS, k=2, journal=journal) == rows
-    assert tiny_without.sample(PROBLEMS[1:2], k=1, journal=journal) == rows[2:3]
+    monkeypatch.setattr("distillkit.sampling.sample", lambda *_, **__: pytest.fail("asked"))
+    assert local(tiny).sample(PROBLEMS, k=2, journal=journal) == rows
+    assert local(tiny).sample(PROBLEMS[1:2], k=1, journal=journal) == rows[2:3]
 
 
 @pytest.mark.parametrize(
@@ -320,19 +321,45 @@ def test_a_finished_journal_needs_no_model(tiny, journal):
         {"seed": 2},
         {"max_new_tokens": 9},
         {"template": TEMPLATES["boxed"]},
-        {"shots": SHOTS[:1]},
+        {"shots": SHOTS[:2]},
+        {"shots": SHOTS[1:2]},
         {"sha256": "0" * 64},
+        {"form": "columns"},
     ],
     ids=lambda other: next(iter(other)),
 )
 def test_a_journal_of_other_settings_is_refused(tiny, journal, other):
-    local(tiny).sample(PROBLEMS[:1], k=1, seed=1, journal=journal)
+    local(tiny, shots=SHOTS[:1]).sample(PROBLEMS[:1], k=1, seed=1, journal=journal)
     call = {name: other[name] for name in ("temperature", "seed") if name in other}
     options = {name: value for name, value in other.items() if name not in call}
     before = journal.read_bytes()
-    with pytest.raises(TeacherError, match=r"candidates\.jsonl.*other settings.*'tiny'"):
+    options = {"shots": SHOTS[:1], **options}
+    with pytest.raises(JournalError, match=r"candidates\.jsonl was made with other settings"):
         local(tiny, **options).sample(PROBLEMS[:1], **{"k": 1, "seed": 1} | call, journal=journal)
     assert journal.read_bytes() == before
+
+
+def test_a_journal_of_another_wording_is_refused(journal):
+    """A reworded problem keeps its id; its old solution names another letter."""
+    Solver().sample(PROBLEMS[:2], journal=journal)
+    other = replace(PROBLEMS[1], text="Find it.")
+    with pytest.raises(TeacherError, match=f"another wording of {other.id}: give a new file"):
+        Solver().sample([PROBLEMS[0], other], journal=journal)
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"text": None}, "line 2: the field 'text' is null"),
+    ({"problem": "x"}, "line 2: the field 'problem' is"),
+    ({"teacher": "gpt"}, "line 2: the field 'teacher' is"),
+])  # fmt: skip
+def test_an_odd_row_of_journal_or_recording_is_a_sentence(journal, change, said):
+    rows = Solver().sample(PROBLEMS[:2], journal=journal)
+    about, *lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([about, json.dumps({**rows[0], **change}), lines[1]]) + "\n")
+    with pytest.raises(JournalError, match=said):
+        Solver().sample(PROBLEMS[:2], journal=journal)
+    with pytest.raises(TeacherError, match=said.partition(":")[0]):
+        Recorded(journal)
 
 
 # --- a server --------------------------------------------------------------------------------
@@ -687,7 +714,7 @@ def test_a_stopped_run_sends_nothing_more_and_goes_on_later(api, journal):
 def test_a_journal_of_another_server_is_refused(api, journal):
     served(api).sample(PROBLEMS[:1], 1, journal=journal)
     api.requests.clear()
-    with pytest.raises(TeacherError, match="another teacher"):
+    with pytest.raises(JournalError, match="other settings"):
         Server("llama", api.url).sample(PROBLEMS, 1, journal=journal)
     assert api.requests == []
 

@@ -589,9 +589,19 @@ def test_a_run_with_8_bit_adam_goes_on_exactly(tiny, tmp_path):
 
 def test_a_file_of_traces_with_the_name_of_the_log_is_kept(fresh_tiny, tmp_path):
     write_jsonl(tmp_path / "train.jsonl", TRACES)
-    with pytest.raises(ValueError, match="not a log of training"):
+    with pytest.raises(ValueError, match="does not say in its first line"):
         train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
     assert read_jsonl(tmp_path / "train.jsonl") == TRACES
+
+
+def test_the_log_of_another_run_is_kept_though_it_has_no_checkpoint(tiny, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    for folder in tmp_path.glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    before = (tmp_path / "train.jsonl").read_bytes()
+    with pytest.raises(ValueError, match="was made with other settings"):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, rate=1e-5)
+    assert (tmp_path / "train.jsonl").read_bytes() == before
 
 
 def test_checkpoints_of_other_programs_are_kept(fresh_tiny, tmp_path):

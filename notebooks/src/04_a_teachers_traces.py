@@ -265,9 +265,10 @@ explore(
 # %% [markdown]
 # ## The journal: stopped and resumed
 #
-# Recording a teacher takes hours. Every candidate is one line, written at once.
-# Below we stop in the middle, tear the last line as a crash would, and ask
-# again: only what is missing is made.
+# Recording a teacher takes hours. Every candidate is one line, written at once;
+# the line before them says what they depend on, and a journal of another
+# teacher, prompt or seed is refused. Below we stop in the middle, tear the last
+# line as a crash would, and ask again: only what is missing is made.
 
 # %%
 folder = Path(tempfile.mkdtemp())
