@@ -29,6 +29,12 @@ from distillkit.downloads import (
 )
 from distillkit.session import cache_dir
 
+_OF_LOGITS = re.compile("soft_?cap|logits?_scal|(head|output|logits?)_multip")  # of a configuration
+# Kinds of layers in which a token sees those before it, and the setting that limits how far
+SEEING = {"full_attention", "sliding_attention", "chunked_attention", "global", "local"}
+WINDOWS = {"sliding_window": "sliding_attention", "attention_chunk_size": "chunked_attention",
+           "window_size": "local"}  # fmt: skip
+
 
 @dataclass
 class Loaded:
@@ -165,6 +171,60 @@ def load(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
+
+
+def own_logits(causal, choose: Callable, **inputs) -> tuple[Any, Any]:
+    """Run a causal model's own forward pass with its output head at some positions only.
+
+    `choose` gets the last layer's hidden states and returns those that go through the head, each
+    as (batch, positions, width).  Returns the logits, scaled and capped as this model does it,
+    and what was chosen.
+    """
+    chosen = []
+
+    def narrow(_: Any, arguments: tuple) -> tuple:
+        chosen.append(choose(arguments[0]))
+        return (chosen[0],)
+
+    hook = causal.get_output_embeddings().register_forward_pre_hook(narrow)
+    try:
+        return causal(**inputs, use_cache=False).logits, chosen[0]
+    finally:
+        hook.remove()
+
+
+def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
+    """Raise ModelError for a model whose attention is not what the kit computes with.
+
+    Every token of a text of up to `longest` tokens must see all tokens before it and nothing else:
+    then texts may share a beginning.  With `ours` the kit's own attention takes the place of the
+    model's, with the output head as it is: it has no soft cap, no sinks and no scale of logits.
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or getattr(config, "attention_layers", ()))
+    found = [f"layers of the kind {kind}" for kind in sorted(kinds - SEEING)]
+    for word, kind in WINDOWS.items():
+        window = getattr(config, word, None)
+        off = word == "sliding_window" and not getattr(config, "use_sliding_window", True)
+        applies = not off and (not kinds or kind in kinds) and isinstance(window, int)
+        if applies and 0 < window < longest:
+            found.append(f"{word} = {window} with texts of {longest} tokens")
+    if getattr(model, "_is_stateful", False):
+        found.append("layers that carry a state")
+    if getattr(config, "alibi", False):
+        found.append("alibi = True")
+    if ours:
+        if any(name.split(".")[-1] == "sinks" for name, _ in model.named_parameters()):
+            found.append("attention sinks")
+        if not getattr(model, "_supports_attention_backend", True):
+            found.append("an attention that cannot be exchanged")
+        found += [f"{word} = {value}" for word, value in vars(config).items()
+                  if _OF_LOGITS.search(word) and value not in (None, 1)]  # fmt: skip
+    if found:
+        raise ModelError(
+            f"{type(model).__name__} ({config.model_type}) has {', '.join(found)}: the kit would "
+            "compute wrong numbers without a word. Take another model, such as Qwen2.5 or Llama"
+        )
 
 
 def fingerprint(model) -> str:

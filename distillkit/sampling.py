@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 import torch
 from transformers import AttentionInterface
 
+from distillkit.models import refuse_other_attention
+
 
 @dataclass
 class Completion:
@@ -354,6 +356,7 @@ def sample(
             return []
         return _draws(seed, prompts[prompt], candidate, max_new_tokens)
 
+    refuse_other_attention(model, shared + max(map(len, own)) + max_new_tokens)
     with shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
         texts = Texts(reader, tokenizer, own, k)

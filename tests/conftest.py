@@ -62,7 +62,8 @@ def tiny_model(kind: str, tokenizer, **options):
     import torch
     import transformers
 
-    config = getattr(transformers, f"{kind}Config")(
+    settings = {"Gemma3": "Gemma3TextConfig"}.get(kind, f"{kind}Config")
+    config = getattr(transformers, settings)(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
         tie_word_embeddings=True, initializer_range=0.4, bos_token_id=None,
