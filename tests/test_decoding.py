@@ -22,9 +22,9 @@ def prompt_of(loaded, text):
     return torch.tensor(loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def generated(loaded, prompt_T, stops, **words):
+def generated(loaded, prompt_T, stops, new=24, **words):
     out = loaded.model.generate(
-        prompt_T[None], attention_mask=torch.ones_like(prompt_T)[None], max_new_tokens=24,
+        prompt_T[None], attention_mask=torch.ones_like(prompt_T)[None], max_new_tokens=new,
         eos_token_id=list(stops) or None, pad_token_id=0, **words,
     )  # fmt: skip
     return out[0, len(prompt_T) :].tolist()
@@ -80,11 +80,12 @@ def test_beam_search_is_generates(tiny, text, beams, length_penalty, stopping):
 def test_the_real_model_decodes_like_generate(smollm):
     prompt_T = prompt_of(smollm, "The capital of France is")
     stops = {smollm.tokenizer.eos_token_id}
-    greedy = kit.write(smollm.model, prompt_T, kit.likeliest, 24, stops)
-    assert greedy == generated(smollm, prompt_T, stops, do_sample=False)
-    beams = kit.beam_search(smollm.model, prompt_T, 3, 24, stops)
-    assert beams == generated(smollm, prompt_T, stops, do_sample=False, num_beams=3,
+    greedy = kit.write(smollm.model, prompt_T, kit.likeliest, 8, stops)
+    assert greedy == generated(smollm, prompt_T, stops, 8, do_sample=False)
+    beams = kit.beam_search(smollm.model, prompt_T, 3, 8, stops)
+    assert beams == generated(smollm, prompt_T, stops, 8, do_sample=False, num_beams=3,
                               early_stopping=True)  # fmt: skip
+    assert beams != greedy
 
 
 def test_beams_find_texts_at_least_as_likely(smollm):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +27,62 @@ NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "trace
 def demo_words(student, out: Path) -> list[str]:
     return ["demo", "--tier", "tiny", "--student", str(student), "--teacher", "solver",
             "--traces", "48", "--test", "6", "--out", str(out)]  # fmt: skip
+
+
+STARTER = """
+import accelerate, json, os, peft, sys, time, torch, traceback, transformers
+from pathlib import Path
+from distillkit.cli import main
+
+for line in sys.stdin:
+    words, marker, number, log = json.loads(line)
+    child, end = os.fork(), time.monotonic() + 120
+    if not child:
+        with open(log, "w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        code = 70
+        try:
+            code = main(words)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)
+    status = 0
+    while not os.path.exists(marker) and time.monotonic() < end:
+        time.sleep(0.002)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+    else:
+        os.kill(child, number)
+        _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def stop_at(tmp_path_factory):
+    """Return `stop(file, signal, words)`: the command in a process of its own, stopped at a file.
+
+    It gives the exit code and what was said.  Importing the libraries takes longer than the
+    command, so one process does it and is forked for each call, before they compute anything.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("forks a process, as POSIX does")
+    log = tmp_path_factory.mktemp("stopped") / "said.txt"
+    starter = subprocess.Popen([sys.executable, "-c", STARTER], cwd=ROOT, text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+
+    def stop(marker: Path, number: int, words: list[str]) -> tuple[int, str]:
+        request = [words, str(marker), number, str(log)]
+        starter.stdin.write(json.dumps(request) + "\n")
+        starter.stdin.flush()
+        return int(starter.stdout.readline()), log.read_text()
+
+    with starter:
+        yield stop
+        starter.stdin.close()
 
 
 @pytest.fixture(scope="session")
@@ -86,17 +141,12 @@ def test_a_folder_with_something_in_it_is_not_written_to(finished, tiny_folder, 
     "marker", ["settings.json", "before.jsonl", "few_shot.jsonl", "training/train.jsonl",
                "adapter/adapter_config.json"],
 )  # fmt: skip
-def test_after_kill_9_a_resumed_run_gives_the_same_numbers(finished, tiny_folder, tmp_path, marker):
+def test_after_kill_9_a_resumed_run_gives_the_same_numbers(
+    finished, stop_at, tiny_folder, tmp_path, marker
+):
     out = tmp_path / "run"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "distillkit", *demo_words(tiny_folder, out)],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (out / marker).exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    code, said = stop_at(out / marker, signal.SIGKILL, demo_words(tiny_folder, out))
+    assert code == -signal.SIGKILL, said
     assert (out / marker).exists()
     assert not (out / "report.json").exists(), "killed too late to test anything"
     assert main(["demo", "--resume", str(out)]) == 0
@@ -109,17 +159,11 @@ def test_after_kill_9_a_resumed_run_gives_the_same_numbers(finished, tiny_folder
         assert texts[0] == texts[1]
 
 
-def test_ctrl_c_says_how_to_go_on(tiny_folder, tmp_path):
+def test_ctrl_c_says_how_to_go_on(stop_at, tiny_folder, tmp_path):
     out = tmp_path / "run"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "distillkit", *demo_words(tiny_folder, out)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (out / "training" / "train.jsonl").exists() and child.poll() is None:
-        time.sleep(0.002)
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130
+    begun = out / "training" / "train.jsonl"
+    code, said = stop_at(begun, signal.SIGINT, demo_words(tiny_folder, out))
+    assert code == 130, said
     assert f"--resume {out}" in said and "Traceback" not in said
 
 
