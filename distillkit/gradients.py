@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from distillkit.losses import cross_entropy
 from distillkit.memory import most_tokens, shape_of
 from distillkit.packing import Example, pack, parts_of, supervised
 
+# cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
+# than a multiple of 128 (seen on an H200, torch 2.11 for CUDA 13).
+ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 CPU_TOKENS = 192  # of a part: more only costs memory, the processor is busy
 NO_ROOM = (
     "training does not fit into the device's memory, in parts of {} tokens: close other programs "
@@ -37,7 +41,8 @@ class CompletionLoss(torch.nn.Module):
     def forward(self, nodes_N, labels_N, **tree) -> torch.Tensor:
         """Return the mean cross-entropy of the completion tokens; arguments as `pack` makes."""
         causal = self.student.get_base_model()
-        hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
+        with sdpa_kernel(ATTENTION):
+            hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
         logits_NV = causal.get_output_embeddings()(hidden_LE[nodes_N])
         return cross_entropy(logits_NV, labels_N)
 

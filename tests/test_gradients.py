@@ -20,7 +20,7 @@ from distillkit.equations import make_problems
 from distillkit.filters import to_traces
 from distillkit.memory import SHAPES, most_tokens, training
 from distillkit.own_traces import read_traces
-from distillkit.packing import ROUND, encode
+from distillkit.packing import ROUND, encode, pack
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.teachers import Solver
 from distillkit.templates import TEMPLATES, messages
@@ -299,3 +299,13 @@ def test_candidates_are_asked_in_the_template_they_were_written_in(tmp_path):
     write_jsonl(tmp_path / "c.jsonl", Solver(template=headings).sample(make_problems(2)))
     (one, _), _ = read_traces(tmp_path / "c.jsonl")
     assert one["prompt"] == messages(one["prompt"][-1]["content"], headings)
+
+
+def test_the_attention_whose_gradient_fails_behind_a_mask_is_left_out(fresh_tiny):
+    """cuDNN's gave NaN gradients for trees of 64 more nodes than a multiple of 128 (on an H200)."""
+    model, used = kit.with_adapter(fresh_tiny.model, kit.lora(r=2)), []
+    layer = model.get_base_model().model.layers[0].self_attn
+    layer.register_forward_hook(lambda *_: used.append(torch.backends.cuda.cudnn_sdp_enabled()))
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    gradients.CompletionLoss(model)(**pack(encode(TRACES[:2], fresh_tiny.tokenizer)))
+    assert used == [False] and torch.backends.cuda.cudnn_sdp_enabled() == before

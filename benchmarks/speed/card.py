@@ -12,6 +12,7 @@ On a data-centre card all of it takes about five minutes.
 """
 
 import argparse
+import gc
 import importlib.metadata
 import json
 import subprocess
@@ -107,6 +108,7 @@ def trained_and_asked(student, quant, optimizer, traces, parts, test):
     kind = quant or ("float32" if model.dtype == torch.float32 else "bfloat16")
     expected = memory.training(memory.shape_of(student.model.config), kind, 16, nodes,
                                supervised(largest))  # fmt: skip
+    gc.collect()  # what an earlier run held in circles
     peak_gb()
     run = distill(model, student.tokenizer, traces, optimizer=optimizer, part_tokens=tokens)
     trained = peak_gb()

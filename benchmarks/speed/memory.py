@@ -8,6 +8,7 @@ counts.  Adds this machine's rows to `data/memory.csv`; those that are there are
 """
 
 import argparse
+import gc
 import weakref
 from datetime import date
 
@@ -106,6 +107,7 @@ def main():
                 AcceleratorState._reset_state(True)
                 accelerator = Accelerator(mixed_precision=MIXED.get(student.model.dtype, "no"),
                                           cpu=not on_card)  # fmt: skip
+                gc.collect()  # what an earlier run held in circles
                 model = with_adapter(student.model, lora())
                 found, tokens = peak(model, part, accelerator)
                 expected = memory.training(shape, dtype, 16, tokens, supervised(part))
