@@ -199,9 +199,9 @@ for name, bits, full in (
 # The kit's calculator adds what depends on the batch, and it knows that NF4
 # holds the layers' matrices only: the embedding stays in 16 bits. *Find the
 # largest model that trains on a 6 GB card. How much memory do more tokens at
-# once cost?* On a real card (an H200, `data/card.csv`) the 0.5B student took at
-# most 3.1 GB in bfloat16 and 2.4 GB in NF4, and torch allocated at most 9 % more
-# than the calculator says.
+# once cost?* On a real card (an H200, `data/card.csv`) the 0.5B student took
+# at most 3.1 GB in bfloat16 and 2.4 GB in NF4; torch allocated at most 9 %
+# more than the calculator says.
 
 # %%
 WAYS = {
