@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import importlib
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from benchmarks.recordings import label_candidates, record_teacher
 from benchmarks.runner import Experiment, main
 from benchmarks.speed import speed
 from benchmarks.speed.memory import LiveTensors
+from distillkit.candidates import candidate_ids
+from distillkit.equations import SMALL, make_problems
 from distillkit.models import Loaded
 from distillkit.records import read_csv, read_jsonl, write_json
+from distillkit.teachers import Local, Recorded
 from distillkit.training import lora, with_adapter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -200,7 +204,7 @@ def test_every_command_that_is_named_exists_and_every_table_names_its_command():
         assert f"    python -m benchmarks.experiments.{name}\n" in module.__doc__
 
 
-SMALL = {
+LITTLE = {
     "TRACES": 8,
     "LIMIT": 8,
     "K": 2,
@@ -233,7 +237,7 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     adapted = with_adapter(copy.deepcopy(student.model), lora())
     monkeypatch.setattr(runner, "_load", lambda *_: student)
     monkeypatch.setattr(runner, "RUNS", tmp_path)
-    for constant, value in SMALL.items():
+    for constant, value in LITTLE.items():
         monkeypatch.setattr(module, constant, value, raising=False)
     if name == "sizes":
         ready = dataclasses.replace(student, model=adapted)
@@ -271,6 +275,26 @@ def test_the_labelled_candidates_come_out_as_they_are_recorded(tmp_path, monkeyp
     monkeypatch.setattr("sys.argv", ["label_candidates"])
     label_candidates.main()
     assert out.read_bytes() == (runner.DATA / "labelled_candidates.jsonl").read_bytes()
+
+
+def test_the_teacher_is_recorded_once_and_what_is_recorded_can_be_replayed(
+    tiny, tmp_path, monkeypatch
+):
+    teacher = Local(tiny.model, tiny.tokenizer, "tiny", "random", "0" * 64, max_new_tokens=4)
+    few = make_problems(2, SMALL, "train", 7)
+    monkeypatch.setattr(record_teacher, "make_problems", lambda *_, **__: few)
+    monkeypatch.setattr(record_teacher, "JOURNALS", tmp_path / "runs")
+    monkeypatch.setattr(record_teacher, "DATA", tmp_path)
+    path = tmp_path / record_teacher.RECORDED
+    record_teacher.record_candidates(teacher)
+    first = path.read_bytes()
+    assert [row["id"] for row in read_jsonl(path)] == candidate_ids(few, 4)
+    assert [json.loads(line)["candidate"] for line in first.splitlines()] == [0, 1, 2, 3] * 2
+    assert Recorded(path).problems() == few
+    path.unlink()
+    monkeypatch.setattr("distillkit.sampling.sample", None)  # the journal holds everything
+    record_teacher.record_candidates(teacher)
+    assert path.read_bytes() == first
 
 
 def test_the_recorded_teacher_is_counted_as_its_page_says(monkeypatch, capsys):

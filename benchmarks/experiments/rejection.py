@@ -3,9 +3,9 @@
     python -m benchmarks.experiments.rejection
 
 The damaged teacher is the recorded one after naive int8: one scale for each weight matrix and one
-for each input.  Its candidates stand in `data/teacher_int8_qwen2.5-coder-1.5b.jsonl`; what is
-missing there is recorded first.  Then a student is trained on the same number of traces of the same
-problems: any candidate, those with the right answer, or those that obey every rule.
+for each input.  Its candidates stand in `data/teacher_int8_qwen2.5-coder-1.5b.jsonl`; without
+that file they are recorded first.  Then a student is trained on the same number of traces of the
+same problems: any candidate, those with the right answer, or those that obey every rule.
 """
 
 import random
@@ -14,12 +14,12 @@ from functools import cache
 
 import torch
 
-from benchmarks.runner import DATA, Experiment, main, scored
+from benchmarks.runner import DATA, RUNS, Experiment, main, scored
 from distillkit.equations import NARROW, make_problems
 from distillkit.evaluation import evaluate, score
 from distillkit.filters import CORRECT, FINISHED, TEMPLATE, choose, judge, mix, reject, to_traces
 from distillkit.recipes import TEST_SEED
-from distillkit.records import read_jsonl
+from distillkit.records import read_jsonl, write_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Local, Recorded
 from distillkit.training import distill
@@ -79,7 +79,7 @@ def usable(candidates):
 
 
 def record(problems, dtype):
-    """Return the damaged teacher's candidates; what is recorded already is kept."""
+    """Return the damaged teacher's candidates, which are recorded if they are not all there."""
     known = Counter(row["problem"]["id"] for row in read_jsonl(DAMAGED))
     if all(known[problem.id] >= 4 for problem in problems):
         return Recorded(DAMAGED).sample(problems)  # the teacher need not be loaded
@@ -88,7 +88,10 @@ def record(problems, dtype):
     for name, module in teacher.model.named_modules():
         if isinstance(module, torch.nn.Linear) and "layers" in name:
             damage(module)
-    return teacher.sample(problems, 4, 0.7, 0, DAMAGED, lambda row: print(row["id"], flush=True))
+    journal = RUNS / "rejection" / DAMAGED.name
+    rows = teacher.sample(problems, 4, 0.7, 0, journal, lambda row: print(row["id"], flush=True))
+    write_jsonl(DAMAGED, rows)
+    return rows
 
 
 def damage(linear):

@@ -2,15 +2,16 @@
 
     python -m benchmarks.recordings.record_teacher [--only candidates test general count]
 
-Takes about 45 minutes on two CPU cores; a stopped run goes on where it was.  `count` needs no
-model: it prints exact answers by family, pass@4, tokens and the funnel of what is recorded.
+Takes about 45 minutes on two CPU cores; a stopped run goes on where it was (its journals are in
+`runs/recordings/`: remove them to start anew).  `count` needs no model: it prints exact answers by
+family, pass@4, tokens and the funnel of what is recorded.
 """
 
 import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.runner import DATA
+from benchmarks.runner import DATA, RUNS
 from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, SMALL, make_problems
 from distillkit.evaluation import evaluate, wilson
 from distillkit.filters import judge, pass_at_k, reject
@@ -22,6 +23,7 @@ from distillkit.teachers import RECORDED, Local, Recorded
 from distillkit.templates import SHOTS, chat_text
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
+JOURNALS = RUNS / "recordings"
 PROMPTS = Path(__file__).with_name("general_prompts.txt")
 SYSTEM = "You are a helpful assistant."
 SEED, K, TEMPERATURE = 0, 4, 0.7
@@ -35,15 +37,17 @@ def show(row: dict) -> None:
 def record_candidates(teacher: Local) -> None:
     """Four candidates for each of 300 training equations."""
     problems = make_problems(300, SMALL, "train", seed=7)
-    teacher.sample(problems, K, TEMPERATURE, SEED, DATA / RECORDED, show)
+    rows = teacher.sample(problems, K, TEMPERATURE, SEED, JOURNALS / RECORDED, show)
+    write_jsonl(DATA / RECORDED, rows)
 
 
 def record_test(teacher: Local) -> None:
     """One greedy few-shot answer for each test equation: the teacher's own accuracy."""
     test = make_problems(100, NARROW, "test", TEST_SEED)
     ood = make_problems(60, OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
-    evaluate(teacher.model, teacher.tokenizer, [*test, *ood], shots=SHOTS, width=128,
-             journal=DATA / TEACHER_ANSWERS, on_done=show)  # fmt: skip
+    rows = evaluate(teacher.model, teacher.tokenizer, [*test, *ood], shots=SHOTS, width=128,
+                    journal=JOURNALS / TEACHER_ANSWERS, on_done=show)  # fmt: skip
+    write_jsonl(DATA / TEACHER_ANSWERS, rows)
 
 
 def record_general(teacher: Local) -> None:
