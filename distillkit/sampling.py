@@ -274,8 +274,8 @@ def _fixed(base) -> bool:
 class Texts:
     """The texts that are being written: admitted, written on by one token, retired."""
 
-    def __init__(self, reader: Reader, tokenizer, own: Sequence[list[int]], k: int):
-        self.reader, self.tokenizer, self.own, self.k = reader, tokenizer, own, k
+    def __init__(self, reader: Reader, own: Sequence[list[int]], k: int):
+        self.reader, self.own, self.k = reader, own, k
         self.width = reader.cache.shape[0]
         self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i])))
         self.rows: list[_Row] = []
@@ -359,7 +359,7 @@ def sample(
     refuse_other_attention(model, shared + max(map(len, own)) + max_new_tokens)
     with shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
-        texts = Texts(reader, tokenizer, own, k)
+        texts = Texts(reader, own, k)
         while texts.rows or texts.waiting:
             began = time.perf_counter()
             rows, logits_RV = texts.admit(streams) or texts.step()
