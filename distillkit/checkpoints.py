@@ -12,7 +12,15 @@ from peft import get_peft_model_state_dict
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from distillkit.records import ABOUT, Journal, read_json, read_jsonl, write_json, write_jsonl
+from distillkit.records import (
+    ABOUT,
+    Journal,
+    put_in_place,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 
 
 def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
@@ -55,8 +63,7 @@ def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark:
         "step": step, "run": mark, "numbers": {n: v for n, v in flat.items() if n not in tensors},
         "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
     })  # fmt: skip
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
+    put_in_place(temporary, target)
     for old in out.glob("checkpoint-*/adapter.safetensors"):  # other programs' stay
         if old.parent != target:
             shutil.rmtree(old.parent, ignore_errors=True)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -585,6 +586,23 @@ def test_a_run_with_8_bit_adam_goes_on_exactly(tiny, tmp_path):
 
 
 # --- whose files and whose run --------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_gets_its_name(fresh_tiny, tmp_path, monkeypatch):
+    forced, missing, fsync, replace = set(), [], os.fsync, os.replace
+
+    def force(number):
+        forced.add(os.fstat(number).st_ino)
+        fsync(number)
+
+    def rename(source, target):
+        missing.extend(p for p in Path(source).rglob("*") if p.stat().st_ino not in forced)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", force)
+    monkeypatch.setattr(os, "replace", rename)
+    train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
+    assert missing == [] and list(tmp_path.glob("checkpoint-*/*.safetensors"))
 
 
 def test_a_file_of_traces_with_the_name_of_the_log_is_kept(fresh_tiny, tmp_path):
