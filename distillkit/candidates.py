@@ -1,10 +1,11 @@
-"""Candidates: one line of JSONL each, journaled so that a killed run goes on where it stopped."""
+"""What a teacher is and gives: candidates, one line of JSONL each, journaled so that a killed run
+goes on where it stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from distillkit.equations import Problem, ProblemRecord
 from distillkit.records import Journal
@@ -43,7 +44,7 @@ class Candidate(TypedDict):
     seconds: float
 
 
-Report = Callable[[Candidate], None]
+OnCandidate = Callable[[Candidate], None]
 # What the rules and traces need of a candidate, whoever made it: see `records.odd_field`.
 CANDIDATE = {
     "id": str, "text": str, "finish": str, "teacher": {"name": str},
@@ -53,6 +54,43 @@ CANDIDATE = {
 
 class TeacherError(RuntimeError):
     """A teacher cannot give candidates; the message says why and what to do."""
+
+
+class Teacher(Protocol):
+    """What every teacher can do; the class of a teacher has this one as its base.
+
+    `spare` says how many problems it should get for each verified trace that is wanted.
+    """
+
+    name: str
+    spare: float = 1.4  # some candidates will be rejected
+
+    def sample(
+        self,
+        problems: Sequence[Problem],
+        k: int = 4,
+        temperature: float = 0.7,
+        seed: int = 0,
+        journal: str | Path | None = None,
+        on_done: OnCandidate | None = None,
+    ) -> list[Candidate]:
+        """Return `tries(k)` candidates a problem, in the order of the problems.
+
+        With `journal`, each candidate is on disk as soon as it exists and those already there
+        are not made again.  Raises TeacherError.
+        """
+        ...
+
+    def tries(self, k: int) -> int:
+        """Return how many candidates a problem it writes when it is asked for `k`."""
+        return k
+
+    def problems(self, families: Iterable[str] | None = None) -> list[Problem] | None:
+        """Return the problems of these families that it can answer; None: it answers any."""
+        return None
+
+    def fetch(self, say: Callable[[str], None] = print) -> None:
+        """Put what it needs on this machine; `sample` does so, too."""
 
 
 def candidate_id(problem: Problem, number: int) -> str:
@@ -81,8 +119,8 @@ def journaled(
     k: int,
     about: TeacherRecord,
     journal: str | Path | None,
-    on_done: Report | None,
-    make: Callable[[list[tuple[Problem, int]], Report], None],
+    on_done: OnCandidate | None,
+    make: Callable[[list[tuple[Problem, int]], OnCandidate], None],
     prompt: str,
     model: str = "",
 ) -> list[Candidate]:

@@ -209,18 +209,19 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.filters import CORRECT, judge, pass_at_k, reject
     from distillkit.session import start
     from distillkit.stages import Screen, progress
-    from distillkit.teachers import teacher
+    from distillkit.teachers import teacher as open_teacher
 
-    kit = start(seed=options.seed)
+    teacher = open_teacher(options.teacher, start(seed=options.seed))
     families = tuple(filter(None, options.families.split(","))) or NARROW
-    problems = make_problems(options.problems, families, "train", options.seed)
-    more = {"device": kit.device, "dtype": kit.dtype} if options.teacher.startswith("hf:") else {}
-    k = 1 if options.teacher.startswith("solver") else options.k
+    problems = teacher.problems(families)
+    if problems is None:
+        problems = make_problems(options.problems, families, "train", options.seed)
+    problems = problems[: options.problems]
     screen = Screen()
-    on_done = progress(screen, "candidates", candidate_ids(problems, k), options.out)
-    rows = teacher(options.teacher, **more).sample(
-        problems, k, options.temperature, options.seed, options.out, on_done
-    )
+    ids = candidate_ids(problems, teacher.tries(options.k))
+    on_done = progress(screen, "candidates", ids, options.out)
+    rows = teacher.sample(problems, options.k, options.temperature, options.seed, options.out,
+                          on_done)  # fmt: skip
     _, funnel = reject(rows)
     screen.say(str(funnel))
     right: dict[str, list[bool]] = {}

@@ -15,12 +15,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from distillkit.filters import Funnel
+from distillkit.candidates import TeacherRecord
+from distillkit.evaluation import (
+    AnswerRow,
+    Summary,
+    agreement,
+    by,
+    mcnemar,
+    paired_difference,
+    summary,
+)
+from distillkit.filters import Funnel, Trace
+from distillkit.models import Loaded
 from distillkit.plots import draw_accuracy, draw_funnel, draw_loss, to_png
 from distillkit.records import read_jsonl, write_atomic
 from distillkit.session import data_path, machine
 from distillkit.stages import printable
 from distillkit.templates import THINK
+from distillkit.training import Run
 
 TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"  # its answers to the test equations
 
@@ -41,14 +53,14 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def with_interval(summary: dict) -> str:
+def with_interval(found: Summary) -> str:
     """Write accuracy, interval and n: `92 % (81–97, n=48)`."""
-    low, high = 100 * summary["low"], 100 * summary["high"]
-    return f"{percent(summary['exact'])} ({low:.0f}–{high:.0f}, n={summary['n']})"
+    low, high = 100 * found["low"], 100 * found["high"]
+    return f"{percent(found['exact'])} ({low:.0f}–{high:.0f}, n={found['n']})"
 
 
-def indented(row: dict) -> str:
-    """Return question, output and verdict as a block of text that is safe to print."""
+def indented(row: AnswerRow) -> str:
+    """Return question, output and whether it is right as a block of text that is safe to print."""
     lines = "\n".join(f"      {line}" for line in row["text"].strip().split("\n")[:10])
     mark = "right" if row["exact"] else "not right"
     problem = row["problem"]
@@ -71,8 +83,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _transcript(before: dict, after: dict) -> str:
-    def side(title: str, row: dict) -> str:
+def _transcript(before: AnswerRow, after: AnswerRow) -> str:
+    def side(title: str, row: AnswerRow) -> str:
         mark, word = ("yes", "right") if row["exact"] else ("no", "not right")
         return (
             f'<div><b>{title}</b>, <span class="{mark}">{word}</span>'
@@ -104,7 +116,10 @@ ACCURACY_HEAD = ["exact answers", "before, zero-shot", "before, few-shot", "afte
 
 
 def write_report(
-    path: str | Path, report: dict, log: Sequence[dict], pairs: Sequence[tuple[dict, dict]]
+    path: str | Path,
+    report: dict,
+    log: Sequence[dict],
+    pairs: Sequence[tuple[AnswerRow, AnswerRow]],
 ) -> None:
     """Write the HTML report, and its accuracy by family as `accuracy.png` beside it.
 
@@ -164,12 +179,22 @@ def write_report(
     write_atomic(Path(path).with_name("accuracy.png"), to_png(accuracy, dpi=120))
 
 
-def build_report(settings: dict, state: dict, student, about, funnel, mixed, run,
-                 before, few_shot, after, split_at) -> dict:  # fmt: skip
+def build_report(
+    settings: dict,
+    state: dict,
+    student: Loaded,
+    teacher: TeacherRecord,
+    funnel: Funnel,
+    traces: Sequence[Trace],
+    run: Run,
+    before: Sequence[AnswerRow],
+    few_shot: Sequence[AnswerRow],
+    after: Sequence[AnswerRow],
+    split_at: int,
+) -> dict:
     """Collect the numbers of a run for report.json; rows up to `split_at` are the test split."""
-    from distillkit.evaluation import agreement, by, mcnemar, paired_difference, summary
 
-    def splits(rows: list[dict]) -> dict:
+    def splits(rows: Sequence[AnswerRow]) -> dict[str, Summary]:
         parts = {"test": rows[:split_at], "ood": rows[split_at:]}
         return {name: summary(part) for name, part in parts.items() if part}
 
@@ -184,7 +209,7 @@ def build_report(settings: dict, state: dict, student, about, funnel, mixed, run
     return {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
         "teacher": {
-            **{key: about.get(key, "") for key in ("name", "source", "sha256")},
+            **{key: teacher.get(key, "") for key in ("name", "source", "sha256")},
             **({"exact": splits(teacher_rows), "agreement": {
                 "before": agreement(before, teacher_rows), "after": agreement(after, teacher_rows),
             }} if known else {}),
@@ -197,8 +222,8 @@ def build_report(settings: dict, state: dict, student, about, funnel, mixed, run
         "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
         "funnel": asdict(funnel),
         "traces": {
-            "equations": sum("family" in t for t in mixed),
-            "general": sum("family" not in t for t in mixed),
+            "equations": sum("family" in trace for trace in traces),
+            "general": sum("family" not in trace for trace in traces),
         },
         "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
         "tokens_per_second": {

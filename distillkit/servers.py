@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from urllib.parse import urlsplit
 
-from distillkit.candidates import Report, TeacherError, candidate_row, journaled
+from distillkit.candidates import (
+    Candidate,
+    OnCandidate,
+    Teacher,
+    TeacherError,
+    TeacherRecord,
+    candidate_row,
+    journaled,
+)
 from distillkit.equations import Problem
 from distillkit.templates import SHOTS, THINK, Template, messages, prompt_mark
 
@@ -18,7 +26,7 @@ KEY, OPENAI_KEY = "DISTILLKIT_API_KEY", "OPENAI_API_KEY"
 UNUSABLE = (AttributeError, IndexError, TypeError, ValueError, RecursionError)
 
 
-class Server:
+class Server(Teacher):
     """A model asked over HTTP, a few requests at a time; the key comes from the environment."""
 
     def __init__(
@@ -61,16 +69,16 @@ class Server:
 
         Rate limits (429) and server errors are retried with growing pauses by the client.
         """
-        about = {
+        about: TeacherRecord = {
             "name": self.name, "source": self.base_url, "sha256": "",
             "template": self.template.name, "shots": len(self.shots), "seed": seed,
             "sampling": {"temperature": temperature, "max_new_tokens": self.max_new_tokens},
         }  # fmt: skip
 
-        def make(missing: list[tuple[Problem, int]], report: Report) -> None:
+        def make(missing: list[tuple[Problem, int]], report: OnCandidate) -> None:
             stop, failures = threading.Event(), []
 
-            def ask(problem: Problem, number: int) -> dict | None:
+            def ask(problem: Problem, number: int) -> Candidate | None:
                 if stop.is_set():
                     return None
                 began = time.perf_counter()

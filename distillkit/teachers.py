@@ -14,15 +14,24 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from distillkit.candidates import CANDIDATE, Report, TeacherError, candidate_row, journaled
+from distillkit.candidates import (
+    CANDIDATE,
+    Candidate,
+    OnCandidate,
+    Teacher,
+    TeacherError,
+    TeacherRecord,
+    candidate_row,
+    journaled,
+)
 from distillkit.equations import Problem
 from distillkit.forms import trace_form
 from distillkit.models import fingerprint
 from distillkit.records import Journal, odd_field, read_lines
 from distillkit.servers import Server
-from distillkit.session import data_path
+from distillkit.session import Session, data_path
 from distillkit.templates import (
     SHOTS,
     THINK,
@@ -36,37 +45,20 @@ from distillkit.templates import (
 RECORDED = "teacher_qwen2.5-coder-1.5b.jsonl"
 
 
-class Teacher(Protocol):
-    """What every teacher can do."""
+def teacher(name: str, machine: Session | None = None, **options: Any) -> Teacher:
+    """Build a teacher from its name; raises ValueError for an unknown kind.
 
-    name: str
-
-    def sample(
-        self,
-        problems: Sequence[Problem],
-        k: int = 4,
-        temperature: float = 0.7,
-        seed: int = 0,
-        journal: str | Path | None = None,
-        on_done: Report | None = None,
-    ) -> list[dict]:
-        """Return `k` candidates a problem, in the order of the problems.
-
-        With `journal`, each candidate is on disk as soon as it exists and those already there
-        are not made again.  Raises TeacherError.
-        """
-        ...
-
-
-def teacher(name: str, **options: Any) -> Teacher:
-    """Build a teacher from its name; raises ValueError for an unknown kind."""
+    A local model runs where `machine` says (default: on the CPU in float32), and is loaded when it
+    is first asked.
+    """
     kind, _, rest = name.partition(":")
     if kind == "solver":
         return Solver(form=rest or "terse", **options)
     if name == "recorded":
         return Recorded(**options)
     if kind == "hf" and rest:
-        return Local.load(rest, **options)
+        where = {"device": machine.device, "dtype": machine.dtype} if machine else {}
+        return Local(asked=rest, **where, **options)
     model, _, address = rest.partition("@http")
     base_url = "http" + address
     if kind == "openai" and model and address:
@@ -78,8 +70,10 @@ def teacher(name: str, **options: Any) -> Teacher:
 
 
 @dataclass
-class Solver:
+class Solver(Teacher):
     """Writes the exact solution in a template and a trace form; makes no mistakes."""
+
+    spare = 1.0
 
     template: Template = THINK
     form: str = "terse"
@@ -92,26 +86,32 @@ class Solver:
         """Return the name by which `teacher` builds it."""
         return "solver" if self.form == "terse" else f"solver:{self.form}"
 
-    def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
-        """Return one exact candidate a problem (more would be copies): see `Teacher.sample`."""
-        about = {"name": self.name, "source": "exact arithmetic", "template": self.template.name}
+    def tries(self, k):
+        """Return 1: more would be copies."""
+        return 1
 
-        def make(missing: list[tuple[Problem, int]], report: Report) -> None:
+    def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
+        """Return one exact candidate a problem: see `Teacher.sample`."""
+        about: TeacherRecord = {
+            "name": self.name, "source": "exact arithmetic", "template": self.template.name
+        }  # fmt: skip
+
+        def make(missing: list[tuple[Problem, int]], report: OnCandidate) -> None:
             for problem, number in missing:
                 text = render_solution(problem, self.template, self.form)
                 report(candidate_row(problem, about, number, text=text, finish="eos",
                                   tokens=0, seconds=0.0))  # fmt: skip
 
-        return journaled(problems, 1, about, journal, on_done, make,
+        return journaled(problems, self.tries(k), about, journal, on_done, make,
                          prompt_mark(None, self.template, form=self.form))  # fmt: skip
 
 
-class Recorded:
+class Recorded(Teacher):
     """Replays the candidates that a real model once gave: `data/README.md` says which."""
 
     def __init__(self, path: str | Path | None = None):
         self.path = Path(path) if path else data_path(RECORDED)
-        self.rows: dict[str, list[dict]] = {}
+        self.rows: dict[str, list[Candidate]] = {}
         for number, row in read_lines(self.path):
             if fault := odd_field(row, CANDIDATE):
                 raise TeacherError(f"{self.path}, line {number} is no candidate: {fault}")
@@ -149,12 +149,12 @@ class Recorded:
 
 
 @dataclass
-class Local:
+class Local(Teacher):
     """A model on this machine, shown solved examples in the template and a trace form."""
 
-    model: Any
-    tokenizer: Any
-    name: str
+    model: Any = None
+    tokenizer: Any = None
+    name: str = ""
     source: str = ""
     sha256: str = ""
     template: Template = THINK
@@ -162,28 +162,43 @@ class Local:
     max_new_tokens: int = 128
     width: int = 64
     form: str = "terse"
+    asked: str = ""  # without `model`: what to load, a hub id, catalog name or folder
+    device: str = "cpu"
+    dtype: str = "float32"
 
-    @classmethod
-    def load(cls, name: str, device: str = "cpu", dtype: str = "float32", **options: Any) -> Local:
-        """Load a model by hub id, catalog name or folder."""
+    def __post_init__(self):
+        self.name = self.name or self.asked
+
+    def fetch(self, say=print):
+        """Find or download the model's files without loading them: see `Teacher.fetch`."""
+        from distillkit.models import resolve
+
+        if self.model is None:
+            resolve(self.asked, say)
+
+    def load(self) -> Local:
+        """Load the model unless it is there, and return the teacher."""
         from distillkit.models import load
 
-        loaded = load(name, device=device, dtype=dtype)
-        return cls(loaded.model, loaded.tokenizer, loaded.name, loaded.source, loaded.sha256,
-                   **options)  # fmt: skip
+        if self.model is None:
+            found = load(self.asked, self.device, self.dtype)
+            self.model, self.tokenizer, self.name = found.model, found.tokenizer, found.name
+            self.source, self.sha256 = found.source, found.sha256
+        return self
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
         """Return `k` candidates a problem, sampled in wide batches: see `Teacher.sample`."""
         from distillkit.sampling import sample
 
-        about = {
+        self.load()
+        about: TeacherRecord = {
             "name": self.name, "source": self.source, "sha256": self.sha256,
             "template": self.template.name, "form": self.form, "shots": len(self.shots),
             "seed": seed,
             "sampling": {"temperature": temperature, "max_new_tokens": self.max_new_tokens},
         }  # fmt: skip
 
-        def make(missing: list[tuple[Problem, int]], report: Report) -> None:
+        def make(missing: list[tuple[Problem, int]], report: OnCandidate) -> None:
             """A problem with any candidate missing is sampled whole; known ones are dropped."""
             todo = list({problem.id: problem for problem, _ in missing}.values())
             wanted = {(problem.id, number) for problem, number in missing}

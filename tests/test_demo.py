@@ -230,7 +230,7 @@ def test_a_run_does_not_go_on_with_another_model(tiny_folder, tmp_path, capsys, 
     out = tmp_path / "run"
     words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--test", "1", "--teacher",
              "solver", "--traces", "4", "--out", str(out)]  # fmt: skip
-    monkeypatch.setattr("distillkit.training.distill", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("distillkit.demo.distill", lambda *_, **__: 1 / 0)
     assert main(words) == 1  # stops before the training
     state = json.loads((out / "progress.json").read_text())
     write_json(out / "progress.json", {**state, "student": "of another file"})

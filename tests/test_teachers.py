@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -252,6 +253,37 @@ def test_the_kits_recording_has_good_and_bad_candidates_for_every_taught_family(
     assert {one["problem"]["family"] for one in kept} >= set(NARROW)
     assert funnel.stopped["correct"] > 0 and funnel.stopped["steps"] > 0
     assert 0.5 < funnel.problems_kept / funnel.problems < 1
+
+
+def test_a_teacher_answers_for_itself(recording, monkeypatch):
+    monkeypatch.setattr("distillkit.models.load", lambda *_, **__: 1 / 0)  # nothing is loaded yet
+    solver, replay, local = Solver(), Recorded(recording), teacher("hf:some/model")
+    assert (solver.tries(4), replay.tries(4), local.tries(4)) == (1, 4, 4)
+    assert (solver.spare, local.spare) == (1.0, 1.4)
+    assert solver.problems(NARROW) is local.problems(NARROW) is None
+    assert [p.id for p in replay.problems()] == [p.id for p in PROBLEMS]
+    assert len(solver.sample(PROBLEMS, k=4)) == len(PROBLEMS)
+
+
+def test_a_local_model_is_loaded_when_it_is_first_asked(tiny, monkeypatch):
+    loaded = []
+
+    def load(*asked):
+        loaded.append(asked)
+        return SimpleNamespace(model=tiny.model, tokenizer=tiny.tokenizer, name="Some/Model",
+                               source="a hub", sha256="0" * 64)  # fmt: skip
+
+    monkeypatch.setattr("distillkit.models.load", load)
+    monkeypatch.setattr("distillkit.models.resolve", lambda *_: None)
+    where = SimpleNamespace(device="cpu", dtype="float32")
+    local = teacher("hf:x", where, max_new_tokens=8, shots=())
+    local.fetch()
+    assert local.name == "x" and not loaded
+    rows = [local.sample(PROBLEMS[:1], k=1)[0] for _ in range(2)]
+    assert (
+        [row["teacher"]["name"] for row in rows] == [local.name, local.name] == 2 * ["Some/Model"]
+    )
+    assert loaded == [("x", "cpu", "float32")]
 
 
 # --- a local model ---------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def record(problems, dtype):
     known = Counter(row["problem"]["id"] for row in read_jsonl(DAMAGED))
     if all(known[problem.id] >= 4 for problem in problems):
         return Recorded(DAMAGED).sample(problems)  # the teacher need not be loaded
-    teacher = Local.load("qwen2.5-coder-1.5b-instruct", dtype=dtype)
+    teacher = Local(asked="qwen2.5-coder-1.5b-instruct", dtype=dtype).load()
     teacher.name += ", naive int8"
     for name, module in teacher.model.named_modules():
         if isinstance(module, torch.nn.Linear) and "layers" in name:

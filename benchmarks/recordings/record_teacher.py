@@ -107,7 +107,7 @@ def main() -> None:
     arguments.add_argument("--only", nargs="+", choices=[*JOBS, "count"], default=[*JOBS, "count"])
     options = arguments.parse_args()
     wanted = [name for name in JOBS if name in options.only]
-    teacher = Local.load(MODEL, width=128) if wanted else None
+    teacher = Local(asked=MODEL, width=128).load() if wanted else None
     for name in wanted:
         JOBS[name](teacher)
     if "count" in options.only:
