@@ -47,7 +47,7 @@ from distillkit import seeds
 from distillkit.evaluation import summary
 from distillkit.models import Loaded, load
 from distillkit.records import read_csv, read_jsonl, write_atomic, write_jsonl
-from distillkit.session import Session, machine, start
+from distillkit.session import Session, processor, start
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA, RUNS = ROOT / "data", ROOT / "runs"
@@ -226,7 +226,7 @@ def with_provenance(
     """
     known = {
         **columns_of(experiment, arm), "seed": "" if seed is None else seed,
-        "dtype": bench.kit.dtype, "machine": machine(), "date": date.today().isoformat(), **row,
+        "dtype": bench.kit.dtype, "machine": processor(), "date": date.today().isoformat(), **row,
     }  # fmt: skip
     if unknown := set(row) - set(experiment.fields):
         raise ValueError(f"no column for {', '.join(sorted(unknown))}")

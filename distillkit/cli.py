@@ -178,7 +178,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
     from distillkit.records import digest
     from distillkit.report import percent, with_interval
-    from distillkit.stages import Screen, progress
+    from distillkit.stages import Screen, rows_progress
 
     if options.out.exists():
         raise ValueError(f"{options.out} exists and is kept: choose another name")
@@ -191,7 +191,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")
     print("stopped? go on with the same command")
-    on_done = progress(screen, "answers", [p.id for p in problems], journal)
+    on_done = rows_progress(screen, "answers", [p.id for p in problems], journal)
     rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
@@ -208,7 +208,7 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.equations import NARROW, make_problems
     from distillkit.filters import CORRECT, judge, pass_at_k, reject
     from distillkit.session import start
-    from distillkit.stages import Screen, progress
+    from distillkit.stages import Screen, rows_progress
     from distillkit.teachers import teacher as open_teacher
 
     teacher = open_teacher(options.teacher, start(seed=options.seed))
@@ -219,7 +219,7 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     problems = problems[: options.problems]
     screen = Screen()
     ids = candidate_ids(problems, teacher.tries(options.k))
-    on_done = progress(screen, "candidates", ids, options.out)
+    on_done = rows_progress(screen, "candidates", ids, options.out)
     rows = teacher.sample(problems, options.k, options.temperature, options.seed, options.out,
                           on_done)  # fmt: skip
     _, funnel = reject(rows)
@@ -281,9 +281,9 @@ def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _claims(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.claims import ledger, table
+    from distillkit.claims import ledger, listing
 
-    print(table(ledger()))
+    print(listing(ledger()))
     return 0
 
 

@@ -35,7 +35,7 @@ from distillkit.report import (
     write_report,
 )
 from distillkit.session import Session, command_name, data_path, start
-from distillkit.stages import Stages, clock, progress, steps_progress
+from distillkit.stages import Stages, clock, rows_progress, steps_progress
 from distillkit.teachers import teacher as open_teacher
 from distillkit.training import Run, distill, lora
 from distillkit.wordings import reworded
@@ -76,7 +76,7 @@ class Job:
             return evaluate(
                 model, self.student.tokenizer, self.unseen, shots=shots, width=settings.width,
                 max_new_tokens=settings.max_new_tokens, journal=journal,
-                on_done=progress(self.stages, name.replace("_", "-"), ids, journal),
+                on_done=rows_progress(self.stages, name.replace("_", "-"), ids, journal),
             )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def sample_teacher(job: Job, problems: list[Problem]) -> list[Candidate]:
     """Return the teacher's candidates for these problems, journaled."""
     k, journal = job.settings.k, job.out / "candidates.jsonl"
     ids = candidate_ids(problems, job.teacher.tries(k))
-    report = progress(job.stages, "candidates", ids, journal)
+    report = rows_progress(job.stages, "candidates", ids, journal)
     return job.teacher.sample(problems, k, seed=job.settings.seed, journal=journal, on_done=report)
 
 

@@ -24,7 +24,7 @@ UNSURE = 0.9  # tokens with a lower probability are marked
 
 
 @dataclass(frozen=True)
-class Answer:
+class Text:
     """One answer: its tokens, their probabilities (empty: unknown), what the rules say."""
 
     tokens: Sequence[str]
@@ -33,7 +33,7 @@ class Answer:
     wrong_step: str = ""
 
 
-def lines_of(answer: Answer) -> list[tuple[list[tuple[int, str, float]], bool]]:
+def lines_of(answer: Text) -> list[tuple[list[tuple[int, str, float]], bool]]:
     """Set an answer in lines: ([(column, text, probability)], whether it is the first wrong step).
 
     Longer lines are broken, and after TALL - 1 lines the rest is left out.
@@ -64,7 +64,7 @@ def lines_of(answer: Answer) -> list[tuple[list[tuple[int, str, float]], bool]]:
     return lines
 
 
-def draw_answers(question: str, right: str, answers: Mapping[str, Answer]) -> Drawn:
+def draw_answers(question: str, right: str, answers: Mapping[str, Text]) -> Drawn:
     """Draw several answers to one question side by side: unsure tokens and wrong steps marked."""
     sets = {name: lines_of(answer) for name, answer in answers.items()}
     rows = max([6, *(len(lines) for lines in sets.values())])

@@ -12,7 +12,7 @@ from distillkit.candidates import CANDIDATE
 from distillkit.filters import choose, reject, to_traces
 from distillkit.recipes import Settings
 from distillkit.records import odd_field, read_lines, whole_folder, write_json
-from distillkit.session import machine, start
+from distillkit.session import processor, start
 from distillkit.stages import Stages, steps_progress
 
 LONGEST = 128  # tokens that an answer may always have
@@ -104,7 +104,7 @@ def distill_file(
         raise KeyboardInterrupt
     report = {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
-        "settings": asdict(settings), "file": str(path), "machine": machine(),
+        "settings": asdict(settings), "file": str(path), "machine": processor(),
         "processes": together.num_processes, "command": shlex.join(["distillkit", *command]),
         "training": {
             "steps": len(run.log), "loss": [row["loss"] for row in run.log], "tokens": run.tokens,

@@ -29,7 +29,7 @@ from distillkit.filters import Funnel, Trace
 from distillkit.models import Loaded
 from distillkit.plots import draw_accuracy, draw_funnel, draw_loss, to_png
 from distillkit.records import read_jsonl, write_atomic
-from distillkit.session import data_path, machine
+from distillkit.session import data_path, processor
 from distillkit.stages import printable
 from distillkit.templates import THINK
 from distillkit.training import Run
@@ -236,6 +236,6 @@ def build_report(
             "python": platform.python_version(),
             **{p: version(p) for p in ("torch", "transformers", "peft", "accelerate")},
         },
-        "machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": processor(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "command": state["command"],
     }  # fmt: skip

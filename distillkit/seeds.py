@@ -37,7 +37,7 @@ def paired(baseline: Sequence[float], treatment: Sequence[float]) -> tuple[float
     return interval([t - b for b, t in zip(baseline, treatment, strict=True)])
 
 
-def verdict(
+def conclusion(
     names: tuple[str, str],
     baseline: Sequence[float],
     treatment: Sequence[float],

@@ -135,7 +135,7 @@ def command_name() -> str:
     return "python3 kit.py" if in_checkout else "distillkit"
 
 
-def machine() -> str:
+def processor() -> str:
     """Describe the processor in a few words."""
     import torch
 

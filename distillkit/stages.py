@@ -122,7 +122,7 @@ def steps_progress(screen: Screen) -> Callable[[dict], None]:
     return on_step
 
 
-def progress(
+def rows_progress(
     screen: Screen, what: str, wanted: Collection[str], journal: Path | None = None
 ) -> Callable[[dict], None]:
     """Return a callback that shows how many rows are done, of the ids that are wanted, and the

@@ -57,9 +57,9 @@ def test_every_exercise_lets_its_own_answer_pass_and_knows_three_mistakes(exerci
 
 @pytest.mark.parametrize(("exercise", "mistake"), MISTAKES)
 def test_every_listed_mistake_gets_its_message(exercise, mistake):
-    verdict = exercise.judge(mistake.function)
-    assert verdict.kind == WRONG
-    assert verdict.message.startswith(f"✗ {exercise.name}: {mistake.message}")
+    outcome = exercise.judge(mistake.function)
+    assert outcome.kind == WRONG
+    assert outcome.message.startswith(f"✗ {exercise.name}: {mistake.message}")
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
@@ -120,8 +120,8 @@ def test_a_forgotten_return_is_hinted_at():
     def forgotten(student_NV, teacher_NV, temperature=1.0):
         student_NV.softmax(-1)
 
-    verdict = checks.soft_loss.judge(forgotten)
-    assert verdict.kind == OPEN and "is the `return` missing?" in verdict.message
+    outcome = checks.soft_loss.judge(forgotten)
+    assert outcome.kind == OPEN and "is the `return` missing?" in outcome.message
 
 
 def test_the_kits_own_function_is_no_attempt():
@@ -200,9 +200,9 @@ def stops(s, t, temperature):
     ],
 )
 def test_a_wrong_attempt_is_told_what_and_where(attempt, words, capsys):
-    verdict = checks.soft_loss.judge(attempt)
-    assert verdict.kind == WRONG and words in verdict.message
-    assert "of 4: student_NV = tensor (3, 5)" in verdict.message
+    outcome = checks.soft_loss.judge(attempt)
+    assert outcome.kind == WRONG and words in outcome.message
+    assert "of 4: student_NV = tensor (3, 5)" in outcome.message
     assert checks.soft_loss(attempt) is losses.soft_loss
     assert "goes on with the kit's soft_loss" in " ".join(capsys.readouterr().out.split())
 
@@ -284,8 +284,8 @@ def test_a_slow_attempt_is_told_so_and_not_run_to_the_end():
         time.sleep(0.03)
         return 2 * x
 
-    verdict = doubled(seconds=0.02, probes=[(1.0,)] * 5).judge(slow)
-    assert "for 1 of 5 inputs, and it has 0.02 s" in verdict.message and len(calls) == 1
+    outcome = doubled(seconds=0.02, probes=[(1.0,)] * 5).judge(slow)
+    assert "for 1 of 5 inputs, and it has 0.02 s" in outcome.message and len(calls) == 1
     assert doubled(probes=[(1.0,)] * 2).judge(slow).kind == DONE
 
 

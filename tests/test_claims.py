@@ -1,4 +1,4 @@
-"""The ledger of claims: complete, and no verdict that its interval does not give."""
+"""The ledger of claims: complete, and no finding that its interval does not give."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_claim_has_its_experiment_and_a_lesson():
 
 
 def test_what_was_measured_names_n_date_and_command():
-    measured = [c for c in kit.ledger() if c.verdict != "open"]
+    measured = [c for c in kit.ledger() if c.finding != "open"]
     assert len(measured) >= 3
     for claim in measured:
         assert claim.low <= claim.effect <= claim.high
@@ -35,7 +35,7 @@ def test_what_was_measured_names_n_date_and_command():
     [(0.1, 2, "holds"), (-1, 1, "not shown"), (0, 1, "not shown"), (-2, -0.1, "refuted")],
 )
 def test_the_interval_gives_the_verdict(low, high, words):
-    assert kit.verdict(low, high) == words
+    assert kit.finding(low, high) == words
 
 
 @pytest.mark.parametrize(

@@ -250,8 +250,8 @@ def test_a_right_attempt_gets_its_tick(exercise, attempt):
     ],
 )
 def test_another_wrong_attempt_is_told_where(exercise, attempt):
-    verdict = exercise.judge(attempt)
-    assert verdict.kind == WRONG and "on input" in verdict.message
+    outcome = exercise.judge(attempt)
+    assert outcome.kind == WRONG and "on input" in outcome.message
 
 
 # --- how likely a text was ------------------------------------------------------------------------

@@ -97,27 +97,27 @@ def texts(answer):
 
 
 def test_tokens_are_set_in_the_lines_of_the_text():
-    answer = compare.Answer(["<th", "ink>\n", "x = 5", "\nx", " = 5\n\n", "end"], [1.0] * 6, True)
+    answer = compare.Text(["<th", "ink>\n", "x = 5", "\nx", " = 5\n\n", "end"], [1.0] * 6, True)
     assert texts(answer) == ["<think>", "x = 5", "x = 5", "end"]
 
 
 def test_the_wrong_step_is_marked_once_and_whole():
     long = "1 + " * 12 + "1 = 14"
-    answer = compare.Answer(["x = 1\n", long + "\n", long], [1.0] * 3, False, long)
+    answer = compare.Text(["x = 1\n", long + "\n", long], [1.0] * 3, False, long)
     marks = [wrong for _, wrong in compare.lines_of(answer)]
     assert marks == [False, True, True, False, False]
 
 
 def test_a_long_answer_is_cut_and_says_so():
-    answer = compare.Answer(["x\n"] * 100, [], False)
+    answer = compare.Text(["x\n"] * 100, [], False)
     lines = texts(answer)
     assert len(lines) == compare.TALL and lines[-1] == "… 79 more lines"
 
 
 def test_unsure_tokens_are_counted_and_have_a_ground():
     answers = {
-        "one": compare.Answer(["a ", "b"], [0.99, 0.3], True),
-        "two": compare.Answer(["$1/0$ <b>"], [0.5], False),
+        "one": compare.Text(["a ", "b"], [0.99, 0.3], True),
+        "two": compare.Text(["$1/0$ <b>"], [0.5], False),
     }
     figure, words = compare.draw_answers("q", "5", answers)
     assert words.startswith("q (right: 5). Right: one. 2 tokens have an orange ground")
@@ -141,7 +141,7 @@ def test_unsure_tokens_are_counted_and_have_a_ground():
     ],
 )
 def test_any_text_can_be_drawn(tokens, shown):
-    figure, _ = compare.draw_answers("q", "5", {"a": compare.Answer(tokens, [], False)})
+    figure, _ = compare.draw_answers("q", "5", {"a": compare.Text(tokens, [], False)})
     assert [text.get_text() for text in figure.axes[0].texts] == shown
     plots.to_png(figure)  # raises for what Matplotlib cannot lay out
 

@@ -194,7 +194,7 @@ def test_pairs_remove_what_the_seeds_share():
     ],
 )
 def test_the_verdict_is_true_whichever_way_it_went(treatment, words):
-    text = seeds.verdict(("hard", "soft"), [10.0, 20.0, 30.0, 40.0], treatment)
+    text = seeds.conclusion(("hard", "soft"), [10.0, 20.0, 30.0, 40.0], treatment)
     assert text.startswith(words) and "4 paired seeds" in text
     low, high = map(abs, seeds.paired([10.0, 20.0, 30.0, 40.0], treatment)[1:])
     assert f"{min(low, high):.1f}" in text and f"{max(low, high):.1f}" in text
@@ -321,8 +321,8 @@ RIGHT = [(exercise, attempt) for exercise, attempts in RIGHT for attempt in atte
 
 @pytest.mark.parametrize(("exercise", "attempt"), RIGHT, ids=lambda x: getattr(x, "name", ""))
 def test_a_right_attempt_gets_its_tick(exercise, attempt):
-    verdict = exercise.judge(attempt)
-    assert (verdict.kind, verdict.message) == (DONE, f"✓ {exercise.name}")
+    outcome = exercise.judge(attempt)
+    assert (outcome.kind, outcome.message) == (DONE, f"✓ {exercise.name}")
     assert exercise(attempt) is attempt
     assert exercise.judge(lambda *_: None).kind == OPEN
 
@@ -388,8 +388,8 @@ WRONG_ATTEMPTS = [
     ("exercise", "attempt", "words"), WRONG_ATTEMPTS, ids=[w for _, _, w in WRONG_ATTEMPTS]
 )
 def test_each_mistake_gets_its_message(exercise, attempt, words):
-    verdict = exercise.judge(attempt)
-    assert verdict.kind == WRONG and words in verdict.message
+    outcome = exercise.judge(attempt)
+    assert outcome.kind == WRONG and words in outcome.message
     assert exercise(attempt) is exercise.reference
 
 
@@ -398,5 +398,5 @@ def test_each_mistake_gets_its_message(exercise, attempt, words):
 def test_every_listed_mistake_is_told_apart_from_the_others(exercise):
     assert len({m.message for m in exercise.mistakes}) >= 3
     for mistake in exercise.mistakes:
-        verdict = exercise.judge(mistake.function)
-        assert verdict.kind == WRONG and mistake.message in verdict.message
+        outcome = exercise.judge(mistake.function)
+        assert outcome.kind == WRONG and mistake.message in outcome.message

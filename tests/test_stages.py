@@ -106,7 +106,9 @@ def test_only_rows_that_are_wanted_count_as_done(screen, tmp_path):
     with Journal(tmp_path / "j.jsonl", {}) as book:
         for number in range(20):
             book.add({"id": f"a/{number}"})
-    on_done = kit.progress(screen, "candidates", ["a/1", "a/2", "b/0", "b/1"], tmp_path / "j.jsonl")
+    on_done = kit.rows_progress(
+        screen, "candidates", ["a/1", "a/2", "b/0", "b/1"], tmp_path / "j.jsonl"
+    )
     for row in read_jsonl(tmp_path / "j.jsonl")[:2]:
         on_done(row)
     assert [line.split(",")[0] for line, _ in screen.lines] == [
@@ -115,7 +117,7 @@ def test_only_rows_that_are_wanted_count_as_done(screen, tmp_path):
 
 
 def test_without_a_journal_all_are_to_do(screen):
-    on_done = kit.progress(screen, "answers", ["a", "b"])
+    on_done = kit.rows_progress(screen, "answers", ["a", "b"])
     on_done({})
     on_done({})
     assert screen.lines[-1] == ("  answers: 2/2", True)

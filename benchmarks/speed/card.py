@@ -32,7 +32,7 @@ from distillkit.models import load
 from distillkit.packing import batches, encode, pack, parts_of, supervised
 from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_csv
-from distillkit.session import machine, peak_memory_bytes, start
+from distillkit.session import peak_memory_bytes, processor, start
 from distillkit.teachers import Recorded
 from distillkit.training import distill, lora, with_adapter
 
@@ -91,7 +91,7 @@ def measure(way, options):
         yield {
             "way": way, "cap_gb": cap, "parts": parts, "dtype": dtype,
             **trained_and_asked(student, quant, optimizer, traces, parts, options.test),
-            "machine": machine(), "date": date.today(),
+            "machine": processor(), "date": date.today(),
             "card_gb": round(total / 1e9, 1) or "", "driver": driver(),
             "torch": torch.__version__, "bitsandbytes": version("bitsandbytes"),
         }  # fmt: skip
@@ -167,7 +167,7 @@ def main():
     rows = read_csv(OUT) if OUT.exists() else []
     there = {(row["way"], row["cap_gb"], row["parts"], row["machine"]) for row in rows}
     for way in options.only.split(";"):
-        missing = [run for run in runs if (way, *run, machine()) not in there]
+        missing = [run for run in runs if (way, *run, processor()) not in there]
         if not missing or (way.endswith("float16") and not on_card):
             continue  # a CPU has no fast products in float16
         words = [sys.executable, "-m", "benchmarks.speed.card", "--only", way,

@@ -26,7 +26,7 @@ from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
 from distillkit.records import read_csv
-from distillkit.session import machine, start
+from distillkit.session import processor, start
 from distillkit.teachers import Solver
 from distillkit.training import MIXED, lora, with_adapter
 
@@ -93,7 +93,7 @@ def main():
     there = {(row["model"], row["dtype"], row["machine"]) for row in read_csv(OUT)}
     for shape_name in options.models.split(","):
         for dtype in ("float32", "bfloat16", "int8", "nf4") if on_card else ("float32", "bfloat16"):
-            if (shape_name, dtype, machine()) in there:
+            if (shape_name, dtype, processor()) in there:
                 continue
             quant = dtype if dtype in ("int8", "nf4") else ""
             student = load(MODELS[shape_name], kit.device, "bfloat16" if quant else dtype,
@@ -114,7 +114,7 @@ def main():
                 rows.append({
                     "model": shape_name, "dtype": dtype, "rank": 16, "tokens": tokens,
                     "learned": supervised(part), "measured_mb": round(found / 1e6),
-                    "formula_mb": round(sum(expected.values()) / 1e6), "machine": machine(),
+                    "formula_mb": round(sum(expected.values()) / 1e6), "machine": processor(),
                     "date": date.today(),
                 })  # fmt: skip
                 print(rows[-1], flush=True)

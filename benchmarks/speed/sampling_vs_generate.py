@@ -23,7 +23,7 @@ import torch
 from distillkit.equations import NARROW, make_problems
 from distillkit.models import load
 from distillkit.sampling import sample
-from distillkit.session import machine, start
+from distillkit.session import processor, start
 from distillkit.templates import SHOTS, THINK, chat_text, messages
 
 CASES = {"few-shot prefix, k = 8": (SHOTS, 8, 96), "no prefix, k = 4": ((), 4, 192)}
@@ -93,7 +93,7 @@ def main():
         prompts = [chat_text(student.tokenizer, messages(p.text, THINK, SHOTS)) for p in problems]
         same, gaps = agreement(student, precise, prompts)
         results.append({"case": "greedy texts that agree", "of": options.agree, "same": same,
-                        "gaps": gaps, "dtype": kit.dtype, "machine": machine()})  # fmt: skip
+                        "gaps": gaps, "dtype": kit.dtype, "machine": processor()})  # fmt: skip
         print(f"{same} of {options.agree} greedy texts are the same; gaps of the others, nats: "
               f"{', '.join(f'{gap:.3f}' for gap in gaps)}", flush=True)  # fmt: skip
         del precise
@@ -115,7 +115,7 @@ def main():
             flush=True,
         )
         results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
-                        "machine": machine(),
+                        "machine": processor(),
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
         if options.out:
             options.out.write_text(json.dumps(results, indent=1) + "\n")

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillkit.checks.compare import difference, same, short
-from distillkit.checks.running import STOPPED, Run, add_gradients, one_line
-from distillkit.checks.running import run as run_once
+from distillkit.checks.running import STOPPED, Trial, one_line, run_once, with_gradients
 
 DONE, WRONG, OPEN = "done", "wrong", "not attempted"
-_STATUS: dict[str, tuple[str, int]] = {}  # exercise -> (last verdict, checks so far)
+_STATUS: dict[str, tuple[str, int]] = {}  # exercise -> (last outcome, checks so far)
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What a check found: DONE, WRONG or OPEN, and the words for the learner."""
 
     kind: str
@@ -55,24 +54,24 @@ class Exercise:
     rtol: float = 1e-4
     atol: float = 1e-6
     seconds: float = 10.0
-    _known: dict[int, list[Run]] = field(default_factory=dict, repr=False)
+    _known: dict[int, list[Trial]] = field(default_factory=dict, repr=False)
 
     def __call__(self, attempt: Any) -> Callable:
-        """Print the verdict; return the attempt if it is right, else the kit's function."""
-        verdict = self.judge(attempt)
-        if attempt is not self.reference:  # a check run twice must not undo the first verdict
-            _STATUS[self.name] = (verdict.kind, _STATUS.get(self.name, ("", 0))[1] + 1)
-        say(verdict.message)
-        return attempt if verdict.kind == DONE else self.reference
+        """Print the outcome; return the attempt if it is right, else the kit's function."""
+        outcome = self.judge(attempt)
+        if attempt is not self.reference:  # a check run twice must not undo the first outcome
+            _STATUS[self.name] = (outcome.kind, _STATUS.get(self.name, ("", 0))[1] + 1)
+        say(outcome.message)
+        return attempt if outcome.kind == DONE else self.reference
 
-    def judge(self, attempt: Any) -> Verdict:
-        """Return the verdict on an attempt without printing or remembering it."""
+    def judge(self, attempt: Any) -> Outcome:
+        """Return the outcome of an attempt without printing or remembering it."""
         try:
             return self._judge(attempt)
         except STOPPED as error:  # a fault of the check must not stop a lesson, either
             return self._wrong(f"the check itself stopped: {one_line(error)}")
 
-    def _judge(self, attempt: Any) -> Verdict:
+    def _judge(self, attempt: Any) -> Outcome:
         if attempt is None or attempt is ...:
             return self._open("")
         if attempt is self.reference:
@@ -95,10 +94,10 @@ class Exercise:
         notes = self._notes(got)
         problem = self._problem(attempt, expected, got)
         if problem is None:
-            return Verdict(DONE, f"✓ {self.name}{notes}")
+            return Outcome(DONE, f"✓ {self.name}{notes}")
         return self._wrong((self._mistake(got) or problem) + notes)
 
-    def _problem(self, attempt: Callable, expected: list[Run], got: list[Run]) -> str | None:
+    def _problem(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str | None:
         """Return the first thing that is wrong: stopped, type, shape, value, argument, gradient."""
         for at, run in enumerate(got):
             if isinstance(run.error, KeyboardInterrupt):
@@ -115,7 +114,7 @@ class Exercise:
                     return f"{words}\n  on input {at + 1} of {len(got)}: {self._describe(at)}"
         return None
 
-    def _stopped(self, attempt: Callable, want: Run, run: Run) -> str | None:
+    def _stopped(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         if type(run.error) is type(want.error):
             return None
         if run.error is None:
@@ -123,19 +122,19 @@ class Exercise:
                     f"{type(want.error).__name__}")  # fmt: skip
         return f"it stops: {one_line(run.error, attempt)}"
 
-    def _value(self, attempt: Callable, want: Run, run: Run) -> str | None:
+    def _value(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         if want.error is not None:
             return None
         return difference(want.value, run.value, self.rtol, self.atol)
 
-    def _changed(self, attempt: Callable, want: Run, run: Run) -> str | None:
+    def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         for name, ours, theirs in zip(self._names(), want.arguments, run.arguments, strict=False):
             if not same(ours, theirs, 0.0, 0.0, unknown=True):
                 return (f"it changes its argument {name} in place; work on a copy (operations like "
                         "-= and methods whose name ends in _ change a tensor)")  # fmt: skip
         return None
 
-    def _gradient(self, attempt: Callable, want: Run, run: Run) -> str | None:
+    def _gradient(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         if want.gradients is None:
             return None
         if run.gradient_error is not None:
@@ -154,7 +153,7 @@ class Exercise:
                     f"{short(ours)}, got {short(theirs)}")  # fmt: skip
         return None
 
-    def _mistake(self, got: list[Run]) -> str | None:
+    def _mistake(self, got: list[Trial]) -> str | None:
         """Return the message of the listed mistake that does the same on every probe."""
         for at, mistake in enumerate(self.mistakes):
             if at not in self._known:
@@ -166,7 +165,7 @@ class Exercise:
                 return mistake.message
         return None
 
-    def _alike(self, a: Run, b: Run) -> bool:
+    def _alike(self, a: Trial, b: Trial) -> bool:
         return (
             type(a.error) is type(b.error)
             and type(a.gradient_error) is type(b.gradient_error)
@@ -180,16 +179,16 @@ class Exercise:
     def _fresh(self) -> list[tuple]:
         return [*self.probes()] if callable(self.probes) else copy.deepcopy([*self.probes])
 
-    def _runs(self, function: Callable) -> list[Run]:
+    def _runs(self, function: Callable) -> list[Trial]:
         with warnings.catch_warnings():  # those of the kit's mistakes would puzzle a learner
             warnings.simplefilter("ignore")
             return list(self._each(function))
 
-    def _each(self, function: Callable) -> Iterator[Run]:
+    def _each(self, function: Callable) -> Iterator[Trial]:
         for arguments, again in zip(self._fresh(), self._fresh(), strict=True):
             done = run_once(function, arguments)
             if self._traced() and done.error is None:
-                add_gradients(done, function, again, self._traced())
+                done = with_gradients(done, function, again, self._traced())
             yield done
 
     def _traced(self) -> tuple[int, ...]:
@@ -206,12 +205,12 @@ class Exercise:
         pairs = zip(self._names(), self._fresh()[at], strict=False)
         return ", ".join(f"{name} = {short(value)}" for name, value in pairs)
 
-    def _open(self, hint: str) -> Verdict:
-        return Verdict(OPEN, f"{self.name}: not attempted yet, using the kit's{hint}")
+    def _open(self, hint: str) -> Outcome:
+        return Outcome(OPEN, f"{self.name}: not attempted yet, using the kit's{hint}")
 
-    def _wrong(self, words: str) -> Verdict:
+    def _wrong(self, words: str) -> Outcome:
         after = f"The lesson goes on with the kit's {self.name}; change yours and run this again."
-        return Verdict(WRONG, f"✗ {self.name}: {words}\n  {after}")
+        return Outcome(WRONG, f"✗ {self.name}: {words}\n  {after}")
 
     def _hint_of_none(self, attempt: Callable) -> str:
         code = getattr(attempt, "__code__", None)
@@ -222,7 +221,7 @@ class Exercise:
             else ""
         )
 
-    def _notes(self, got: list[Run]) -> str:
+    def _notes(self, got: list[Trial]) -> str:
         printed = got[0].printed.strip() if got else ""
         if not printed:
             return ""

@@ -77,12 +77,12 @@ precision_recall = Exercise(
 
 # --- what is kept ---------------------------------------------------------------------------------
 
-Candidate = tuple[str, str, bool]  # problem, text, whether it obeys every rule
+Judged = tuple[str, str, bool]  # problem, text, whether it obeys every rule
 
 
-def _keep(candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+def _keep(candidates: Sequence[Judged], most: int) -> list[Judged]:
     """Return the candidates that obey every rule, at most `most` a problem, no text twice."""
-    kept: list[Candidate] = []
+    kept: list[Judged] = []
     for candidate in candidates:
         problem, text, obeys = candidate
         taken = [other[1] for other in kept if other[0] == problem]
@@ -101,8 +101,8 @@ def _keep_wrong(
 ):
     """Make functions that forget one of the conditions, or count the wrong thing."""
 
-    def wrong(candidates: Sequence[Candidate], most: int) -> list[Candidate]:
-        kept: list[Candidate] = []
+    def wrong(candidates: Sequence[Judged], most: int) -> list[Judged]:
+        kept: list[Judged] = []
         looked_at: Counter = Counter()
         for candidate in candidates:
             problem, text, obeys = candidate

@@ -8,14 +8,14 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 STOPPED = (Exception, KeyboardInterrupt, SystemExit)  # what an attempt may raise in a check
 
 
 @dataclass
-class Run:
+class Trial:
     """What a function did with one probe."""
 
     value: Any = None
@@ -45,9 +45,9 @@ def _same_chance() -> Iterator[None]:
             numpy.random.set_state(numbers)
 
 
-def run(function: Callable, arguments: tuple) -> Run:
+def run_once(function: Callable, arguments: tuple) -> Trial:
     """Call the function and return what happened; what it raises or prints is kept."""
-    done, printed, began = Run(arguments=arguments), io.StringIO(), time.perf_counter()
+    done, printed, began = Trial(arguments=arguments), io.StringIO(), time.perf_counter()
     try:
         with _same_chance(), redirect_stdout(printed):
             done.value = function(*arguments)
@@ -57,27 +57,28 @@ def run(function: Callable, arguments: tuple) -> Run:
     return done
 
 
-def add_gradients(done: Run, function: Callable, arguments: tuple, traced: tuple) -> None:
+def with_gradients(done: Trial, function: Callable, arguments: tuple, traced: tuple) -> Trial:
     """Add the gradients of a weighted sum of the result; no gradient counts as zeros."""
     import torch
 
     leaves = {at: arguments[at].clone().requires_grad_() for at in traced}
-    done.gradients = [torch.zeros_like(leaf) for leaf in leaves.values()]
+    zeros = [torch.zeros_like(leaf) for leaf in leaves.values()]
+    arguments = tuple(leaves.get(at, value) for at, value in enumerate(arguments))
     with torch.enable_grad():
-        again = run(function, tuple(leaves.get(at, value) for at, value in enumerate(arguments)))
-        done.seconds += again.seconds
-        done.gradient_error = again.error
+        again = run_once(function, arguments)
+        done = replace(done, gradients=zeros, seconds=done.seconds + again.seconds,
+                       gradient_error=again.error)  # fmt: skip
         parts = again.value if isinstance(again.value, list | tuple) else [again.value]
         parts = [p for p in parts if isinstance(p, torch.Tensor) and p.requires_grad]
         if not parts:
-            return
+            return done
         try:
             total = sum((part * _weights(part)).sum() for part in parts)
             found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
         except RuntimeError as error:
-            done.gradient_error = error
-            return
-    done.gradients = [z if g is None else g for z, g in zip(done.gradients, found, strict=True)]
+            return replace(done, gradient_error=error)
+    gradients = [z if g is None else g for z, g in zip(zeros, found, strict=True)]
+    return replace(done, gradients=gradients)
 
 
 def _weights(part: Any) -> Any:

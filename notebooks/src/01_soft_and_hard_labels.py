@@ -387,8 +387,8 @@ ways["soft labels"] = soft_only
 print(seeds.table(ways, baseline="hard labels"))
 
 # %%
-print(seeds.verdict(("hard labels", "soft labels"), hard, soft_only))
-print(seeds.verdict(("label smoothing", "soft labels"), smoothed, soft_only))
+print(seeds.conclusion(("hard labels", "soft labels"), hard, soft_only))
+print(seeds.conclusion(("label smoothing", "soft labels"), smoothed, soft_only))
 show(*figures.draw_ways(ways))
 
 # %% [markdown]
@@ -404,7 +404,7 @@ small = {"members": 1, "epochs": 10} if kit.fast else {}
 anew = [labels.new_pair(s, **small) for s in range(3 if kit.fast else 10)]
 new_hard, new_soft = ([pair[i] for pair in anew] for i in (0, 1))
 print("Everything anew for each seed:")
-print(seeds.verdict(("hard labels", "soft labels"), new_hard, new_soft))
+print(seeds.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
 
 # %% [markdown]
 # ## Experiment 2: which temperature?
@@ -424,7 +424,7 @@ below = [T for T, e in by_T.items() if seeds.paired(hard, e)[2] < 0]
 which = ", ".join(map(str, below)) or "none"
 print(f"At {len(below)} of {len(by_T)} temperatures the interval of the")
 print(f"difference lies wholly below hard labels: T = {which}.")
-print(seeds.verdict(("T = 1", "T = 4"), by_T[1], by_T[4]))
+print(seeds.conclusion(("T = 1", "T = 4"), by_T[1], by_T[4]))
 levels = {"hard labels": hard, "label smoothing": smoothed}
 show(*figures.draw_sweep(by_T, "temperature", levels, log=True))
 
@@ -444,7 +444,7 @@ print(seeds.table(rows, baseline="alpha = 0.0"))
 
 # %%
 for end, errors in ((0, hard), (1, soft_only)):
-    print(seeds.verdict((f"alpha = {end}", "alpha = 0.5"), errors, both))
+    print(seeds.conclusion((f"alpha = {end}", "alpha = 0.5"), errors, both))
 wins = [seeds.paired(end, both)[2] < 0 for end in (hard, soft_only)]
 print("So the claim is", "shown" if all(wins) else "not shown", "here:")
 print(f"the balance beats {sum(wins)} of the 2 ends.")
@@ -465,7 +465,7 @@ for n in (50, 200, 400):
 # %%
 for n in (50, 100, 200, 400):
     pair = [by_n[way][n] for way in ("hard labels", "soft labels")]
-    print(f"{n:3} digits:", seeds.verdict(("hard", "soft"), *pair))
+    print(f"{n:3} digits:", seeds.conclusion(("hard", "soft"), *pair))
 show(*figures.draw_curves(by_n))
 
 # %% [markdown]
@@ -528,9 +528,9 @@ print(
     f"{seeds.interval(found['hard labels'])[0]:.0f}."
 )
 names = ("soft labels", "soft labels + bias")
-print(seeds.verdict(names, *(errors[n] for n in names)))
+print(seeds.conclusion(names, *(errors[n] for n in names)))
 names = ("hard labels + bias", "soft labels + bias")
-print(seeds.verdict(names, *(errors[n] for n in names)))
+print(seeds.conclusion(names, *(errors[n] for n in names)))
 
 # %% [markdown]
 # For comparison, Hinton, Vinyals and Dean (2015, section 3) on MNIST, 10,000

@@ -306,7 +306,7 @@ show(*figures.draw_templates(few_shot, distilled))
 # %%
 print(seeds.table(distilled, "think"))
 for name in list(distilled)[1:]:
-    words = seeds.verdict(
+    words = seeds.conclusion(
         ("'think'", f"'{name}'"), distilled["think"], distilled[name],
         "right answers in 100",
     )  # fmt: skip
@@ -333,7 +333,7 @@ for split in ("taught", "other"):
                       if r["stage"] == stage]
               for stage in ("few-shot", "distilled")}  # fmt: skip
         found[name], untrained[name] = of["distilled"], of["few-shot"]
-    print(f"{split} kinds:", seeds.verdict(
+    print(f"{split} kinds:", seeds.conclusion(
         ("the answer alone", "steps and answer"), *found.values(),
         "right answers in 100"))  # fmt: skip
     print("  untrained, with examples in the prompt: the answer alone "

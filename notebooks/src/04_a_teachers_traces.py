@@ -86,8 +86,8 @@ for name in ("answer-only", "think"):
     print(f"{name:12} {sum(right[name]) / n:3.0f} % right "
           f"({100 * low:.0f} to {100 * high:.0f}, n = {n}), "
           f"{tokens:.0f} tokens an answer")  # fmt: skip
-print(seeds.verdict(("answer only", "steps first"), *right.values(),
-                    "right answers in 100", "equations"))  # fmt: skip
+print(seeds.conclusion(("answer only", "steps first"), *right.values(),
+                       "right answers in 100", "equations"))  # fmt: skip
 
 # %% [markdown]
 # ## Four kinds of teacher, one method
@@ -352,9 +352,9 @@ for shots in ((), SHOTS[:2], SHOTS):
     low, high = wilson(sum(good), len(good))
     print(f"{name}: {100 * sum(good) / len(good):3.0f} % usable "
           f"({100 * low:.0f} to {100 * high:.0f})")  # fmt: skip
-print(seeds.verdict(("2 examples", "6 examples"), shares["2 examples"],
-                    shares["6 examples"],
-                    "usable candidates in 100", "equations"))  # fmt: skip
+print(seeds.conclusion(("2 examples", "6 examples"), shares["2 examples"],
+                       shares["6 examples"],
+                       "usable candidates in 100", "equations"))  # fmt: skip
 
 # %% [markdown]
 # ### Exercise 3: your own examples
@@ -374,9 +374,9 @@ if not kit.fast:
     good = [not any(judge(c).values()) for c in found]
     print(f"yours: {100 * sum(good) / len(good):.0f} % usable")
     mine_shares = [50.0 * (a + b) for a, b in zip(good[::2], good[1::2])]
-    print(seeds.verdict(("the kit's six", "yours"), shares["6 examples"],
-                        mine_shares, "usable candidates in 100",
-                        "equations"))  # fmt: skip
+    print(seeds.conclusion(("the kit's six", "yours"), shares["6 examples"],
+                           mine_shares, "usable candidates in 100",
+                           "equations"))  # fmt: skip
 
 # %% [markdown]
 # ## Look back at your guesses

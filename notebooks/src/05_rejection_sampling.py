@@ -312,7 +312,7 @@ show(*figures.draw_arms(arms))
 # %%
 unit = "right answers in 100"
 for teacher in ("good", "damaged"):
-    print(seeds.verdict(
+    print(seeds.conclusion(
         (f"everything of the {teacher} teacher", "the verified traces"),
         arms[f"{teacher}, everything"], arms[f"{teacher}, verified"], unit))
 both = {
@@ -320,9 +320,9 @@ both = {
                                         arms[f"damaged, {arm}"])]
     for arm in ("everything", "verified")
 }  # fmt: skip
-print("mean of both teachers:", seeds.verdict(
+print("mean of both teachers:", seeds.conclusion(
     ("everything", "the verified traces"), *both.values(), unit))
-print(seeds.verdict(
+print(seeds.conclusion(
     ("the good teacher, verified", "the damaged teacher, verified"),
     arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
 
@@ -365,12 +365,12 @@ show(*figures.draw_arms(loss, "loss on held-out general answers (nats)"))
 
 # %%
 for name in ("20 % general", "50 % general"):
-    print(seeds.verdict(("no general examples", name),
-                        exact["0 % general"], exact[name], unit))
-    print(seeds.verdict(("no general examples", name),
-                        [100 * x for x in loss["0 % general"]],
-                        [100 * x for x in loss[name]],
-                        "hundredths of a nat of loss"))  # fmt: skip
+    print(seeds.conclusion(("no general examples", name),
+                           exact["0 % general"], exact[name], unit))
+    print(seeds.conclusion(("no general examples", name),
+                           [100 * x for x in loss["0 % general"]],
+                           [100 * x for x in loss[name]],
+                           "hundredths of a nat of loss"))  # fmt: skip
 
 # %% [markdown]
 # **Not shown.** The loss on general answers rises by 0.01 to 0.02 in every arm,
@@ -405,8 +405,8 @@ show(*figures.draw_arms(stages))
 
 # %%
 for name in ("first", "first, repeated", "solver's"):
-    print(seeds.verdict((name, "round 2"), stages[name], stages["round 2"],
-                        unit))  # fmt: skip
+    print(seeds.conclusion((name, "round 2"), stages[name], stages["round 2"],
+                           unit))  # fmt: skip
 
 # %% [markdown]
 # **Not what it looks like.** Two rounds add about 27 right answers in 100, with

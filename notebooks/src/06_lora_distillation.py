@@ -510,8 +510,8 @@ for split in ("taught", "other"):
         ]  # fmt: skip
         shares = ", ".join(f"{share:.0f}" for share in found[name])
         print(f"{split} kinds, {name:11}: {shares} of 100")
-    print(seeds.verdict(("the answer alone", "steps and answer"),
-                        *found.values(), "right answers in 100"))
+    print(seeds.conclusion(("the answer alone", "steps and answer"),
+                           *found.values(), "right answers in 100"))
 
 # %% [markdown]
 # **Careful.** Untrained, with six examples in its prompt, the same student
@@ -551,11 +551,11 @@ show(*figures.draw_curve(curves, 100 * float(few_shot["exact"])))
 
 # %%
 unit = "right answers in 100"
-print(seeds.verdict(("32 solutions, seen once", "four times"),
-                    curves[once][32], curves[again][32], unit))
+print(seeds.conclusion(("32 solutions, seen once", "four times"),
+                       curves[once][32], curves[again][32], unit))
 for few, times in ((32, "four"), (8, "sixteen")):
     names = (f"{few} solutions, {times} times", "128 solutions, seen once")
-    print(seeds.verdict(names, curves[again][few], curves[again][128], unit))
+    print(seeds.conclusion(names, curves[again][few], curves[again][128], unit))
 
 # %% [markdown]
 # **It holds, and how little depends on what is asked.** 64 solutions do as

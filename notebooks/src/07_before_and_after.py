@@ -118,14 +118,14 @@ def looked_at(problem, row, shots):
     wrong = first_wrong_step(
         problem.equation, THINK.parse(row["text"]).reasoning
     )
-    return figures.Answer(tokens, probs, row["exact"], wrong)
+    return figures.Text(tokens, probs, row["exact"], wrong)
 
 
 # %%
 def draw_question(equation):
     problem = make_problem(equation)
     exact = dk.teacher("solver:collect").sample([problem], k=1)[0]["text"]
-    answers = {"solver": figures.Answer([exact], [], True), **ask([problem])[0]}
+    answers = {"solver": figures.Text([exact], [], True), **ask([problem])[0]}
     return figures.draw_answers(problem.text, problem.answer, answers)
 
 
