@@ -15,7 +15,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("00")
+machine = dk.start_lesson("00")
 
 # %% [markdown]
 # ## Guess first, then run
@@ -107,8 +107,8 @@ print(f"{report['funnel']['kept']:5} kept")
 
 # %%
 for name in ("tier", "device", "dtype", "student"):
-    print(f"{name:8} {getattr(kit, name)}")
-for reason in kit.why:
+    print(f"{name:8} {getattr(machine, name)}")
+for reason in machine.why:
     print("because:", reason)
 
 # %% [markdown]
@@ -131,7 +131,8 @@ if run_it_here:
     from distillkit.demo import run_demo
     from distillkit.recipes import settings_for
 
-    report = run_demo(settings_for(kit), Path("runs") / f"first-{kit.tier}")
+    folder = Path("runs") / f"first-{machine.tier}"
+    report = run_demo(settings_for(machine), folder)
 print(f"{report['student']['name']}, {report['machine']}")
 print(f"{report['date']}, seed {report['seed']}, {report['command']}")
 print(f"{report['seconds']['total'] / 60:.0f} minutes in all")

@@ -31,7 +31,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("01")
+machine = dk.start_lesson("01")
 
 # %% [markdown]
 # ## Predict first
@@ -106,7 +106,7 @@ softened = checks.softened(softened)
 
 # %%
 data = labels.load_digits()
-quick = {"members": 2, "epochs": 15} if kit.fast else {}
+quick = {"members": 2, "epochs": 15} if machine.fast else {}
 teacher = labels.train_teacher(data, **quick)
 pool_logits = labels.ask(teacher, data.pool_BP)
 test_logits = labels.ask(teacher, data.test_BP)
@@ -371,7 +371,7 @@ mended_c = checks.mended_c(mended_c)
 # the 95 % interval of the difference holds 0, and *refuted* if it lies above.
 
 # %%
-S = range(4 if kit.fast else 20)
+S = range(4 if machine.fast else 20)
 smooth = labels.smoothed_labels(data.pool_labels_B, smoothing=0.1)
 
 
@@ -400,8 +400,8 @@ show(*figures.draw_ways(ways))
 # teacher and the student.
 
 # %%
-small = {"members": 1, "epochs": 10} if kit.fast else {}
-anew = [labels.new_pair(s, **small) for s in range(3 if kit.fast else 10)]
+small = {"members": 1, "epochs": 10} if machine.fast else {}
+anew = [labels.new_pair(s, **small) for s in range(3 if machine.fast else 10)]
 new_hard, new_soft = ([pair[i] for pair in anew] for i in (0, 1))
 print("Everything anew for each seed:")
 print(seeds.conclusion(("hard labels", "soft labels"), new_hard, new_soft))

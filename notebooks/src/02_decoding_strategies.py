@@ -32,7 +32,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("02")
+machine = dk.start_lesson("02")
 
 # %% [markdown]
 # ## Predict first
@@ -61,7 +61,7 @@ from distillkit.session import data_path
 from distillkit.templates import SHOTS, THINK, chat_text, messages
 from distillkit.widgets import explore, show
 
-student = dk.load(kit.student, kit.device, kit.dtype)
+student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
 
 
@@ -205,7 +205,7 @@ greedy_text = checks.greedy_text(greedy_text)
 
 # %%
 question = chat_text(tokenizer, messages("Solve for x: 2x = 6", THINK))
-start, limit = ids_of(question), 12 if kit.fast else 24
+start, limit = ids_of(question), 12 if machine.fast else 24
 end = tokenizer.eos_token_id
 
 

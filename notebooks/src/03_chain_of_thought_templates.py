@@ -30,7 +30,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("03")
+machine = dk.start_lesson("03")
 
 # %% [markdown]
 # ## Predict first
@@ -68,7 +68,7 @@ from distillkit.templates import (
 )
 from distillkit.widgets import explore, show
 
-student = dk.load(kit.student, kit.device, kit.dtype)
+student = dk.load(machine.student, machine.device, machine.dtype)
 tokenizer = student.tokenizer
 
 # %% [markdown]
@@ -253,7 +253,7 @@ print(f"{len(texts)} recorded texts: yours agrees with the kit's on",
 
 # %%
 asked = make_problem("4x - 9 = 2x + 5", split="test")
-limit = 24 if kit.fast else 128
+limit = 24 if machine.fast else 128
 for template in TEMPLATES.values():
     (row,) = dk.evaluate(
         student.model, tokenizer, [asked], template, SHOTS, max_new_tokens=limit

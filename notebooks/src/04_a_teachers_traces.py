@@ -32,7 +32,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("04")
+machine = dk.start_lesson("04")
 
 # %% [markdown]
 # ## Predict first
@@ -72,9 +72,9 @@ from distillkit.widgets import explore
 # here, untouched, on the same equations in both ways.
 
 # %%
-student = dk.load(kit.student, kit.device, kit.dtype)
+student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
-n, limit = (4, 24) if kit.fast else (24, 128)
+n, limit = (4, 24) if machine.fast else (24, 128)
 asked = make_problems(max(100, n), dk.NARROW, "test", 100)[:n]
 right = {}
 for name in ("answer-only", "think"):
@@ -368,7 +368,7 @@ print(seeds.conclusion(("2 examples", "6 examples"), shares["2 examples"],
 # %%
 mine = ["3x + 5 = 20"]  # your equations here
 
-if not kit.fast:
+if not machine.fast:
     local.shots = [make_problem(equation, "example") for equation in mine]
     found = local.sample(asked, k=2, seed=1)
     good = [not any(judge(c).values()) for c in found]

@@ -32,7 +32,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("05")
+machine = dk.start_lesson("05")
 
 # %% [markdown]
 # ## Predict first

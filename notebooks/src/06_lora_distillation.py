@@ -32,7 +32,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("06")
+machine = dk.start_lesson("06")
 
 # %% [markdown]
 # ## Predict first
@@ -65,7 +65,7 @@ from distillkit.templates import SHOTS
 from distillkit.training import lora, with_adapter
 from distillkit.widgets import Live, explore, show
 
-student = dk.load(kit.student, kit.device, kit.dtype)
+student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
 
 
@@ -301,12 +301,12 @@ for texts in (1, 4):
 # 05 could not show that it is needed.
 
 # %%
-n_traces, n_test = (8, 2) if kit.fast else (64, 24)
+n_traces, n_test = (8, 2) if machine.fast else (64, 24)
 teacher = dk.teacher("recorded")
 kept, funnel = dk.reject(teacher.sample(teacher.problems(dk.NARROW)))
-chosen = dk.to_traces(dk.choose(kept, n_traces, kit.seed, HARD))
+chosen = dk.to_traces(dk.choose(kept, n_traces, machine.seed, HARD))
 general = read_jsonl(data_path("general.jsonl"))
-traces = dk.mix(chosen, general, 0.2, kit.seed)
+traces = dk.mix(chosen, general, 0.2, machine.seed)
 test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
 print(f"{len(kept)} verified candidates, {len(chosen)} chosen, "
       f"{len(traces)} with general examples; {len(test)} new equations")
@@ -316,7 +316,7 @@ print(f"{len(kept)} verified candidates, {len(chosen)} chosen, "
 # prompt. Without them it would not find the form at all.
 
 # %%
-limit = 24 if kit.fast else 128
+limit = 24 if machine.fast else 128
 before = dk.evaluate(model, tokenizer, test, shots=SHOTS, max_new_tokens=limit)
 print(f"few-shot: {sum(r['exact'] for r in before)} of {len(before)} solved")
 
@@ -338,15 +338,15 @@ def on_step(row):
         signal.raise_signal(signal.SIGINT)
 
 
-run = dk.distill(model, tokenizer, traces, batch_size=4, seed=kit.seed,
-                 out=folder, on_step=on_step)
+run = dk.distill(model, tokenizer, traces, batch_size=4,
+                 seed=machine.seed, out=folder, on_step=on_step)
 print(f"stopped after step {run.log[-1]['step']} of {steps}; "
       f"finished: {run.finished}")
 print("on disk:", sorted(path.name for path in folder.iterdir()))
 
 # %%
-run = dk.distill(run.student, tokenizer, traces, batch_size=4, seed=kit.seed,
-                 out=folder, on_step=live.add)
+run = dk.distill(run.student, tokenizer, traces, batch_size=4,
+                 seed=machine.seed, out=folder, on_step=live.add)
 whole = [row["step"] for row in run.log] == list(range(1, steps + 1))
 print(f"finished: {run.finished}; every step once: {whole}")
 print(f"{run.tokens:,} tokens in {run.seconds:.0f} s of training")
@@ -438,10 +438,10 @@ show(*figures.draw_ranks(exact["narrow"], untouched))
 
 # %%
 model, losses = run.student.unload(), {}
-few = traces[: 4 if kit.fast else 24]
+few = traces[: 4 if machine.fast else 24]
 for rate in (5e-5, 5e-4, 5e-3):
     attempt = dk.distill(model, tokenizer, few, rate=rate, batch_size=4,
-                         seed=kit.seed)
+                         seed=machine.seed)
     losses[f"rate {rate:g}"] = [row["loss"] for row in attempt.log]
     model = attempt.student.unload()
 show(*figures.draw_rates(losses))
@@ -471,9 +471,9 @@ for name in ("base", "rate 1e-3"):
 
 # %%
 if importlib.util.find_spec("bitsandbytes"):
-    small = dk.load(kit.student, kit.device, kit.dtype, quant="nf4")
+    small = dk.load(machine.student, machine.device, machine.dtype, quant="nf4")
     qlora = dk.distill(small.model, small.tokenizer, few, batch_size=4,
-                       seed=kit.seed)
+                       seed=machine.seed)
     for name, holder, run_ in (("whole", model, attempt),
                                 ("NF4", small.model, qlora)):
         size = sum(p.nbytes for p in holder.parameters()) / 1e9
@@ -482,7 +482,7 @@ if importlib.util.find_spec("bitsandbytes"):
     print(f"last loss: {losses['rate 0.0005'][-1]:.3f} whole, "
           f"{qlora.log[-1]['loss']:.3f} NF4")
 else:
-    kind = "bfloat16" if kit.dtype == "bfloat16" else "float32"
+    kind = "bfloat16" if machine.dtype == "bfloat16" else "float32"
     for name in (kind, "nf4"):
         parts = memory.training(shape, name)
         print(f"{name:9} {sum(parts.values()) / 1e9:.2f} GB (by the formula)")
@@ -577,9 +577,9 @@ for few, times in ((32, "four"), (8, "sixteen")):
 mine = "7(t - 3) + 12 = 4t - 2(t + 8)"
 
 del attempt, run, model, student  # make room
-ready = adapters.ready_student(kit)
+ready = adapters.ready_student(machine)
 (row,) = dk.evaluate(ready.model, ready.tokenizer, [make_problem(mine)],
-                     max_new_tokens=24 if kit.fast else 560)  # fmt: skip
+                     max_new_tokens=24 if machine.fast else 560)  # fmt: skip
 print(row["text"])
 print("right:", row["exact"], "| the answer is", row["problem"]["answer"])
 

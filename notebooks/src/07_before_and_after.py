@@ -31,7 +31,7 @@
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("07")
+machine = dk.start_lesson("07")
 
 # %% [markdown]
 # ## Predict first
@@ -71,9 +71,9 @@ from distillkit.session import data_path
 from distillkit.templates import SHOTS, THINK, chat_text, messages
 from distillkit.widgets import explore, show
 
-student = adapters.ready_student(kit)
+student = adapters.ready_student(machine)
 model, tokenizer = student.model, student.tokenizer
-limit = 24 if kit.fast else 320
+limit = 24 if machine.fast else 320
 
 
 # %% [markdown]
@@ -235,7 +235,7 @@ p_value = checks.p_value(p_value)
 # Now live, on equations of the kinds of lesson 06.
 
 # %%
-n_test = 2 if kit.fast else 24
+n_test = 2 if machine.fast else 24
 test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
 with model.disable_adapter():
     before = dk.evaluate(model, tokenizer, test, shots=SHOTS,
@@ -332,10 +332,10 @@ show(*figures.draw_slips(kinds, len(broad)))
 # factors. *Predict before you run it: does the student forget what it knew?*
 
 # %%
-family, count = "fractions", 4 if kit.fast else 40
+family, count = "fractions", 4 if machine.fast else 40
 writer = dk.teacher("solver:collect")
 
-new = make_problems(count, (family,), "train", kit.seed)
+new = make_problems(count, (family,), "train", machine.seed)
 new_test = make_problems(n_test, (family,), "test", 100)
 kept, funnel = dk.reject(writer.sample(new))
 questions = {family: new_test, "as before": test[: n_test // 2]}
@@ -346,7 +346,7 @@ earlier = {
 
 # %%
 run = dk.distill(model, tokenizer, dk.to_traces(kept), batch_size=4,
-                 seed=kit.seed)
+                 seed=machine.seed)
 for name, asked in questions.items():
     now = dk.evaluate(model, tokenizer, asked, max_new_tokens=limit)
     both = [[row["exact"] for row in rows] for rows in (earlier[name], now)]
@@ -359,8 +359,8 @@ for name, asked in questions.items():
 # solutions of the old kinds beside the new ones. Do it: restart the kernel, run
 # all, but let `new` be
 #
-#     make_problems(count, (family,), "train", kit.seed) + make_problems(
-#         count, dk.NARROW, "train", kit.seed)
+#     make_problems(count, (family,), "train", machine.seed) + make_problems(
+#         count, dk.NARROW, "train", machine.seed)
 #
 # Then try `systems`, fewer traces, or a teacher that writes shorter:
 # `solver:arithmetic`.
@@ -385,7 +385,7 @@ write_answers(folder / "answers.jsonl", after)
 low, high = wilson(sum(right[1]), len(right[1]))
 page = [
     "# Before and after", "", f"- student: {student.name}",
-    f"- source: {student.source}", f"- machine: {kit}",
+    f"- source: {student.source}", f"- machine: {machine}",
     f"- exact, with examples, untouched: {sum(right[0])} of {len(test)}",
     f"- exact, distilled: {sum(right[1])} of {len(test)} "
     f"(95 % interval {100 * low:.0f} to {100 * high:.0f} %)",
