@@ -87,7 +87,7 @@ class Experiment:
 class Bench:
     """What every run of an experiment gets: the machine, how many questions, and where to write."""
 
-    kit: Session
+    machine: Session
     test: int
     out: Path
 
@@ -98,7 +98,7 @@ class Bench:
 
     def load(self, name: str = STUDENT) -> Loaded:
         """Return a model, which is in memory until another one is asked for."""
-        return _load(name, self.kit.device, self.kit.dtype)
+        return _load(name, self.machine.device, self.machine.dtype)
 
     def keep(self, name: str, rows: Sequence[dict], *keys: str) -> None:
         """Put rows into a JSONL file beside the table, in place of rows with the same keys."""
@@ -226,7 +226,8 @@ def with_provenance(
     """
     known = {
         **columns_of(experiment, arm), "seed": "" if seed is None else seed,
-        "dtype": bench.kit.dtype, "machine": processor(), "date": date.today().isoformat(), **row,
+        "dtype": bench.machine.dtype, "machine": processor(),
+        "date": date.today().isoformat(), **row,
     }  # fmt: skip
     if unknown := set(row) - set(experiment.fields):
         raise ValueError(f"no column for {', '.join(sorted(unknown))}")

@@ -86,17 +86,17 @@ def save_cut(model: PeftModel, r: int, folder: Path, base: str) -> None:
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def ready_student(kit: Session) -> Loaded:
+def ready_student(machine: Session) -> Loaded:
     """Load the student that comes with the kit: its base with the adapter in `data/`, not merged.
 
     `with student.model.disable_adapter():` gives the untouched student.  The tiny tier has no such
     adapter: its student gets one that changes nothing.  Raises ModelError.
     """
-    if kit.tier == "tiny":
-        student = load(kit.student, kit.device, kit.dtype)
+    if machine.tier == "tiny":
+        student = load(machine.student, machine.device, machine.dtype)
         student.model = with_adapter(student.model, lora())
     else:
-        student = load("qwen2.5-coder-0.5b-instruct", kit.device, kit.dtype)
+        student = load("qwen2.5-coder-0.5b-instruct", machine.device, machine.dtype)
         with quiet():
             student.model = PeftModel.from_pretrained(
                 student.model, data_path(READY), is_trainable=True

@@ -160,8 +160,8 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
                 f"{path} is from another version of the kit ({error}): start a new run"
             ) from error
     else:
-        kit = start(options.tier, options.seed or 0, options.dtype)
-        settings = settings_for(kit, options.curriculum or "narrow", student=options.student,
+        machine = start(options.tier, options.seed or 0, options.dtype)
+        settings = settings_for(machine, options.curriculum or "narrow", student=options.student,
                                 teacher=options.teacher,
                                 traces=options.traces, test=options.test,
                                 quant=QUANTS.get(options.quant))  # fmt: skip
@@ -241,8 +241,8 @@ def _distill(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.recipes import settings_for
     from distillkit.session import start
 
-    kit = start(options.tier, options.seed or 0, options.dtype)
-    settings = settings_for(kit, student=options.student, quant=QUANTS.get(options.quant),
+    machine = start(options.tier, options.seed or 0, options.dtype)
+    settings = settings_for(machine, student=options.student, quant=QUANTS.get(options.quant),
                             traces=options.traces or 0, epochs=options.epochs, rate=options.rate,
                             batch_size=options.batch_size, teacher=str(options.file),
                             general=0.0, shares={}, families=())  # fmt: skip

@@ -118,12 +118,12 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
         print(f"FAULT: {fault}")
     if no_torch(wrong):
         raise RuntimeError("the lesson needs torch: see the line FAULT above")
-    kit = start("tiny" if fast else None, seed)
-    print(kit)
+    machine = start("tiny" if fast else None, seed)
+    print(machine)
     print(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
     if fast:
         print("fast mode (DISTILLKIT_FAST): small settings, the numbers mean nothing")
-    return LessonSession(**vars(kit), fast=fast)
+    return LessonSession(**vars(machine), fast=fast)
 
 
 def notebooks_folder() -> Path | None:

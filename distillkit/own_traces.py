@@ -79,15 +79,15 @@ def distill_file(
 
     if (out / "report.json").exists():
         raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
-    kit = start(settings.tier, settings.seed, settings.dtype)
-    together = PartialState(cpu=kit.device == "cpu")
+    machine = start(settings.tier, settings.seed, settings.dtype)
+    together = PartialState(cpu=machine.device == "cpu")
     with together.main_process_first():  # the first one downloads and converts
         first = together.is_main_process
         stages = Stages(out) if first else None
         say = stages.say if first else (lambda _="": None)
-        say(f"{kit}")
+        say(f"{machine}")
         traces, about = read_traces(path, settings.traces or None, settings.seed)
-        student = load(settings.student, kit.device, kit.dtype, say, settings.quant)
+        student = load(settings.student, machine.device, machine.dtype, say, settings.quant)
     say(about)
     say(f"student: {student.name} ({student.source}); {len(traces)} traces, "
         f"{together.num_processes} process(es)")  # fmt: skip

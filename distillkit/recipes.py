@@ -70,11 +70,16 @@ CURRICULA = {
 }  # fmt: skip
 
 
-def settings_for(kit: Session, curriculum: str = "narrow", **asked: object) -> Settings:
+def settings_for(machine: Session, curriculum: str = "narrow", **asked: object) -> Settings:
     """Return the tier's settings with what was asked for in their place (None: the default)."""
-    base = Settings(tier=kit.tier, student=kit.student, seed=kit.seed, dtype=kit.dtype,
-                    curriculum=curriculum,
-                    **{**TIERS[kit.tier], **CURRICULA[curriculum]})  # fmt: skip
+    base = Settings(
+        tier=machine.tier,
+        student=machine.student,
+        seed=machine.seed,
+        dtype=machine.dtype,
+        curriculum=curriculum,
+        **{**TIERS[machine.tier], **CURRICULA[curriculum]},
+    )
     return replace(base, **{name: value for name, value in asked.items() if value is not None})
 
 

@@ -53,7 +53,7 @@ except ModuleNotFoundError:
     %pip install -q --no-deps {{KIT}} {lacks}
     import distillkit as dk
 
-kit = dk.start_lesson("{number}")"""
+machine = dk.start_lesson("{number}")"""
 
 
 def cut(source: str, solution: bool) -> str:

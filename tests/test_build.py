@@ -24,7 +24,7 @@ MASTER = '''\
 # %% tags=["setup"]
 import distillkit as dk
 
-kit = dk.start_lesson("00")
+machine = dk.start_lesson("00")
 
 # %%
 def double(x):
@@ -183,7 +183,7 @@ def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_p
     (checkout / "notebooks" / "mine").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path])
     installed, scope = run_setup(source, checkout / "notebooks" / "mine", monkeypatch)
-    assert sys.path[0] == str(checkout) and not installed and "00" in scope["kit"]
+    assert sys.path[0] == str(checkout) and not installed and "00" in scope["machine"]
     installed, _ = run_setup(source, tmp_path, monkeypatch, importable=False)
     assert installed == [("pip", f"install -q --no-deps {{KIT}} {build.COLAB_LACKS}")]
 

@@ -15,9 +15,9 @@ from distillkit import session
 @pytest.mark.parametrize(("gain", "kind"), [(0.9, "float32"), (1.2, "float32"), (3.1, "bfloat16")])
 def test_bfloat16_is_taken_only_where_it_pays(monkeypatch, gain, kind):
     monkeypatch.setattr(session, "bfloat16_gain", lambda: gain)
-    kit = session.start("cpu")
-    assert kit.dtype == kind
-    assert f"{kind} (" in str(kit)
+    machine = session.start("cpu")
+    assert machine.dtype == kind
+    assert f"{kind} (" in str(machine)
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
@@ -84,8 +84,8 @@ def old_card(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [None, "float16"])
 def test_a_card_that_emulates_bfloat16_gets_float16(old_card, dtype):
-    kit = session.start("gpu", dtype=dtype)
-    assert (kit.device, kit.dtype) == ("cuda", "float16")
+    machine = session.start("gpu", dtype=dtype)
+    assert (machine.device, machine.dtype) == ("cuda", "float16")
 
 
 @pytest.mark.parametrize(("tier", "message"), [("foo", "unknown tier 'foo'"), ("gpu", "sees none")])

@@ -42,7 +42,7 @@ def run(arm, seed, bench):
     prompts = [chat_text(student.tokenizer, messages(p.text, THINK, SHOTS)) for p in problems]
     way = plain if arm in PLAIN else sampled
     found = way(student, problems, prompts, ARMS[arm])
-    return [{"student": f"{student.name} {bench.kit.dtype}", **row} for row in found]
+    return [{"student": f"{student.name} {bench.machine.dtype}", **row} for row in found]
 
 
 def sampled(student, problems, prompts, setting):

@@ -45,7 +45,7 @@ def run(arm, seed, bench):
     """Ask both students the questions of one split."""
     asked = ARMS[arm](bench.test)
     model, tokenizer, settings = distilled()
-    if settings["dtype"] != bench.kit.dtype:
+    if settings["dtype"] != bench.machine.dtype:
         raise ValueError(f"the run was made in {settings['dtype']}: give --dtype")
     solved = examples("broad" if arm in ("broad", "outside") else "narrow")
     untouched = bench.load(settings["student"]).model

@@ -33,7 +33,7 @@ ARMS = [(teacher, arm) for teacher in ("good", "damaged")
 def run(arm, seed, bench):
     """Train on one teacher's traces of one kind, and ask."""
     teacher, kind = arm
-    candidates = pool(teacher, bench.kit.dtype)
+    candidates = pool(teacher, bench.machine.dtype)
     chosen = pick(candidates, kind, seed)
     rows = mix(to_traces(chosen), read_jsonl(data_path("general.jsonl")), 0.2, seed)
     student = bench.load()

@@ -22,7 +22,7 @@ ARMS = {"distilled": None, "untouched": STUDENT, "teacher": "qwen2.5-coder-1.5b-
 def run(arm, seed, bench):
     """Measure one model."""
     if arm == "distilled":
-        student, shots = ready_student(bench.kit), ()
+        student, shots = ready_student(bench.machine), ()
         student.model.merge_adapter()
     else:
         student, shots = bench.load(ARMS[arm]), SHOTS

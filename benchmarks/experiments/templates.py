@@ -48,7 +48,7 @@ def run(arm, seed, bench):
         outputs = [
             {"template": name, "stage": stage, "question": row["problem"]["text"],
              "answer": row["problem"]["answer"], "text": row["text"], "finish": row["finish"],
-             "student": f"{student.name} {bench.kit.dtype}"} for row in taught_kinds[:KEPT]
+             "student": f"{student.name} {bench.machine.dtype}"} for row in taught_kinds[:KEPT]
         ]  # fmt: skip
         bench.keep("template_outputs.jsonl", outputs, "template", "stage")
     return [{"split": "taught", **about, **scored(taught_kinds)},

@@ -76,10 +76,10 @@ def largest_part(examples, tokens):
 
 def measure(way, options):
     """Load one student, then train and ask it under each cap; yield a row for each."""
-    kit, (quant, optimizer) = start(), WAYS[way]
-    total = torch.cuda.get_device_properties(0).total_memory if kit.device == "cuda" else 0
-    dtype = "float16" if way.endswith("float16") else kit.dtype
-    student = load(options.student or kit.student, kit.device, dtype, lambda _: None, quant)
+    machine, (quant, optimizer) = start(), WAYS[way]
+    total = torch.cuda.get_device_properties(0).total_memory if machine.device == "cuda" else 0
+    dtype = "float16" if way.endswith("float16") else machine.dtype
+    student = load(options.student or machine.student, machine.device, dtype, lambda _: None, quant)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     traces = to_traces(choose(kept, options.traces, 0, HARD))

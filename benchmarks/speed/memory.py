@@ -87,8 +87,8 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--models", default=",".join(MODELS), help="names, commas between")
     options = arguments.parse_args()
-    kit = start()
-    on_card = kit.device == "cuda"
+    machine = start()
+    on_card = machine.device == "cuda"
     traces = to_traces(Solver(form="collect").sample(make_problems(64, BROAD, "train", 0)))
     there = {(row["model"], row["dtype"], row["machine"]) for row in read_csv(OUT)}
     for shape_name in options.models.split(","):
@@ -96,7 +96,7 @@ def main():
             if (shape_name, dtype, processor()) in there:
                 continue
             quant = dtype if dtype in ("int8", "nf4") else ""
-            student = load(MODELS[shape_name], kit.device, "bfloat16" if quant else dtype,
+            student = load(MODELS[shape_name], machine.device, "bfloat16" if quant else dtype,
                            lambda _: None, quant)  # fmt: skip
             shape = memory.shape_of(student.model.config)
             assert shape == memory.SHAPES[shape_name], shape

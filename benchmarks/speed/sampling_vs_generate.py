@@ -84,16 +84,16 @@ def main():
     arguments.add_argument("--agree", type=int, default=0, help="greedy texts to compare")
     arguments.add_argument("--out", type=Path)
     options = arguments.parse_args()
-    kit = start(dtype=options.dtype)
-    student = load(options.student, kit.device, kit.dtype, say=lambda _: None)
+    machine = start(dtype=options.dtype)
+    student = load(options.student, machine.device, machine.dtype, say=lambda _: None)
     results = []
     if options.agree:
-        precise = load(options.student, kit.device, "float32", say=lambda _: None)
+        precise = load(options.student, machine.device, "float32", say=lambda _: None)
         problems = make_problems(options.agree, NARROW, "test", 1)
         prompts = [chat_text(student.tokenizer, messages(p.text, THINK, SHOTS)) for p in problems]
         same, gaps = agreement(student, precise, prompts)
         results.append({"case": "greedy texts that agree", "of": options.agree, "same": same,
-                        "gaps": gaps, "dtype": kit.dtype, "machine": processor()})  # fmt: skip
+                        "gaps": gaps, "dtype": machine.dtype, "machine": processor()})  # fmt: skip
         print(f"{same} of {options.agree} greedy texts are the same; gaps of the others, nats: "
               f"{', '.join(f'{gap:.3f}' for gap in gaps)}", flush=True)  # fmt: skip
         del precise
@@ -111,10 +111,10 @@ def main():
         ratios = [b / a for a, b in zip(*speeds.values(), strict=True)]
         print(
             f"{name:>22}  median ratio {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f}–{max(ratios):.2f}), {kit.dtype}",
+            f"({min(ratios):.2f}–{max(ratios):.2f}), {machine.dtype}",
             flush=True,
         )
-        results.append({"case": name, "dtype": kit.dtype, "prompts": options.prompts,
+        results.append({"case": name, "dtype": machine.dtype, "prompts": options.prompts,
                         "machine": processor(),
                         "generate": speeds[generate], "ours": speeds[ours]})  # fmt: skip
         if options.out:

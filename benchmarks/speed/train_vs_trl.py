@@ -75,9 +75,9 @@ def side(name, options):
     from distillkit.teachers import Recorded
     from distillkit.training import distill, lora, with_adapter
 
-    kit = start("cpu", options.seed, options.dtype)
-    recipe = settings_for(kit)
-    student = load("qwen2.5-coder-0.5b-instruct", dtype=kit.dtype, say=lambda _: None)
+    machine = start("cpu", options.seed, options.dtype)
+    recipe = settings_for(machine)
+    student = load("qwen2.5-coder-0.5b-instruct", dtype=machine.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     traces = to_traces(choose(kept, options.traces, options.seed, recipe.shares))
@@ -102,7 +102,7 @@ def side(name, options):
             def on_step_end(self, args, state, control, model=None, **_):
                 probe(state.global_step, model)
 
-        more = {} if kit.dtype == "bfloat16" else {"bf16": False}
+        more = {} if machine.dtype == "bfloat16" else {"bf16": False}
         if name == "trl-packed":
             more |= {"packing": True, "max_length": 1024}
         if name == "trl-no-checkpointing":
@@ -121,7 +121,7 @@ def side(name, options):
         trainer.train()
     seconds = probe.clock()
     print("RESULT " + json.dumps({
-        "side": name, "seed": options.seed, "dtype": kit.dtype, "traces": len(traces),
+        "side": name, "seed": options.seed, "dtype": machine.dtype, "traces": len(traces),
         "tokens": tokens, "seconds": round(seconds, 1), "test": len(test), "points": probe.points,
         "tokens_per_second": round(tokens / seconds, 1),
         "to_90": next((p["seconds"] for p in probe.points if p["exact"] >= 0.9), None),

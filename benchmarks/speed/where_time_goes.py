@@ -80,9 +80,9 @@ def main():
     arguments.add_argument("--student", default="qwen2.5-coder-0.5b-instruct")
     arguments.add_argument("--steps", type=int, default=8)
     options = arguments.parse_args()
-    kit = start()
-    on_card = kit.device == "cuda"
-    student = load(options.student, kit.device, kit.dtype, say=lambda _: None)
+    machine = start()
+    on_card = machine.device == "cuda"
+    student = load(options.student, machine.device, machine.dtype, say=lambda _: None)
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     traces = to_traces(choose(kept, 8 * options.steps, 0))
@@ -97,7 +97,7 @@ def main():
         rows = sampling.sample(model, student.tokenizer, prompts, stop=THINK.stop, width=100)
         return max(row[0].tokens for row in rows)
 
-    print(kit)
+    print(machine)
     watched("training", train, on_card)
     model.merge_adapter()
     watched("answering, 100 texts", answer, on_card)
