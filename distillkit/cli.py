@@ -41,70 +41,10 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     top = argparse.ArgumentParser(prog="distillkit", description="Learn LLM distillation by doing.")
     commands = top.add_subparsers(required=True, metavar="command")
-
-    demo = commands.add_parser("demo", help="distil a small model and report before and after")
-    _add_student(demo)
-    demo.add_argument("--teacher", metavar="NAME",
-                      help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
-    demo.add_argument(
-        "--curriculum",
-        choices=("narrow", "broad"),
-        help="equations of a few kinds (default), or as other people write them",
-    )
-    demo.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
-    demo.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
-    demo.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
-    demo.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
-    demo.set_defaults(run=_demo)
-
-    evaluate = commands.add_parser("evaluate", help="score a run on your own questions")
-    evaluate.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
-    evaluate.add_argument("--problems", type=Path, required=True, metavar="FILE.jsonl",
-                          help='lines of {"question": …, "answer": …}')  # fmt: skip
-    evaluate.add_argument("--out", type=Path, required=True, metavar="OUT.jsonl")
-    evaluate.set_defaults(run=_evaluate)
-
-    teach = commands.add_parser("teach", help="sample and journal a teacher's candidates")
-    teach.add_argument("teacher", metavar="NAME", help="solver[:FORM] | hf:ID | openai:MODEL@URL")
-    teach.add_argument("--problems", type=positive, default=100, metavar="N")
-    teach.add_argument("--families", default="", metavar="A,B", help="default: the narrow ones")
-    teach.add_argument("--k", type=positive, default=4, help="candidates a problem")
-    teach.add_argument("--temperature", type=float, default=0.7)
-    teach.add_argument("--seed", type=int, default=0, metavar="N")
-    teach.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
-                       help="the journal; a stopped run goes on with it")  # fmt: skip
-    teach.set_defaults(run=_teach)
-
-    distill = commands.add_parser("distill", help="train on a file of traces or candidates")
-    distill.add_argument("file", type=Path, metavar="FILE.jsonl")
-    distill.add_argument("--out", type=Path, required=True, metavar="DIR",
-                         help="for adapter and report; a stopped run goes on in it")  # fmt: skip
-    _add_student(distill)
-    distill.add_argument("--traces", type=positive, metavar="N", help="default: all, one a problem")
-    distill.add_argument("--epochs", type=above_zero, metavar="X")
-    distill.add_argument("--rate", type=above_zero, metavar="X", help="peak learning rate")
-    distill.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
-    distill.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
-                         help="mixed precision; default: as the student is held")  # fmt: skip
-    distill.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
-    distill.set_defaults(run=_distill)
-
-    lesson = commands.add_parser("lesson", help="list the lessons, find or copy one")
-    lesson.add_argument("number", nargs="?", metavar="NN", help="default: list them all")
-    lesson.add_argument("--copy", action="store_true", help="make a copy of your own to work in")
-    lesson.add_argument("--to", type=Path, metavar="DIR", help="default: notebooks/mine")
-    lesson.set_defaults(run=_lesson)
-
-    claims = commands.add_parser("claims", help="what was measured of each claim, with intervals")
-    claims.set_defaults(run=_claims)
-
-    prefetch = commands.add_parser("prefetch", help="fill a folder with models for offline use")
-    prefetch.add_argument("--to", type=Path, required=True, metavar="FOLDER")
-    prefetch.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
-    prefetch.set_defaults(run=_prefetch)
-
-    doctor = commands.add_parser("doctor", help="say what this machine can do and what is wrong")
-    doctor.set_defaults(run=_doctor)
+    for name, (help_, add_options, run) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_)
+        add_options(command)
+        command.set_defaults(run=run)
     return top
 
 
@@ -131,6 +71,21 @@ def above_zero(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
+
+
+def _demo_options(command: argparse.ArgumentParser) -> None:
+    _add_student(command)
+    command.add_argument("--teacher", metavar="NAME",
+                         help="recorded | solver[:FORM] | hf:ID | openai:MODEL@URL")  # fmt: skip
+    command.add_argument(
+        "--curriculum",
+        choices=("narrow", "broad"),
+        help="equations of a few kinds (default), or as other people write them",
+    )
+    command.add_argument("--traces", type=positive, metavar="N", help="verified traces to train on")
+    command.add_argument("--test", type=positive, metavar="N", help="unseen equations to test on")
+    command.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the results")
+    command.add_argument("--resume", type=Path, metavar="DIR", help="go on with a stopped run")
 
 
 def _demo(options: argparse.Namespace, words: list[str]) -> int:
@@ -173,6 +128,13 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _evaluate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
+    command.add_argument("--problems", type=Path, required=True, metavar="FILE.jsonl",
+                         help='lines of {"question": …, "answer": …}')  # fmt: skip
+    command.add_argument("--out", type=Path, required=True, metavar="OUT.jsonl")
+
+
 def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.demo import load_run
     from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
@@ -201,6 +163,17 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
         screen.say(f"{name:>16}  exact {with_interval(result)}, {rest}")
     print(f"answers: {options.out}")
     return 0
+
+
+def _teach_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("teacher", metavar="NAME", help="solver[:FORM] | hf:ID | openai:MODEL@URL")
+    command.add_argument("--problems", type=positive, default=100, metavar="N")
+    command.add_argument("--families", default="", metavar="A,B", help="default: the narrow ones")
+    command.add_argument("--k", type=positive, default=4, help="candidates a problem")
+    command.add_argument("--temperature", type=float, default=0.7)
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
+                         help="the journal; a stopped run goes on with it")  # fmt: skip
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
@@ -236,6 +209,20 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _distill_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, metavar="FILE.jsonl")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR",
+                         help="for adapter and report; a stopped run goes on in it")  # fmt: skip
+    _add_student(command)
+    command.add_argument("--traces", type=positive, metavar="N", help="default: all, one a problem")
+    command.add_argument("--epochs", type=above_zero, metavar="X")
+    command.add_argument("--rate", type=above_zero, metavar="X", help="peak learning rate")
+    command.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
+    command.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
+                         help="mixed precision; default: as the student is held")  # fmt: skip
+    command.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
+
+
 def _distill(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.own_traces import distill_file
     from distillkit.recipes import settings_for
@@ -248,6 +235,12 @@ def _distill(options: argparse.Namespace, words: list[str]) -> int:
                             general=0.0, shares={}, families=())  # fmt: skip
     distill_file(settings, options.file, options.out, options.precision, options.optimizer, words)
     return 0
+
+
+def _lesson_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("number", nargs="?", metavar="NN", help="default: list them all")
+    command.add_argument("--copy", action="store_true", help="make a copy of your own to work in")
+    command.add_argument("--to", type=Path, metavar="DIR", help="default: notebooks/mine")
 
 
 def _lesson(options: argparse.Namespace, words: list[str]) -> int:
@@ -272,6 +265,11 @@ def _lesson(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _prefetch_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER")
+    command.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
+
+
 def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.models import prefetch
 
@@ -291,3 +289,15 @@ def _doctor(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.doctor import examine
 
     return 1 if examine() else 0
+
+
+COMMANDS = {  # name -> help, its options, what it does
+    "demo": ("distil a small model and report before and after", _demo_options, _demo),
+    "evaluate": ("score a run on your own questions", _evaluate_options, _evaluate),
+    "teach": ("sample and journal a teacher's candidates", _teach_options, _teach),
+    "distill": ("train on a file of traces or candidates", _distill_options, _distill),
+    "lesson": ("list the lessons, find or copy one", _lesson_options, _lesson),
+    "claims": ("what was measured of each claim, with intervals", lambda command: None, _claims),
+    "prefetch": ("fill a folder with models for offline use", _prefetch_options, _prefetch),
+    "doctor": ("say what this machine can do and what is wrong", lambda command: None, _doctor),
+}
