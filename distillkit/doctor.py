@@ -14,11 +14,18 @@ def examine() -> list[str]:
     """Print versions, tier, models and faults; return the faults."""
     faults = lessons.faults()
     print(lessons.versions())
-    if lessons.no_torch(faults):
-        print(*(f"FAULT        {fault}" for fault in faults), sep="\n")
-        return faults  # nothing else can be found out without it
+    if not lessons.no_torch(faults):  # without it nothing else can be found out
+        faults = [*faults, *_machine_faults()]
+    for fault in faults:
+        print(f"FAULT        {fault}")
+    print("all good" if not faults else f"{len(faults)} fault(s)")
+    return faults
+
+
+def _machine_faults() -> list[str]:
+    """Print what this machine is and has; return what is wrong with its cache."""
     print(start())
-    cache = cache_dir()
+    cache, faults = cache_dir(), []
     for key in catalog():
         here = (cache / "models" / key / "distillkit.json").exists()
         print(f"{key:28} {'ready' if here else 'not converted yet (done on first use)'}")
@@ -34,7 +41,4 @@ def examine() -> list[str]:
         (cache / ".probe").unlink()
     except OSError as error:
         faults.append(f"{cache}: {error.strerror}: set DISTILLKIT_CACHE to a folder of yours")
-    for fault in faults:
-        print(f"FAULT        {fault}")
-    print("all good" if not faults else f"{len(faults)} fault(s)")
     return faults

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 DPI = 110  # 10-point text is 15 pixels high: readable from the back of a room at 1280 x 720
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
-RED, PURPLE, SKY, BLACK = "#D55E00", "#CC79A7", "#56B4E9", "#000000"
+RED, PURPLE, BLACK = "#D55E00", "#CC79A7", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
