@@ -99,7 +99,7 @@ def read_master(path: Path) -> NotebookNode:
     """Read a py:percent master; raises BuildError unless its first code cell is the set-up."""
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    asked = f'import distillkit as dk\nkit = dk.start_lesson("{path.name[:2]}")'
+    asked = f'import distillkit as dk\nmachine = dk.start_lesson("{path.name[:2]}")'
     first = code[0].source.replace("\n\n", "\n") if code else ""
     if first != asked or code[0].metadata.get("tags") != ["setup"]:
         raise BuildError(f'the first code cell must be\n# %% tags=["setup"]\n{asked}')

@@ -261,12 +261,6 @@ def test_the_safety_check_lets_pass_what_is_safe():
     assert not list(unsafe_parts(ast.parse(source)))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
-def test_modules_stay_short(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 300, f"{path.name} has {lines} lines: give a concept a module of its own"
-
-
 def test_no_file_names_a_private_place():
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("not a git checkout")
