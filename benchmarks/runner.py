@@ -14,7 +14,8 @@ with one seed and returns its row (or rows), for example
 
     def run(arm, seed, bench):
         student = bench.load()
-        trained = distill(student.model, student.tokenizer, traces(seed), seed=seed, **ARMS[arm])
+        config = TrainingConfig(seed=seed, **ARMS[arm])
+        trained = distill(student.model, student.tokenizer, traces(seed), config=config)
         answers = evaluate(trained.student, student.tokenizer, problems(bench.test))
         trained.student.unload()  # never merged: 16-bit weights would not come back the same
         return {"train_seconds": round(trained.seconds), **scored(answers)}

@@ -34,7 +34,13 @@ _HOME = {  # public name -> the module it lives in
     "pass_at_k": "filters",
     "mix": "filters",
     "lora": "training",
+    "TrainingConfig": "training",
     "distill": "training",
+    "Stream": "packing",
+    "Match": "objectives",
+    "forward_kl": "losses",
+    "reverse_kl": "losses",
+    "jsd": "losses",
     "evaluate": "evaluation",
     "summary": "evaluation",
 }

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from peft import get_peft_model_state_dict
-from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from distillkit.records import (
@@ -21,6 +19,9 @@ from distillkit.records import (
     write_json,
     write_jsonl,
 )
+
+TRAINED = "trained.safetensors"
+Parameters = dict[str, torch.nn.Parameter]  # by name: an adapter's, or a plain model's own
 
 
 def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
@@ -44,15 +45,16 @@ def _nested(flat: dict[str, torch.Tensor | float]) -> dict:
     return state
 
 
-def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark: str) -> None:
-    """Write a checkpoint of adapter, optimizer and loss scale, then remove older ones."""
+def save(
+    out: Path, step: int, trained: Parameters, optimizer, accelerator: Accelerator, mark: str
+) -> None:
+    """Write a checkpoint: trained parameters, optimizer and loss scale; then remove older ones."""
     target = out / f"checkpoint-{step:06d}"
     temporary = out / f".checkpoint-{step:06d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    weights = {name: p.detach().cpu().contiguous()
-               for name, p in get_peft_model_state_dict(model).items()}  # fmt: skip
-    save_file(weights, temporary / "adapter.safetensors")
+    weights = {name: p.detach().cpu().contiguous() for name, p in trained.items()}
+    save_file(weights, temporary / TRAINED)
     flat = _flat(optimizer.state_dict()["state"])
     tensors = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)  # some share memory
@@ -64,13 +66,13 @@ def save(out: Path, step: int, model, optimizer, accelerator: Accelerator, mark:
         "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
     })  # fmt: skip
     put_in_place(temporary, target)
-    for old in out.glob("checkpoint-*/adapter.safetensors"):  # other programs' stay
+    for old in out.glob(f"checkpoint-*/{TRAINED}"):  # other programs' stay
         if old.parent != target:
             shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def restore(
-    out: Path, model, optimizer, accelerator: Accelerator, mark: str
+    out: Path, trained: Parameters, optimizer, accelerator: Accelerator, mark: str
 ) -> tuple[int, list[dict]]:
     """Load the newest checkpoint into all of these; return its step and the log so far.
 
@@ -89,7 +91,10 @@ def restore(
     state = read_json(found[-1])
     if state.get("run") != mark:
         raise ValueError(f"{folder} is of a run with other traces or settings: use a new folder")
-    set_peft_model_state_dict(model, load_file(folder / "adapter.safetensors"))
+    kept = load_file(folder / TRAINED)
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(kept[name])
     flat = {**load_file(folder / "optimizer.safetensors"), **state["numbers"]}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": _nested(flat)})
     if accelerator.scaler:

@@ -37,7 +37,7 @@ from distillkit.report import (
 from distillkit.session import Session, command_name, data_path, start
 from distillkit.stages import Stages, clock, rows_progress, steps_progress
 from distillkit.teachers import teacher as open_teacher
-from distillkit.training import Run, distill, lora
+from distillkit.training import Run, TrainingConfig, distill
 from distillkit.wordings import reworded
 
 REPORT = {  # what `load_run` needs of a report
@@ -192,10 +192,15 @@ def train(job: Job, traces: Sequence[Trace]) -> Run:
     job.stages.say("\n[3/4] training a LoRA adapter on the verified traces")
     with job.stages.timed("train"):
         run = distill(
-            student.model, student.tokenizer, traces, lora(), settings.rate, settings.batch_size,
-            settings.epochs, settings.seed, job.out / "training",
+            student.model,
+            student.tokenizer,
+            traces,
+            config=TrainingConfig(
+                settings.rate, settings.batch_size, settings.epochs, settings.seed
+            ),
+            out=job.out / "training",
             on_step=steps_progress(job.stages),
-        )  # fmt: skip
+        )
     if not run.finished:
         raise KeyboardInterrupt
     with whole_folder(job.out / "adapter") as folder:

@@ -1,7 +1,4 @@
-"""The gradient of a batch: at the supervised positions only, in parts that fit, by all processes.
-
-Dimension key: L nodes of the prefix tree, E hidden width, N supervised positions, V vocabulary.
-"""
+"""The gradient of a batch's weighted mean loss: in parts that fit, by all processes."""
 
 from __future__ import annotations
 
@@ -11,15 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from peft import PeftModel
 
-from distillkit.losses import cross_entropy
 from distillkit.memory import most_tokens, shape_of
-from distillkit.packing import Example, pack, parts_of, supervised
+from distillkit.objectives import Objective, next_token, read
+from distillkit.packing import Example, pack, parts_of, weight_of
 
-# cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
-# than a multiple of 128 (seen on an H200, torch 2.11 for CUDA 13).
-ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 CPU_TOKENS = 192  # of a part: more only costs memory, the processor is busy
 NO_ROOM = (
     "training does not fit into the device's memory, in parts of {} tokens: close other programs "
@@ -28,23 +22,15 @@ NO_ROOM = (
 
 
 class CompletionLoss(torch.nn.Module):
-    """The student with its loss; the output head is computed at supervised positions only.
+    """The student with its objective: one forward pass, as `accelerate` and DDP wrap it."""
 
-    The head is a quarter of a 0.5B model's work and its logits most of the memory, so positions
-    of the prompt never reach it.
-    """
-
-    def __init__(self, student):
+    def __init__(self, student, objective: Objective = next_token):
         super().__init__()
-        self.student = student
+        self.student, self.objective = student, objective
 
-    def forward(self, nodes_N, labels_N, **tree) -> torch.Tensor:
-        """Return the mean cross-entropy of the completion tokens; arguments as `pack` makes."""
-        causal = self.student.get_base_model()
-        with sdpa_kernel(ATTENTION):
-            hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
-        logits_NV = causal.get_output_embeddings()(hidden_LE[nodes_N])
-        return cross_entropy(logits_NV, labels_N)
+    def forward(self, **batch) -> torch.Tensor:
+        """Return the objective's weighted sum over a tree; arguments as `pack` makes."""
+        return self.objective(read(self.student, batch), batch)
 
 
 def add_gradient(
@@ -54,16 +40,20 @@ def add_gradient(
 
     The mean over the batch is the weighted mean of the parts' means.  Of P processes each takes one
     example in P; their gradients are averaged when the last part is done, hence the factor P.
+    Raises ValueError if no position of the batch has a weight.
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
     mine = batch[rank::processes]
     parts = parts_of(mine or batch[:1], part_tokens)  # none may be missing when they average
-    learned, loss, computed = supervised(batch), 0.0, 0
+    whole, loss, computed = weight_of(batch), 0.0, 0
+    if whole <= 0:
+        raise ValueError("every label is -100 or has no weight: nothing to train on")
     for part in parts:
         tree = {name: t.to(accelerator.device) for name, t in pack(part).items()}
-        share = supervised(part) / learned if mine else 0.0
+        weight = weight_of(part)
+        share = weight / whole if mine else 0.0
         with nullcontext() if part is parts[-1] else accelerator.no_sync(module):
-            part_loss = module(**tree) * share
+            part_loss = module(**tree) / (weight or 1.0) * share
             accelerator.backward(part_loss * processes)
         loss += part_loss.item()
         computed += tree["input_ids"].numel()
@@ -104,6 +94,6 @@ def tokens_at_once(model) -> int:
     cap = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)  # torch 2.8
     allowed = total * cap()
     kind = "float32" if model.dtype == torch.float32 else "bfloat16"
+    r = model.active_peft_config.r if isinstance(model, PeftModel) else None
     return most_tokens(shape_of(model.config), kind,
-                       min(free, allowed - torch.cuda.memory_reserved()),
-                       model.active_peft_config.r)  # fmt: skip
+                       min(free, allowed - torch.cuda.memory_reserved()), r)  # fmt: skip

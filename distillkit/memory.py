@@ -120,7 +120,7 @@ def training(
     return {name: float(size) for name, size in parts.items()}
 
 
-def most_tokens(shape: Shape, kind: str, free: float, r: int = 16, most: int = 2048) -> int:
+def most_tokens(shape: Shape, kind: str, free: float, r: int | None = 16, most: int = 2048) -> int:
     """Return how many tokens a part of a batch may have: at most `most`, a multiple of 64.
 
     What training needs besides the weights, which are loaded, has to fit into 0.8 of the free

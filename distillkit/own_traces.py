@@ -75,7 +75,7 @@ def distill_file(
 
     from distillkit.models import load
     from distillkit.packing import encode
-    from distillkit.training import distill
+    from distillkit.training import TrainingConfig, distill
 
     if (out / "report.json").exists():
         raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
@@ -95,9 +95,12 @@ def distill_file(
     longest = max(sum(label >= 0 for label in e.labels) for e in encode(traces, student.tokenizer))
     settings = replace(settings, traces=len(traces),
                        max_new_tokens=max(LONGEST, longest * 5 // 4))  # fmt: skip
+    config = TrainingConfig(
+        settings.rate, settings.batch_size, settings.epochs, settings.seed,
+        optimizer=optimizer, precision=precision,
+    )  # fmt: skip
     run = distill(
-        student.model, student.tokenizer, traces, None, settings.rate, settings.batch_size,
-        settings.epochs, settings.seed, out / "training", optimizer, precision,
+        student.model, student.tokenizer, traces, config=config, out=out / "training",
         on_step=steps_progress(stages) if first else None,
     )  # fmt: skip
     if not run.finished:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from distillkit.filters import Trace
 from distillkit.losses import IGNORE
 from distillkit.sampling import shared_length
 from distillkit.templates import chat_text
@@ -25,19 +26,32 @@ ROUND = 32  # trees of few different sizes: oneDNN prepares, and keeps, code for
 
 @dataclass
 class Example:
-    """Token ids of prompt and completion; only the completion's labels are not -100."""
+    """Token ids of prompt and completion; only the completion's labels are not -100.
+
+    `weights`, one a token, say how much each label counts in the mean (default: 1 each).
+    """
 
     ids: list[int]
     labels: list[int]
+    weights: list[float] | None = None
+
+    def tokens(self) -> list[tuple[int, int, float]]:
+        """Return each token with its label and its weight.  Raises ValueError if one is missing."""
+        weights = [1.0] * len(self.ids) if self.weights is None else self.weights
+        return list(zip(self.ids, self.labels, weights, strict=True))
 
 
-def encode(traces: Sequence[dict], tokenizer) -> list[Example]:
+def encode(traces: Sequence[Trace | Example], tokenizer) -> list[Example]:
     """Turn prompt-completion traces into examples: the loss sees the completion and its end.
 
-    Raises ValueError for a trace whose completion is empty.
+    What is an example already stays as it is.  Raises ValueError for a trace whose completion is
+    empty.
     """
     examples = []
     for trace in traces:
+        if isinstance(trace, Example):
+            examples.append(trace)
+            continue
         prompt = chat_text(tokenizer, trace["prompt"])
         completion = trace["completion"][0]["content"]
         if not completion.strip():
@@ -61,6 +75,51 @@ def batches(
             random.Random(f"batches-{seed}-{epoch}").shuffle(order)
         plan += [order[i : i + size] for i in range(0, examples, size)]
     return plan[: max(1, round(epochs * math.ceil(examples / size)))]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The batches of a run: `draw(step)` gives those of step 0, 1, …, `steps` - 1.
+
+    `draw` returns traces or examples, the same for the same step, the same on every process:
+    a random draw takes its seed from the step.  It may ask the student, which is at that step
+    the same again when a stopped run goes on (`distill` starts at its last checkpoint and draws
+    from there).  `depends_on` holds, as plain values, everything else that the data follow from:
+    problems, seed, sampling settings.  It is a part of the run's mark, so a checkpoint made with
+    other values is refused.
+    """
+
+    draw: Callable[[int], Sequence[Trace | Example]]
+    steps: int
+    depends_on: object
+
+    def batch(self, step: int, tokenizer) -> list[Example]:
+        """Return the examples of a step.  Raises ValueError if there are none."""
+        examples = encode(self.draw(step), tokenizer)
+        if not examples:
+            raise ValueError(f"there are no examples for step {step + 1}")
+        return examples
+
+
+def in_epochs(
+    examples: Sequence[Example], size: int, epochs: float, seed: int, shuffle: bool = True
+) -> Stream:
+    """Return the stream of all epochs over fixed examples, as `batches` orders them.
+
+    Raises ValueError without examples or epochs.
+    """
+    if not examples:
+        raise ValueError("there are no traces to train on: did every candidate get rejected?")
+    plan = batches(len(examples), size, epochs, seed, shuffle)
+    if not plan:
+        raise ValueError(f"{epochs} epochs of batches of {size} are no training")
+    return Stream(lambda step: [examples[i] for i in plan[step]], len(plan), [plan, examples])
+
+
+def weight_of(examples: Sequence[Example]) -> float:
+    """Return the weights' sum over the positions that the loss is taken over."""
+    return sum(weight for example in examples
+               for _, label, weight in example.tokens()[1:] if label != IGNORE)  # fmt: skip
 
 
 def supervised(examples: Sequence[Example]) -> int:
@@ -91,19 +150,22 @@ def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Lay examples out as one prefix tree.
 
     Returns input_ids and position_ids (1, L), attention_mask (1, 1, L, L; added to the scores: 0
-    where a node sees another, else -inf), and the supervised pairs: nodes_N predicts labels_N.
+    where a node sees another, else -inf), and the supervised pairs: nodes_N predicts labels_N,
+    and counts weights_N.
     """
     tokens: list[int] = []
     parents: list[int] = []
     nodes: list[int] = []
     labels: list[int] = []
+    weights: list[float] = []
     child: dict[tuple[int, int], int] = {}  # (node, token) -> the node that token leads to
     for example in examples:
         at = -1  # before the first token
-        for token, label in zip(example.ids, example.labels, strict=True):
+        for token, label, weight in example.tokens():
             if label != IGNORE and at >= 0:
                 nodes.append(at)
                 labels.append(label)
+                weights.append(weight)
             if (at, token) not in child:
                 child[at, token] = len(tokens)
                 tokens.append(token)
@@ -112,9 +174,6 @@ def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     filler = -len(tokens) % ROUND
     tokens += [0] * filler  # each sees itself alone and nothing depends on it
     parents += [-1] * filler
-    filler = -len(nodes) % ROUND
-    nodes += [0] * filler
-    labels += [IGNORE] * filler
     sees_LL = torch.eye(len(tokens), dtype=torch.bool)
     for node, parent in enumerate(parents):
         if parent >= 0:
@@ -123,6 +182,7 @@ def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         "input_ids": torch.tensor([tokens]),
         "position_ids": sees_LL.sum(-1)[None] - 1,  # how deep it lies
         "attention_mask": torch.zeros(sees_LL.shape).masked_fill(~sees_LL, -torch.inf)[None, None],
-        "nodes_N": torch.tensor(nodes),
-        "labels_N": torch.tensor(labels),
+        "nodes_N": torch.tensor(nodes, dtype=torch.long),
+        "labels_N": torch.tensor(labels, dtype=torch.long),
+        "weights_N": torch.tensor(weights, dtype=torch.float32),
     }

@@ -1,44 +1,93 @@
-"""LoRA distillation on a teacher's traces: one visible loop, resumable to the step."""
+"""Distillation on a teacher's traces: one visible loop, resumable to the step.
+
+`train_step` is what happens, `distill` is when.  Precision, optimizer and several processes stand
+in `processes`, the gradient of a batch in `gradients`, journal and checkpoints in `resuming`; a
+loop without any of these is `plain_loop`.
+"""
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from peft import LoraConfig, PeftModel, get_peft_model
 
-from distillkit.checkpoints import restore, save
 from distillkit.conversion import quiet
-from distillkit.gradients import CompletionLoss, Room, gradient_that_fits, tokens_at_once
-from distillkit.packing import batches, encode
-from distillkit.records import Journal, digest
+from distillkit.filters import Trace
+from distillkit.objectives import Objective, description, next_token
+from distillkit.packing import Example, Stream, encode, in_epochs
+from distillkit.processes import TrainState, open_training
+from distillkit.resuming import CtrlC, Recording, mark_of
 
-MIXED = {torch.bfloat16: "bf16", torch.float16: "fp16"}  # accelerate's names
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train; the defaults are the kit's recipe for a LoRA adapter on a small student.
+
+    `rate` is the peak of the learning rate.  Each epoch has an order of its own; shuffle=False
+    keeps that of the traces (a curriculum).  A `Stream` brings its own batches: `batch_size`,
+    `epochs` and `shuffle` do not count then.
+    `optimizer` is "adamw" or, with bitsandbytes, "adamw-8bit" (paged on CUDA).  `precision` is
+    accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights are
+    in; the trained ones are in float32).  "fp16" scales the loss and leaves out a step whose
+    gradient overflows.
+    A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient
+    (default: 192 on a CPU, on a GPU what fits; out of memory, half of it is tried once).
+    A checkpoint is written about every `save_seconds`.
+    """
+
+    rate: float = 5e-4
+    batch_size: int = 8
+    epochs: float = 1
+    seed: int = 0
+    shuffle: bool = True
+    optimizer: str = "adamw"
+    precision: str = ""
+    part_tokens: int | None = None
+    save_seconds: float = 20.0
+
+
+RECIPE = TrainingConfig()
+
+
+class LogRow(TypedDict):
+    """What a step leaves in the log; rate and loss (in nats) are those it was done with."""
+
+    step: int  # 1, 2, …
+    steps: int  # of the whole run
+    loss: float
+    rate: float
+    gradient: float | None  # its norm before it was cut; None: it overflowed, no step was done
+    tokens: int  # of the examples of all processes
+    computed: int  # of these, without those that examples share
+    seconds: float
 
 
 @dataclass
 class Run:
-    """What a training run gives: the student with its adapter, the log, and how it ended."""
+    """What a training run gives: the trained student, the log, and how it ended."""
 
     student: Any
-    log: list[dict] = field(default_factory=list)
+    log: list[LogRow] = field(default_factory=list)
     finished: bool = True
-    tokens: int = 0
-    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all examples that were read."""
+        return sum(row["tokens"] for row in self.log)
+
+    @property
+    def seconds(self) -> float:
+        """The time that all steps took."""
+        return sum(row["seconds"] for row in self.log)
 
 
-def lora(
-    r: int = 16, alpha: int | None = None, layers: Sequence[int] | None = None
-) -> LoraConfig:
+def lora(r: int = 16, alpha: int | None = None, layers: Sequence[int] | None = None) -> LoraConfig:
     """Return a LoRA configuration: rank r, scale alpha/r (default 2), on all linear layers.
 
     `layers` names the decoder layers that get an adapter (default: all); the gradient is computed
@@ -63,163 +112,99 @@ def with_adapter(student, adapter: LoraConfig) -> PeftModel:
         return get_peft_model(student, adapter)
 
 
-def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
-    """Return the rate of step 0, 1, …: a linear warm-up, then a cosine down to zero."""
+def learning_rate(step: int, total: int, peak: float) -> float:
+    """Return the rate of step 0, 1, …: a linear warm-up of a twentieth, then a cosine to zero."""
+    warmup = max(1, total // 20)
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def train_step(
+    state: TrainState, batch: Sequence[Example], step: int, steps: int, peak: float
+) -> LogRow:
+    """Do step 0, 1, …, `steps` - 1 and return its row of the log.
+
+    Raises FloatingPointError if the loss or the gradient is not finite, before it reaches the
+    weights.
+    """
+    began = time.perf_counter()
+    rate = learning_rate(step, steps, peak)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    loss, computed = state.gradient(batch)  # forward and backward, in parts that fit
+    _must_be_finite("loss", loss, step)
+    norm = state.clip(1.0)
+    _must_be_finite("gradient", norm, step)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    return {
+        "step": step + 1, "steps": steps, "loss": loss, "rate": rate, "gradient": norm,
+        "tokens": sum(len(example.ids) for example in batch), "computed": computed,
+        "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+
+
+def _must_be_finite(name: str, value: float | None, step: int) -> None:
+    if value is not None and not math.isfinite(value):
+        raise FloatingPointError(f"{name} {value} at step {step + 1}: lower the rate")
+
+
 def distill(
     student,
     tokenizer,
-    traces: Sequence[dict],
-    adapter: LoraConfig | None = None,
-    rate: float = 5e-4,
-    batch_size: int = 8,
-    epochs: float = 1,
-    seed: int = 0,
+    traces: Sequence[Trace | Example] | Stream,
+    adapter: LoraConfig | bool = True,
+    config: TrainingConfig = RECIPE,
+    objective: Objective = next_token,
     out: str | Path | None = None,
-    optimizer: str = "adamw",
-    precision: str = "",
-    part_tokens: int | None = None,
-    save_seconds: float = 20.0,
-    shuffle: bool = True,
-    on_step: Callable[[dict], None] | None = None,
+    on_step: Callable[[LogRow], None] | None = None,
 ) -> Run:
-    """Train a LoRA adapter on traces (supervised fine-tuning) and return the run.
+    """Train a student on traces (supervised fine-tuning, by default) and return the run.
 
-    With `out`, each step is logged to `out/train.jsonl` and a checkpoint written about every
-    `save_seconds`; the same call goes on from it exactly (weights, optimizer, order of data).
+    It gets a LoRA adapter, `lora()` if none is given; a student that has one is trained on.  With
+    adapter=False its own parameters that require a gradient are trained, all or some.
+    `traces` may be examples with weights, or a `Stream` that gives new ones at each step.
+    `objective(model_out, batch)` is the weighted sum of a loss over the supervised positions: the
+    next token, or `Match(teacher, ...)`.  One of your own that has settings names them, as plain
+    values, in an attribute `depends_on`.
+    With `out`, each step is logged to `out/train.jsonl` and checkpoints are written; the same call
+    goes on from the last one exactly (weights, optimizer, order of data).
     Ctrl-C ends after the step under way, keeps what was learned and returns finished=False.
-    Each epoch has an order of its own; shuffle=False keeps that of the traces (a curriculum).
-    A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient
-    (default: 192 on a CPU, on a GPU what fits; out of memory, half of it is tried once).
-    `on_step` gets each log row: step, steps, loss, rate, gradient, tokens, computed (without
-    those that examples share), seconds.
+    `on_step` gets each row of the log.
     Started by `torchrun` or `accelerate launch`, the processes share each batch and the first one
     writes.
-    `optimizer` is "adamw" or, with bitsandbytes, "adamw-8bit" (paged on CUDA); `precision` is
-    accelerate's mixed precision, "no", "bf16" or "fp16" (default: what the student's weights
-    are in; the adapter's weights stay in float32).  "fp16" scales the loss and leaves out a step
-    whose gradient overflows.  Raises ValueError without traces or epochs, FloatingPointError
-    if the loss or a gradient is not finite, MemoryError with what to do.
+    Raises ValueError without traces or epochs and for the checkpoint of another run,
+    FloatingPointError if the loss or a gradient is not finite, MemoryError with what to do.
     """
-    if not traces:
-        raise ValueError("there are no traces to train on: did every candidate get rejected?")
-    examples = encode(traces, tokenizer)
-    plan = batches(len(examples), batch_size, epochs, seed, shuffle)
-    if not plan:
-        raise ValueError(f"{epochs} epochs of batches of {batch_size} are no training")
-    torch.manual_seed(seed)  # LoRA's A matrices are random
-    model = student if isinstance(student, PeftModel) else with_adapter(student, adapter or lora())
-    accelerator = _accelerator(model, precision or MIXED.get(model.dtype, "no"))
-    room = Room(part_tokens or tokens_at_once(model))
-    module = CompletionLoss(model)
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    trained = [p for _, p in named]
-    optimizer_ = _optimizer(optimizer, trained, rate)
-    module, optimizer_ = accelerator.prepare(module, optimizer_)
-    out = Path(out) if out else None
-    shapes = [(name, tuple(p.shape)) for name, p in named]
-    base = [p.flatten()[:4].tolist() for p in model.parameters() if not p.requires_grad]
-    scale = [config.lora_alpha for config in model.peft_config.values()]
-    mark = digest([seed, plan, examples, rate, optimizer, accelerator.mixed_precision, shapes,
-                   base, scale])  # fmt: skip
-    with accelerator.main_process_first():
-        done, log = restore(out, model, optimizer_, accelerator, mark) if out else (0, [])
-    accelerator.wait_for_everyone()
-    run = Run(model, log, tokens=sum(r["tokens"] for r in log),
-              seconds=sum(r["seconds"] for r in log))  # fmt: skip
-    writes = bool(out) and accelerator.is_main_process
-    journal = Journal(out / "train.jsonl", {"run": mark}) if writes else None
-    saved = time.monotonic()
+    stream = traces if isinstance(traces, Stream) else in_epochs(
+        encode(traces, tokenizer), config.batch_size, config.epochs, config.seed, config.shuffle
+    )  # fmt: skip
+    torch.manual_seed(config.seed)  # LoRA's A matrices are random
+    model = student
+    if adapter and not isinstance(student, PeftModel):
+        model = with_adapter(student, lora() if adapter is True else adapter)
+    state = open_training(model, objective, config.rate, config.optimizer, config.precision,
+                          config.part_tokens)  # fmt: skip
+    mark = mark_of(model, state, config.seed, config.rate, config.optimizer, stream.steps,
+                   stream.depends_on, description(objective))  # fmt: skip
+    recording = Recording(Path(out) if out else None, state, mark, config.save_seconds)
+    run = Run(model, recording.log)
     model.train()
-    stop = _StopFlag()
     try:
-        for step in range(done, len(plan)):
-            began = time.perf_counter()
-            batch = [examples[i] for i in plan[step]]
-            now = learning_rate(step, len(plan), rate, warmup=max(1, len(plan) // 20))
-            for group in optimizer_.param_groups:
-                group["lr"] = now
-            found = gradient_that_fits(module, batch, accelerator, room)
-            loss, computed = _over_processes(found, accelerator)
-            if not math.isfinite(loss):  # before it reaches the weights
-                raise FloatingPointError(f"loss {loss} at step {step + 1}: lower the rate")
-            norm = float(accelerator.clip_grad_norm_(trained, 1.0))
-            if not math.isfinite(norm) and accelerator.scaler is None:
-                raise FloatingPointError(f"gradient {norm} at step {step + 1}: lower the rate")
-            optimizer_.step()
-            optimizer_.zero_grad()
-            row = {
-                "step": step + 1, "steps": len(plan), "loss": loss, "rate": now,
-                "gradient": norm if math.isfinite(norm) else None,  # fp16: the step was left out
-                "tokens": sum(len(e.ids) for e in batch), "computed": int(computed),
-                "seconds": time.perf_counter() - began,
-            }  # fmt: skip
-            run.log.append(row)
-            run.tokens += row["tokens"]
-            run.seconds += row["seconds"]
-            if journal:
-                journal.add(row)
-            if on_step:
-                on_step(row)
-            last, (asked,) = step + 1 == len(plan), _over_processes([stop.asked], accelerator)
-            if writes and (last or asked or time.monotonic() - saved > save_seconds):
-                save(out, step + 1, model, optimizer_, accelerator, mark)
-                saved = time.monotonic()
-            if asked and not last:
-                run.finished = False
-                break
+        with recording, CtrlC() as ctrl_c:
+            for step in range(recording.done, stream.steps):
+                batch = stream.batch(step, tokenizer)
+                row = train_step(state, batch, step, stream.steps, config.rate)
+                recording.add(row)
+                if on_step:
+                    on_step(row)
+                last, (asked,) = step + 1 == stream.steps, state.total([ctrl_c.asked])
+                recording.save(step + 1, now=last or asked > 0)
+                if asked and not last:
+                    run.finished = False
+                    break
     finally:
-        stop.restore()
-        if journal:
-            journal.close()
         model.eval()
     return run
-
-
-def _over_processes(numbers: Sequence[float], accelerator: Accelerator) -> list[float]:
-    sums = torch.tensor(numbers, dtype=torch.float32, device=accelerator.device)
-    return accelerator.reduce(sums).tolist()
-
-
-def _accelerator(model, precision: str) -> Accelerator:
-    on_cpu = model.device.type == "cpu"
-    AcceleratorState._reset_state(True)  # else the precision of the process's first run is kept
-    accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
-    if precision == "fp16" and on_cpu:  # accelerate leaves out here what a GPU gets
-        accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu")
-    return accelerator
-
-
-class _StopFlag:
-    """Turns the first Ctrl-C into a flag, so that no step is cut in half; the second one raises."""
-
-    def __init__(self):
-        self.asked, self.before = False, None
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        self.asked = True
-        self.restore()
-
-    def restore(self) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
-            self.before = None
-
-
-def _optimizer(name: str, parameters: list, rate: float) -> torch.optim.Optimizer:
-    if name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)
-    if name == "adamw-8bit":
-        from bitsandbytes import optim  # only here: the CPU path must not need it
-
-        paged = parameters[0].device.type == "cuda"  # its states can move to the CPU's memory
-        kind = optim.PagedAdamW8bit if paged else optim.AdamW8bit
-        return kind(parameters, lr=rate, weight_decay=0.0)
-    raise ValueError(f"unknown optimizer {name!r}: use 'adamw' or 'adamw-8bit'")

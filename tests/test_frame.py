@@ -27,12 +27,13 @@ NAMED_IN_ENVIRONMENT = {  # the packages that environment.yml has to name itself
 }  # fmt: skip
 ORDER = (  # no module imports one that stands after it
     "records", "seeds", "session", "stages", "downloads", "conversion", "models", "algebra",
-    "equations", "wordings", "solver", "collecting", "forms", "templates", "answers",
-    "sampling", "candidates", "servers", "teachers", "filters", "losses", "labels", "packing",
-    "checkpoints", "memory", "gradients", "training", "adapters", "evaluation", "errors",
-    "export", "plots", "figures_labels", "decoding", "figures_decoding", "figures_templates",
-    "figures_traces", "figures_rejection", "figures_lora", "figures_compare", "recipes",
-    "report", "own_traces", "demo", "claims", "lessons", "doctor", "widgets", "checks", "cli",
+    "equations", "wordings", "solver", "collecting", "forms", "templates", "answers", "sampling",
+    "candidates", "servers", "teachers", "filters", "losses", "labels", "packing", "checkpoints",
+    "memory", "objectives", "gradients", "processes", "resuming", "training", "plain_loop",
+    "adapters", "evaluation", "errors", "export", "plots", "figures_labels", "decoding",
+    "figures_decoding", "figures_templates", "figures_traces", "figures_rejection", "figures_lora",
+    "figures_compare", "recipes", "report", "own_traces", "demo", "claims", "lessons", "doctor",
+    "widgets", "checks", "cli",
 )  # fmt: skip
 MODULES = sorted((ROOT / "distillkit").rglob("*.py"))
 

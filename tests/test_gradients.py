@@ -1,12 +1,15 @@
 """Full memory, half precision, and several processes: the result stays the same."""
 
+import contextlib
 import copy
 import json
 import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,10 +32,10 @@ TRACES = to_traces(Solver().sample(make_problems(11, seed=3)))
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def train(student, **changes):
+def train(student, out=None, on_step=None, **changes):
     settings = {"rate": 5e-3, "batch_size": 5, "epochs": 2, "seed": 1} | changes
     return kit.distill(copy.deepcopy(student.model), student.tokenizer, TRACES, kit.lora(r=2),
-                       **settings)  # fmt: skip
+                       kit.TrainingConfig(**settings), out=out, on_step=on_step)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +51,11 @@ def full_above(monkeypatch, tokens):
     """Let the memory be full when more than `tokens` are computed at once; return the tries."""
     real, tries = gradients.CompletionLoss.forward, []
 
-    def forward(self, nodes_N, labels_N, **tree):
+    def forward(self, **tree):
         tries.append(tree["input_ids"].numel())
         if tries[-1] > tokens:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(self, nodes_N, labels_N, **tree)
+        return real(self, **tree)
 
     monkeypatch.setattr(gradients.CompletionLoss, "forward", forward)
     return tries
@@ -74,11 +77,11 @@ def test_a_part_that_did_not_fit_leaves_nothing_behind_in_the_gradient(tiny, who
     tries = full_above(monkeypatch, 10_000)
     real = gradients.CompletionLoss.forward
 
-    def second_fails(self, *words, **tree):
+    def second_fails(self, **tree):
         if len(tries) == 1:
             tries.append(0)
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(self, *words, **tree)
+        return real(self, **tree)
 
     monkeypatch.setattr(gradients.CompletionLoss, "forward", second_fails)
     run = train(tiny, part_tokens=220)
@@ -205,6 +208,32 @@ def test_two_processes_give_the_loss_curve_of_one(alone, tiny_folder, tmp_path):
     logs = [read_jsonl(folder / "run" / "training" / "train.jsonl") for folder in (alone, tmp_path)]
     for one, two in zip(*logs, strict=True):
         assert one["gradient"] == pytest.approx(two["gradient"], rel=1e-3)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 7])
+def test_weights_count_over_the_batch_and_not_over_a_process(tiny, processes):
+    """Each process adds its part; the parts' losses are summed, their gradients averaged."""
+    model = kit.with_adapter(copy.deepcopy(tiny.model), kit.lora(r=2))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.3)
+    batch = [replace(e, weights=[1.0 + 20 * (i % 3 == 0)] * len(e.ids))
+             for i, e in enumerate(encode(TRACES[:5], tiny.tokenizer))]  # fmt: skip
+    module = gradients.CompletionLoss(model)
+
+    def work(rank, of):
+        there = SimpleNamespace(process_index=rank, num_processes=of, device=torch.device("cpu"),
+                                no_sync=lambda module: contextlib.nullcontext(),
+                                backward=torch.Tensor.backward)  # fmt: skip
+        module.zero_grad()
+        loss, _ = gradients.add_gradient(module, batch, there, 200)
+        return loss, torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+    whole, gradient = work(0, 1)
+    losses, shares = zip(*(work(rank, processes) for rank in range(processes)))
+    assert sum(losses) == pytest.approx(whole, rel=1e-5)
+    torch.testing.assert_close(sum(shares) / processes, gradient, rtol=1e-3, atol=1e-5)
 
 
 # --- its file -------------------------------------------------------------------------------------

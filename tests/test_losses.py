@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from distillkit import losses as kit
@@ -18,12 +20,37 @@ def some_logits(seed, n=5, v=7, size=2.0):
     return torch.randn(n, v, generator=torch.Generator().manual_seed(seed)) * size
 
 
+def reference_kl(p, q):
+    """KL(p ‖ q) of probabilities: sum p log(p / q), where 0 log 0 is 0."""
+    return (p * np.log(np.where(p > 0, p / q, 1.0))).sum(-1)
+
+
+def probabilities(logits, temperature=1.0):
+    """The softmax in float64 and not in log-space."""
+    p = np.exp(np.asarray(logits, dtype=np.float64) / temperature)
+    return p / p.sum(-1, keepdims=True)
+
+
 def reference_soft_loss(student, teacher, temperature):
-    """T² times the mean of sum p (log p - log q), in float64 and not in log-space."""
-    p = np.exp(np.asarray(teacher, dtype=np.float64) / temperature)
-    q = np.exp(np.asarray(student, dtype=np.float64) / temperature)
-    p, q = (x / x.sum(-1, keepdims=True) for x in (p, q))
-    return temperature**2 * (p * np.log(p / q)).sum(-1).mean()
+    p, q = (probabilities(logits, temperature) for logits in (teacher, student))
+    return temperature**2 * reference_kl(p, q).mean()
+
+
+def reference_jsd(student, teacher, temperature, beta):
+    p, q = (probabilities(logits, temperature) for logits in (teacher, student))
+    m = beta * p + (1 - beta) * q
+    return beta * reference_kl(p, m) + (1 - beta) * reference_kl(q, m)
+
+
+def slopes(function, at, h=1e-5):
+    """The gradient of a function of an array by central differences, in float64."""
+    found = np.zeros(at.shape)
+    for place in np.ndindex(*at.shape):
+        up, down = (at.double().numpy().copy() for _ in range(2))
+        up[place] += h
+        down[place] -= h
+        found[place] = (function(up) - function(down)) / (2 * h)
+    return found
 
 
 def gradient(loss, at):
@@ -45,14 +72,10 @@ def check_soft_value(losses):
 
 
 def check_soft_gradient(losses):
-    student, teacher, h = some_logits(1, n=2, v=4), some_logits(2, n=2, v=4), 1e-5
+    student, teacher = some_logits(1, n=2, v=4), some_logits(2, n=2, v=4)
     got = gradient(lambda z: losses.soft_loss(z, teacher, 3.0), student)
-    for at in np.ndindex(*student.shape):
-        up, down = (student.double().numpy().copy() for _ in range(2))
-        up[at] += h
-        down[at] -= h
-        slope = reference_soft_loss(up, teacher, 3.0) - reference_soft_loss(down, teacher, 3.0)
-        assert got[at].item() == pytest.approx(slope / (2 * h), abs=1e-5)
+    expected = slopes(lambda z: reference_soft_loss(z, teacher, 3.0), student)
+    assert got.numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def check_direction(losses):
@@ -138,6 +161,64 @@ def check_mixture(losses):
         assert got == pytest.approx(alpha * soft + (1 - alpha) * hard, rel=1e-5)
 
 
+def check_divergence_values(losses):
+    for temperature in (0.5, 1.0, 3.0):
+        student, teacher = some_logits(1), some_logits(2)
+        q, p = probabilities(student, temperature), probabilities(teacher, temperature)
+        forward = losses.forward_kl(student, teacher, temperature)
+        reverse = losses.reverse_kl(student, teacher, temperature)
+        assert forward.shape == reverse.shape == (5,)  # one number a position
+        assert forward.numpy() == pytest.approx(reference_kl(p, q), rel=1e-4)
+        assert reverse.numpy() == pytest.approx(reference_kl(q, p), rel=1e-4)
+        for beta in (0.1, 0.5, 0.7):
+            got = losses.jsd(student, teacher, temperature, beta).numpy()
+            expected = reference_jsd(student, teacher, temperature, beta)
+            assert got == pytest.approx(expected, rel=1e-4)
+
+
+def check_divergence_gradients(losses):
+    student, teacher = some_logits(1, n=2, v=4), some_logits(2, n=2, v=4)
+    p = probabilities(teacher, 3.0)
+    for divergence, reference in (
+        (losses.forward_kl, lambda z: reference_kl(p, probabilities(z, 3.0)).sum()),
+        (losses.reverse_kl, lambda z: reference_kl(probabilities(z, 3.0), p).sum()),
+        (losses.jsd, lambda z: reference_jsd(z, teacher, 3.0, 0.5).sum()),
+    ):
+        got = gradient(lambda z, d=divergence: d(z, teacher, 3.0).sum(), student)
+        assert got.numpy() == pytest.approx(slopes(reference, student), abs=1e-5)
+
+
+def check_jsd_tends_to_the_kls(losses):
+    student, teacher = some_logits(1, size=1.0), some_logits(2, size=1.0)
+    forward = losses.forward_kl(student, teacher).numpy()
+    reverse = losses.reverse_kl(student, teacher).numpy()
+    assert losses.jsd(student, teacher, 1.0, 1e-3).numpy() / 1e-3 == pytest.approx(
+        forward, rel=0.02
+    )
+    assert losses.jsd(student, teacher, 1.0, 0.999).numpy() / 1e-3 == pytest.approx(
+        reverse, rel=0.02
+    )
+
+
+def check_tokens_that_both_rule_out(losses):
+    """They drop out of each divergence, and of its gradient."""
+    student, teacher = some_logits(1), some_logits(2)
+    student[:, 3] = teacher[:, 3] = -INF
+    rest = [0, 1, 2, 4, 5, 6]
+    for divergence in (losses.forward_kl, losses.reverse_kl, losses.jsd):
+        got = divergence(student, teacher)
+        torch.testing.assert_close(got, divergence(student[:, rest], teacher[:, rest]))
+        slope = gradient(lambda z, d=divergence: d(z, teacher).sum(), student)
+        assert torch.isfinite(slope).all() and (slope[:, 3] == 0).all()
+
+
+def check_divergences_leave_the_teacher_alone(losses):
+    for divergence in (losses.forward_kl, losses.reverse_kl, losses.jsd):
+        student, teacher = some_logits(1).requires_grad_(), some_logits(2).requires_grad_()
+        divergence(student, teacher).sum().backward()
+        assert teacher.grad is None and student.grad.abs().sum() > 0
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items())
           if name.startswith("check_")}  # fmt: skip
 
@@ -150,7 +231,7 @@ def test_the_losses_obey(name):
 # --- wrong losses that people have written: every one must fail a check that names its fault ----
 
 MUTANTS = {
-    "reversed KL": ("teacher.exp() * gap_NV", "student.exp() * -gap_NV", "direction"),
+    "reversed KL": ("_kl(teacher, student)", "_kl(student, teacher)", "direction"),
     "no T²": ("temperature**2 * ", "", "gradient_keeps_its_size"),
     "T instead of T²": ("temperature**2", "temperature", "gradient_keeps_its_size"),
     "T² also for the teacher's logits": (
@@ -159,27 +240,55 @@ MUTANTS = {
     "teacher not softened": (
         "(teacher_NV[..., :v].detach().float() / temperature)",
         "teacher_NV[..., :v].detach().float()", "soft_value"),
-    "probabilities for log-probabilities": ("log_softmax(-1)\n    #", "softmax(-1)\n    #",
-                                            "soft_value"),
+    "probabilities for log-probabilities": (
+        "log_softmax(-1)\n    return", "softmax(-1)\n    return", "soft_value"),
     "log of softmax": (".log_softmax(-1)", ".softmax(-1).log()", "huge_logits"),
     "log of softmax, hard": ("log_softmax(-1, dtype=torch.float32)",
                              "softmax(-1, dtype=torch.float32).log()", "hard_huge_logits"),
-    "sum over positions": ("kl_N.mean()", "kl_N.sum()", "soft_value"),
+    "sum over positions": ("temperature).mean()", "temperature).sum()", "soft_value"),
     "mean over the vocabulary too": ("gap_NV).sum(-1)", "gap_NV).mean(-1)", "soft_value"),
     "teacher's logits used twice": ("(student_NV[", "(teacher_NV[", "soft_value"),
     "student's logits used twice": ("(teacher_NV[", "(student_NV[", "same_logits_cost_nothing"),
     "gradient into the teacher": (".detach()", "", "teacher_gets_no_gradient"),
     "no gradient for the student": (
         "student_NV[..., :v].float()", "student_NV[..., :v].detach().float()", "soft_gradient"),
-    "0 · log 0 is NaN": (".masked_fill(teacher.isneginf(), 0.0)", "", "ruled_out_tokens"),
+    "0 · log 0 is NaN": (".masked_fill(p_NV.isneginf(), 0.0)", "", "ruled_out_tokens"),
     "sign of the hard loss": ("return -logits_NV", "return logits_NV", "hard_value"),
     "prompt counted in the mean": (
-        "labels_N[:, None]).mean()", "labels_N[:, None]).sum() / len(kept_N)", "hard_value"),
+        "labels_N).mean()", "labels_N).sum() / len(kept_N)", "hard_value"),
     "prompt tokens in the loss": (
         "labels_N != IGNORE", "labels_N == labels_N.clamp_(0)", "hard_equals_torch"),
-    "sum of the hard loss": ("[:, None]).mean()", "[:, None]).sum()", "hard_equals_torch"),
+    "sum of the hard loss": ("labels_N).mean()", "labels_N).sum()", "hard_equals_torch"),
     "alpha the wrong way round": (
         "alpha * soft + (1 - alpha) *", "(1 - alpha) * soft + alpha *", "mixture"),
+    "forward KL in the name of reverse": (
+        "return _kl(student, teacher)", "return _kl(teacher, student)", "divergence_values"),
+    "reverse KL in the name of forward": (
+        "return _kl(teacher, student)", "return _kl(student, teacher)", "divergence_values"),
+    "p where log p is": ("p_NV.exp() * gap_NV", "p_NV * gap_NV", "divergence_values"),
+    "T for the student only": (
+        "(teacher_NV[..., :v].detach().float() / temperature)",
+        "teacher_NV[..., :v].detach().float()", "divergence_gradients"),
+    "mean of positions in a KL": ("gap_NV).sum(-1)", "gap_NV).sum(-1).mean()",
+                                  "divergence_values"),
+    "JSD mixed the wrong way round": (
+        "teacher + math.log(beta), student + math.log(1 - beta)",
+        "teacher + math.log(1 - beta), student + math.log(beta)", "divergence_values"),
+    "JSD weighed the wrong way round": (
+        "beta * _kl(teacher, mixture) + (1 - beta) * _kl(student, mixture)",
+        "(1 - beta) * _kl(teacher, mixture) + beta * _kl(student, mixture)",
+        "jsd_tends_to_the_kls"),
+    "JSD with a mean of logarithms": (
+        "torch.logaddexp(teacher + math.log(beta), student + math.log(1 - beta))",
+        "beta * teacher + (1 - beta) * student", "divergence_values"),
+    "JSD that is its KLs' sum": ("_kl(teacher, mixture) + (1 - beta) * _kl(student, mixture)",
+                                 "_kl(teacher, student) + (1 - beta) * _kl(student, teacher)",
+                                 "divergence_values"),
+    "JSD without a gradient through the mixture": (
+        "* _kl(student, mixture)", "* _kl(student, mixture.detach())", "divergence_gradients"),
+    "-inf in a mixture": (".clamp(min=lowest)", "", "tokens_that_both_rule_out"),
+    "gradient into the teacher of a divergence": (
+        ".detach()", "", "divergences_leave_the_teacher_alone"),
     "hard loss at the temperature": (
         "cross_entropy(student_BC,", "cross_entropy(student_BC / temperature,", "mixture"),
 }  # fmt: skip
@@ -204,6 +313,41 @@ def test_every_check_of_the_losses_notices_a_mutant(mutant):
     wrong = [mutant(kit, old, new) for old, new, _ in MUTANTS.values()]
     idle = [name for name, check in CHECKS.items() if all(passes(check, w) for w in wrong)]
     assert not idle
+
+
+# --- what holds for any two distributions ---------------------------------------------------------
+
+LOGITS = st.lists(st.floats(-20, 20, width=32), min_size=4, max_size=4).map(
+    lambda row: torch.tensor([row])
+)
+
+
+@given(LOGITS, LOGITS, st.floats(0.5, 8), st.floats(0.05, 0.95))
+def test_a_divergence_is_never_below_zero_and_jsd_is_bounded(student, teacher, temperature, beta):
+    for divergence in (kit.forward_kl, kit.reverse_kl):
+        assert divergence(student, teacher, temperature).item() >= -1e-5
+        assert divergence(student, student, temperature).item() == pytest.approx(0, abs=1e-6)
+    got = kit.jsd(student, teacher, temperature, beta).item()
+    entropy = -beta * math.log(beta) - (1 - beta) * math.log(1 - beta)
+    assert -1e-5 <= got <= entropy + 1e-5
+    swapped = kit.jsd(teacher, student, temperature, 1 - beta).item()
+    assert got == pytest.approx(swapped, abs=1e-5)
+
+
+@given(LOGITS, LOGITS, st.floats(-50, 50, width=32))
+def test_only_differences_of_logits_count(student, teacher, shift):
+    for divergence in (kit.forward_kl, kit.reverse_kl, kit.jsd):
+        expected = divergence(student, teacher).item()
+        assert divergence(student + shift, teacher).item() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, -0.5, math.nan])
+def test_at_its_ends_jsd_is_refused_and_not_swapped_for_a_kl(beta):
+    """In between it shrinks to nothing, so that code which returns the KL there jumps."""
+    near = kit.jsd(some_logits(1), some_logits(2), 1.0, 0.01).mean().item()
+    assert near < 0.05 * kit.forward_kl(some_logits(1), some_logits(2)).mean().item()
+    with pytest.raises(ValueError, match="beta"):
+        kit.jsd(some_logits(1), some_logits(2), 1.0, beta)
 
 
 # --- edges ---------------------------------------------------------------------------------------
@@ -255,10 +399,11 @@ def test_only_ignored_labels_are_an_error_and_not_nan():
         kit.cross_entropy(some_logits(1, n=2), torch.tensor([-100, -100]))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
-def test_temperature_must_be_above_zero(temperature):
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("loss", [kit.soft_loss, kit.forward_kl, kit.reverse_kl, kit.jsd])
+def test_temperature_must_be_above_zero(loss, temperature):
     with pytest.raises(ValueError, match="temperature"):
-        kit.soft_loss(some_logits(1), some_logits(2), temperature)
+        loss(some_logits(1), some_logits(2), temperature)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, math.nan])

@@ -11,11 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model
-from test_training import TRACES, padded, trace
+from test_training import TRACES, trace
 
 from distillkit import gradients, training
 from distillkit import packing as kit
 from distillkit.losses import IGNORE, cross_entropy
+from distillkit.objectives import read
+from distillkit.plain_loop import padded
 from distillkit.templates import chat_text
 
 AGAIN = trace(TRACES[0]["id"], "<think>\nx = 3\nso it is\n</think>\n<answer>3</answer>")
@@ -23,8 +25,8 @@ FOUR = [*TRACES[:3], AGAIN]  # two of them answer the same question
 
 
 def loss_of(module, model, examples):
-    """The loss of a part, computed through `module`'s tree."""
-    return gradients.CompletionLoss(model)(**module.pack(examples))
+    """The mean loss of a part, computed through `module`'s tree."""
+    return gradients.CompletionLoss(model)(**module.pack(examples)) / module.supervised(examples)
 
 
 # --- what the loss sees ---------------------------------------------------------------------------
@@ -149,11 +151,11 @@ def test_trees_have_few_sizes_and_what_fills_them_is_alone(sequences):
     sees_LL = tree["attention_mask"][0, 0] == 0
     real = len({tuple(e.ids[: i + 1]) for e in examples for i in range(len(e.ids))})
     assert len(sees_LL) == -(-real // kit.ROUND) * kit.ROUND
-    assert len(tree["nodes_N"]) == len(tree["labels_N"]) and len(tree["nodes_N"]) % kit.ROUND == 0
     assert torch.equal(sees_LL[real:], torch.eye(len(sees_LL), dtype=torch.bool)[real:])
     assert not sees_LL[:real, real:].any()
-    kept = tree["labels_N"] != IGNORE
-    assert kept.sum() == kit.supervised(examples)
+    assert len(tree["nodes_N"]) == len(tree["labels_N"]) == len(tree["weights_N"])
+    assert len(tree["labels_N"]) == kit.supervised(examples) == kit.weight_of(examples)
+    assert IGNORE not in tree["labels_N"] and (tree["weights_N"] == 1).all()
 
 
 def test_the_real_model_reads_the_tree_like_separate_sequences(smollm):
@@ -161,11 +163,7 @@ def test_the_real_model_reads_the_tree_like_separate_sequences(smollm):
     tree = kit.pack(examples)
     assert tree["input_ids"].numel() < 0.7 * sum(len(e.ids) for e in examples)
     with torch.no_grad():
-        hidden = smollm.model.base_model(
-            **{k: v for k, v in tree.items() if k not in ("nodes_N", "labels_N")}, use_cache=False
-        ).last_hidden_state[0]
-        logits = smollm.model.lm_head(hidden[tree["nodes_N"]])
-        loss = cross_entropy(logits, tree["labels_N"])
+        loss = cross_entropy(read(smollm.model, tree).logits_NV, tree["labels_N"])
         plain = smollm.model(**padded(examples)).loss
     assert loss.item() == pytest.approx(plain.item(), rel=1e-4)
 
@@ -201,6 +199,23 @@ def test_each_node_sees_the_beginning_it_stands_for(sequences):
     )
     wanted = ((tuple(ids[:i]), ids[i]) for ids in sequences for i in range(1, len(ids)))
     assert pairs == Counter(wanted)
+
+
+@given(SEQUENCES, st.randoms())
+def test_each_label_keeps_its_weight(sequences, rng):
+    """Also where two examples share it; what the loss is divided by is the sum of all of them."""
+    examples = [
+        kit.Example(ids, [-100] + ids[1:], [rng.randint(0, 9) / 2 for _ in ids])
+        for ids in sequences
+    ]
+    tree = kit.pack(examples)
+    pairs = Counter(zip(tree["labels_N"].tolist(), tree["weights_N"].tolist()))
+    assert pairs == Counter(
+        (label, weight)
+        for example in examples
+        for label, weight in zip(example.ids[1:], example.weights[1:])
+    )
+    assert kit.weight_of(examples) == pytest.approx(tree["weights_N"].sum().item())
 
 
 @mock.patch.object(kit, "ROUND", 1)

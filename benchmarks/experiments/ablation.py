@@ -20,7 +20,7 @@ from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Recorded
-from distillkit.training import distill, lora, upper_part
+from distillkit.training import TrainingConfig, distill, lora, upper_part
 
 TRACES = 64
 ARMS = {  # each differs from "base" in one thing, but for the last
@@ -51,8 +51,8 @@ def train(student, seed, batch_size=8, rate=5e-4, upper=1.0, epochs=1, general=0
         traces = mix(traces, read_jsonl(data_path("general.jsonl")), general, seed)
     adapter = lora(layers=upper_part(student.model, upper))
     gradients.pack = pack_apart if apart else pack
-    return len(traces), distill(student.model, student.tokenizer, traces, adapter, rate=rate,
-                                batch_size=batch_size, epochs=epochs, seed=seed)  # fmt: skip
+    config = TrainingConfig(rate, batch_size, epochs, seed)
+    return len(traces), distill(student.model, student.tokenizer, traces, adapter, config)
 
 
 def pack_apart(examples):
@@ -61,8 +61,8 @@ def pack_apart(examples):
     for tree in trees:
         tree["nodes_N"] += first
         first += tree["input_ids"].numel()
-    joined = {name: torch.cat([tree[name] for tree in trees], -1)
-              for name in ("input_ids", "position_ids", "nodes_N", "labels_N")}  # fmt: skip
+    names = [name for name in trees[0] if name != "attention_mask"]
+    joined = {name: torch.cat([tree[name] for tree in trees], -1) for name in names}
     sees = torch.block_diag(*((tree["attention_mask"][0, 0] == 0).float() for tree in trees))
     mask = torch.zeros(sees.shape).masked_fill(sees == 0, -torch.inf)
     return {**joined, "attention_mask": mask[None, None]}

@@ -17,7 +17,7 @@ from distillkit.recipes import TEST_SEED, examples
 from distillkit.records import read_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Solver
-from distillkit.training import distill
+from distillkit.training import TrainingConfig, distill
 from distillkit.wordings import reworded
 
 LIMIT = 240  # tokens of an answer; longer than any solution
@@ -49,8 +49,8 @@ def taught(student, seed, traces=64, form="arithmetic", words=True, sort=False, 
         places = [i for i, row in enumerate(rows) if "family" in row]
         for place, row in zip(places, to_traces(chosen), strict=True):
             rows[place] = row
-    trained = distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
-                      shuffle=not sort)  # fmt: skip
+    config = TrainingConfig(epochs=epochs, seed=seed, shuffle=not sort)
+    trained = distill(student.model, student.tokenizer, rows, config=config)
     return trained.student, {
         "solutions": len(chosen),
         "traces": len(rows) * epochs,

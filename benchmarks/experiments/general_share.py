@@ -23,7 +23,7 @@ from distillkit.sampling import sample
 from distillkit.session import data_path
 from distillkit.teachers import Recorded
 from distillkit.templates import chat_text
-from distillkit.training import distill, lora, with_adapter
+from distillkit.training import TrainingConfig, distill, lora, with_adapter
 
 TRACES, HELD_OUT = 48, 18  # solutions in every arm, general examples that none learns from
 ARMS = ("untouched", "0.0", "0.2", "0.5")  # shares of general examples
@@ -46,7 +46,8 @@ def run(arm, seed, bench):
     else:
         chosen = to_traces(choose(verified(), TRACES, seed))
         rows = mix(chosen, general, float(arm), seed)
-        trained = distill(student.model, student.tokenizer, rows, seed=seed)
+        config = TrainingConfig(seed=seed)
+        trained = distill(student.model, student.tokenizer, rows, config=config)
         model = trained.student
         about = {"traces": len(chosen), "general": len(rows) - len(chosen),
                  "trace_tokens": trained.tokens,
@@ -64,9 +65,8 @@ def general_ability(model, tokenizer, held):
     measure, total, count = CompletionLoss(model).eval(), 0.0, 0
     with torch.no_grad(), torch.autocast("cpu", enabled=model.dtype == torch.bfloat16):
         for example in encode(held, tokenizer):
-            learned = supervised([example])
-            total += measure(**pack([example])).item() * learned
-            count += learned
+            total += measure(**pack([example])).item()
+            count += supervised([example])
     prompts = [chat_text(tokenizer, row["prompt"]) for row in held]
     texts = sample(model, tokenizer, prompts, 1, 0.0, max_new_tokens=48)
     return total / count, sum("<think>" in t.text or "<answer>" in t.text for (t,) in texts)

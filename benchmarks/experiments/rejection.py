@@ -22,7 +22,7 @@ from distillkit.recipes import TEST_SEED
 from distillkit.records import read_jsonl, write_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Local, Recorded
-from distillkit.training import distill
+from distillkit.training import TrainingConfig, distill
 
 DAMAGED = DATA / "teacher_int8_qwen2.5-coder-1.5b.jsonl"
 TRACES, PROBLEMS = 64, 120  # in every arm; recorded
@@ -37,7 +37,7 @@ def run(arm, seed, bench):
     chosen = pick(candidates, kind, seed)
     rows = mix(to_traces(chosen), read_jsonl(data_path("general.jsonl")), 0.2, seed)
     student = bench.load()
-    trained = distill(student.model, student.tokenizer, rows, seed=seed)
+    trained = distill(student.model, student.tokenizer, rows, config=TrainingConfig(seed=seed))
     test = make_problems(bench.test, NARROW, "test", TEST_SEED)
     answers = evaluate(trained.student, student.tokenizer, test, width=len(test))
     trained.student.unload()  # never merged: 16-bit weights would not come back the same

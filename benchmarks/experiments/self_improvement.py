@@ -20,7 +20,7 @@ from distillkit.recipes import TEST_SEED
 from distillkit.records import read_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Local, Solver
-from distillkit.training import distill
+from distillkit.training import TrainingConfig, distill
 
 FIRST, ROUNDS, NEW, KEEP = 32, 2, 64, 48  # solutions; rounds; problems and solutions kept in each
 K, TEMPERATURE, LIMIT = 4, 0.8, 320
@@ -69,7 +69,8 @@ def train(stage, chosen, seed, bench, epochs=1):
     """Return the traces of a stage and its training run, which is not done twice."""
     student = bench.load()
     rows = mix(to_traces(chosen), read_jsonl(data_path("general.jsonl")), 0.2, seed)
-    return rows, distill(student.model, student.tokenizer, rows, epochs=epochs, seed=seed,
+    config = TrainingConfig(epochs=epochs, seed=seed)
+    return rows, distill(student.model, student.tokenizer, rows, config=config,
                          out=bench.folder / f"{stage}-{seed}")  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from distillkit.records import read_jsonl
 from distillkit.session import data_path
 from distillkit.teachers import Solver
 from distillkit.templates import SHOTS, TEMPLATES
-from distillkit.training import distill
+from distillkit.training import TrainingConfig, distill
 
 TRACES, LIMIT = 64, 160  # solutions learned; tokens of an answer
 KEPT = 20  # recorded answers for each template and stage
@@ -61,7 +61,7 @@ def taught(student, template, form, seed):
     kept, _ = reject(Solver(template, form).sample(problems), (FINISHED, TEMPLATE, CORRECT))
     rows = to_traces(choose(kept, TRACES, seed, HARD), template)
     rows = mix(rows, read_jsonl(data_path("general.jsonl")), 0.2, seed)
-    trained = distill(student.model, student.tokenizer, rows, seed=seed)
+    trained = distill(student.model, student.tokenizer, rows, config=TrainingConfig(seed=seed))
     return trained, {"traces": len(rows), "trace_tokens": trained.tokens,
                      "train_seconds": round(trained.seconds, 1)}  # fmt: skip
 

@@ -34,7 +34,7 @@ from distillkit.recipes import HARD, TEST_SEED
 from distillkit.records import read_csv
 from distillkit.session import peak_memory_bytes, processor, start
 from distillkit.teachers import Recorded
-from distillkit.training import distill, lora, with_adapter
+from distillkit.training import TrainingConfig, distill, lora, with_adapter
 
 OUT = DATA / "card.csv"
 FIELDS = ("way", "cap_gb", "parts", "dtype", "weights_gb", "part_tokens", "largest_part",
@@ -110,7 +110,8 @@ def trained_and_asked(student, quant, optimizer, traces, parts, test):
                                supervised(largest))  # fmt: skip
     gc.collect()  # what an earlier run held in circles
     peak_gb()
-    run = distill(model, student.tokenizer, traces, optimizer=optimizer, part_tokens=tokens)
+    config = TrainingConfig(optimizer=optimizer, part_tokens=tokens)
+    run = distill(model, student.tokenizer, traces, config=config)
     trained = peak_gb()
     problems = make_problems(test, NARROW, "test", TEST_SEED)
     began = time.perf_counter()

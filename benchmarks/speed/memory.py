@@ -25,10 +25,11 @@ from distillkit.filters import to_traces
 from distillkit.gradients import CompletionLoss
 from distillkit.models import load
 from distillkit.packing import encode, pack, supervised
+from distillkit.processes import MIXED
 from distillkit.records import read_csv
 from distillkit.session import processor, start
 from distillkit.teachers import Solver
-from distillkit.training import MIXED, lora, with_adapter
+from distillkit.training import lora, with_adapter
 
 OUT = DATA / "memory.csv"
 FIELDS = ("model", "dtype", "rank", "tokens", "learned", "measured_mb", "formula_mb", "machine",

@@ -73,7 +73,7 @@ def side(name, options):
     from distillkit.records import read_jsonl
     from distillkit.session import data_path, peak_memory_bytes, start
     from distillkit.teachers import Recorded
-    from distillkit.training import distill, lora, with_adapter
+    from distillkit.training import TrainingConfig, distill, lora, with_adapter
 
     machine = start("cpu", options.seed, options.dtype)
     recipe = settings_for(machine)
@@ -91,8 +91,9 @@ def side(name, options):
         probe = Probe(student.tokenizer, test, -(-len(traces) // batch), batch, *points)
         torch.manual_seed(options.seed)
         model = with_adapter(student.model, lora())
-        distill(model, student.tokenizer, traces, rate=recipe.rate, batch_size=batch,
-                seed=options.seed, on_step=lambda row: probe(row["step"], model))  # fmt: skip
+        config = TrainingConfig(rate=recipe.rate, batch_size=batch, seed=options.seed)
+        distill(model, student.tokenizer, traces, config=config,
+                on_step=lambda row: probe(row["step"], model))  # fmt: skip
     else:
         from datasets import Dataset
         from transformers import TrainerCallback

@@ -49,12 +49,13 @@ guess_solved = None  # of 24 equations
 
 # %%
 import importlib.util
+import inspect
 import signal
 import tempfile
 from pathlib import Path
 
 import torch
-from distillkit import adapters, checks, memory, seeds
+from distillkit import adapters, checks, memory, plain_loop, seeds
 from distillkit import figures_lora as figures
 from distillkit.equations import make_problem, make_problems
 from distillkit.evaluation import paired_difference, wilson
@@ -321,6 +322,14 @@ before = dk.evaluate(model, tokenizer, test, shots=SHOTS, max_new_tokens=limit)
 print(f"few-shot: {sum(r['exact'] for r in before)} of {len(before)} solved")
 
 # %% [markdown]
+# This is the whole of training, with nothing but its ideas. `dk.distill` does
+# the same (a test compares their losses), and besides computes shared
+# beginnings once, fits into the memory and can be stopped.
+
+# %%
+print(inspect.getsource(plain_loop.train_plainly))
+
+# %% [markdown]
 # The loss looks at the solution and its end token, never at the question
 # (lesson 03). We stop the training on purpose after a third, as Ctrl-C would,
 # and go on with the same call: weights, optimizer and the order of the data
@@ -338,15 +347,16 @@ def on_step(row):
         signal.raise_signal(signal.SIGINT)
 
 
-run = dk.distill(model, tokenizer, traces, batch_size=4,
-                 seed=machine.seed, out=folder, on_step=on_step)
+config = dk.TrainingConfig(batch_size=4, seed=machine.seed)
+run = dk.distill(model, tokenizer, traces, config=config, out=folder,
+                 on_step=on_step)
 print(f"stopped after step {run.log[-1]['step']} of {steps}; "
       f"finished: {run.finished}")
 print("on disk:", sorted(path.name for path in folder.iterdir()))
 
 # %%
-run = dk.distill(run.student, tokenizer, traces, batch_size=4,
-                 seed=machine.seed, out=folder, on_step=live.add)
+run = dk.distill(run.student, tokenizer, traces, config=config, out=folder,
+                 on_step=live.add)
 whole = [row["step"] for row in run.log] == list(range(1, steps + 1))
 print(f"finished: {run.finished}; every step once: {whole}")
 print(f"{run.tokens:,} tokens in {run.seconds:.0f} s of training")
@@ -440,8 +450,8 @@ show(*figures.draw_ranks(exact["narrow"], untouched))
 model, losses = run.student.unload(), {}
 few = traces[: 4 if machine.fast else 24]
 for rate in (5e-5, 5e-4, 5e-3):
-    attempt = dk.distill(model, tokenizer, few, rate=rate, batch_size=4,
-                         seed=machine.seed)
+    config = dk.TrainingConfig(rate=rate, batch_size=4, seed=machine.seed)
+    attempt = dk.distill(model, tokenizer, few, config=config)
     losses[f"rate {rate:g}"] = [row["loss"] for row in attempt.log]
     model = attempt.student.unload()
 show(*figures.draw_rates(losses))
@@ -472,8 +482,8 @@ for name in ("base", "rate 1e-3"):
 # %%
 if importlib.util.find_spec("bitsandbytes"):
     small = dk.load(machine.student, machine.device, machine.dtype, quant="nf4")
-    qlora = dk.distill(small.model, small.tokenizer, few, batch_size=4,
-                       seed=machine.seed)
+    config = dk.TrainingConfig(batch_size=4, seed=machine.seed)
+    qlora = dk.distill(small.model, small.tokenizer, few, config=config)
     for name, holder, run_ in (("whole", model, attempt),
                                 ("NF4", small.model, qlora)):
         size = sum(p.nbytes for p in holder.parameters()) / 1e9
@@ -637,7 +647,7 @@ checks.progress()
 # ## Where to go next
 #
 # - **07 Before and after**: any equation, step by step, and what is left.
-# - Read `distillkit/training.py`: the loop is one page.
+# - Read `distillkit/training.py`: `train_step` and `distill` are a page.
 # - Add a rank of your own to `ARMS` in `benchmarks/experiments/ranks.py`.
 #
 # *Sources.* Hu et al., *LoRA* (arXiv 2106.09685); Dettmers et al., *QLoRA*

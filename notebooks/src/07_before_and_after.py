@@ -345,8 +345,8 @@ earlier = {
 }
 
 # %%
-run = dk.distill(model, tokenizer, dk.to_traces(kept), batch_size=4,
-                 seed=machine.seed)
+config = dk.TrainingConfig(batch_size=4, seed=machine.seed)
+run = dk.distill(model, tokenizer, dk.to_traces(kept), config=config)
 for name, asked in questions.items():
     now = dk.evaluate(model, tokenizer, asked, max_new_tokens=limit)
     both = [[row["exact"] for row in rows] for rows in (earlier[name], now)]
