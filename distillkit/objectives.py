@@ -20,6 +20,7 @@ from peft import PeftModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from distillkit.losses import forward_kl, negative_log_likelihood
+from distillkit.models import own_logits, refuse_other_attention
 from distillkit.packing import ROUND
 
 # cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
@@ -43,17 +44,17 @@ def read(model: Any, batch: Batch) -> ModelOut:
     """Run a causal model, with or without an adapter, over a tree that `pack` has made.
 
     The output head is computed at the supervised nodes only: it is a quarter of a 0.5B model's
-    work and its logits are most of the memory.
+    work and its logits are most of the memory.  Raises ModelError for a model in which a token
+    does not see all tokens before it.
     """
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
+    refuse_other_attention(causal, int(batch["position_ids"].max()) + 1, ours=False)
     tree = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
-    with sdpa_kernel(ATTENTION):
-        hidden_LE = causal.base_model(**tree, use_cache=False).last_hidden_state[0]
     n = len(batch["nodes_N"])
     filled = torch.nn.functional.pad(batch["nodes_N"], (0, -n % ROUND))  # few different sizes
-    hidden_NE = hidden_LE[filled]
-    logits_NV = causal.get_output_embeddings()(hidden_NE)
-    return ModelOut(logits_NV[:n], hidden_NE[:n])
+    with sdpa_kernel(ATTENTION):
+        logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled], **tree)
+    return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
 
 
 def read_teacher(teacher: Any, batch: Batch, adapter: bool = True) -> ModelOut:

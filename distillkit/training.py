@@ -19,6 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from distillkit.conversion import quiet
 from distillkit.filters import Trace
+from distillkit.models import refuse_other_attention
 from distillkit.objectives import Objective, description, next_token
 from distillkit.packing import Example, Stream, encode, in_epochs
 from distillkit.processes import TrainState, open_training
@@ -178,9 +179,13 @@ def distill(
     Raises ValueError without traces or epochs and for the checkpoint of another run,
     FloatingPointError if the loss or a gradient is not finite, MemoryError with what to do.
     """
-    stream = traces if isinstance(traces, Stream) else in_epochs(
-        encode(traces, tokenizer), config.batch_size, config.epochs, config.seed, config.shuffle
-    )  # fmt: skip
+    if isinstance(traces, Stream):
+        stream = traces
+    else:
+        examples = encode(traces, tokenizer)
+        longest = max((len(example.ids) for example in examples), default=0)
+        refuse_other_attention(student, longest, ours=False)  # before any work, not at some step
+        stream = in_epochs(examples, config.batch_size, config.epochs, config.seed, config.shuffle)
     torch.manual_seed(config.seed)  # LoRA's A matrices are random
     model = student
     if adapter and not isinstance(student, PeftModel):

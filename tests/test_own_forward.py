@@ -8,8 +8,11 @@ pytest.importorskip("torch")
 import torch
 
 from distillkit.downloads import ModelError
+from distillkit.gradients import CompletionLoss
 from distillkit.models import own_logits, refuse_other_attention
+from distillkit.packing import encode, pack
 from distillkit.sampling import sample
+from distillkit.training import distill
 from tests.conftest import tiny_model
 
 GEMMA = {"head_dim": 8, "query_pre_attn_scalar": 8}
@@ -85,3 +88,39 @@ def test_training_needs_no_attention_of_the_kits(tiny):
     with pytest.raises(ModelError, match="sliding_window = 64 with texts of 65"):
         refuse_other_attention(mistral, 65, ours=False)
     refuse_other_attention(mistral, 64, ours=False)
+
+
+def traces(*lengths):
+    completion = [{"role": "assistant", "content": "x = 3"}]
+    return [{"id": f"t{n}", "prompt": [{"role": "user", "content": "a" * n}],
+             "completion": completion} for n in lengths]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "config"), [
+    ("Qwen2", {}),
+    ("Granite", {"logits_scaling": 8.0, "attention_multiplier": 0.1, "embedding_multiplier": 12.0}),
+    ("Cohere", {"logit_scale": 0.5}),
+    ("Gemma2", {**GEMMA, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 5.0}),
+    ("GptOss", GPT_OSS),
+    ("Mistral", {"sliding_window": 64}),
+])  # fmt: skip
+def test_the_loss_that_is_trained_on_is_the_models_own(tiny, kind, config):
+    """The scale and the cap of the logits were left out: 8.27 in place of 5.64 nats."""
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    examples = encode(traces(10, 14), tiny.tokenizer)
+    with torch.no_grad():
+        own = [model(torch.tensor([e.ids]), labels=torch.tensor([e.labels])).loss for e in examples]
+        ours = CompletionLoss(model)(**pack(examples))
+    counts = [sum(label >= 0 for label in e.labels) for e in examples]
+    total = sum(loss * count for loss, count in zip(own, counts, strict=True))
+    assert float(ours) == pytest.approx(float(total), rel=1e-4)
+
+
+def test_a_text_longer_than_the_window_is_refused_before_the_first_step(tiny):
+    model = tiny_model("Mistral", tiny.tokenizer, sliding_window=64)
+    steps = []
+    with pytest.raises(ModelError, match=r"MistralForCausalLM.*sliding_window = 64"):
+        distill(model, tiny.tokenizer, traces(*[4] * 30, 200), on_step=steps.append)
+    assert steps == []
+    with pytest.raises(ModelError, match="sliding_window = 64"):
+        CompletionLoss(model)(**pack(encode(traces(200), tiny.tokenizer)))
