@@ -257,7 +257,7 @@ def test_a_run_that_was_stopped_shows_its_end(tiny_folder, tmp_path, capsys, mon
     """Forty of the candidates were there, and the others were counted as 8/48."""
     out = tmp_path / "run"
     with monkeypatch.context() as stopped:
-        stopped.setattr("distillkit.training.distill", lambda *_, **__: 1 / 0)
+        stopped.setattr("distillkit.demo.distill", lambda *_, **__: 1 / 0)
         assert main(demo_words(tiny_folder, out)) == 1
     lines = (out / "candidates.jsonl").read_text().splitlines(keepends=True)
     (out / "candidates.jsonl").write_text("".join(lines[:41]))
