@@ -49,7 +49,7 @@ def with_arithmetic(equation: str, lines: Sequence[str], plus: Work, over: Work)
     done: list[str] = []
     for line, following in pairwise([equation, *lines]):
         both = zip(line.split("="), following.split("="), strict=True)
-        work = [w for side, later in both for w in _work(side, later, plus, over)]
+        work = dict.fromkeys(w for side, later in both for w in _work(side, later, plus, over))
         done += [*(w for w in work if w not in done), following]
     return done
 

@@ -1,4 +1,7 @@
-"""Shared fixtures: a tiny random chat model that needs no download, and a real small one."""
+"""Shared fixtures: a tiny random chat model that needs no download, and a real small one.
+
+Properties are tried on 100 examples; `python3 kit.py test --hypothesis-profile=long` tries 2,000.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("kit", deadline=None)  # a busy machine is not a failure
+settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("kit")
 
 # A suite started in the background inherits "ignore Ctrl-C", and so would its children.

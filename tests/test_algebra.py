@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from distillkit.algebra import (
@@ -185,7 +185,6 @@ def bracketed(tree, gap, when):
 
 
 @given(linear_trees(), st.sampled_from(["", " ", "  ", "\t"]))
-@settings(max_examples=200, deadline=None)
 def test_a_written_tree_has_the_value_of_the_tree(tree, gap):
     try:
         expected = [value_of(tree, point) for point in POINTS]
@@ -316,14 +315,12 @@ plane_equations = st.lists(st.tuples(small, small, small), min_size=1, max_size=
 
 
 @given(plane_equations, plane_equations)
-@settings(max_examples=300, deadline=None)
 def test_reduced_forms_are_equal_exactly_when_the_solutions_are(first, second):
     same = crossed(first) == crossed(second)
     assert (reduced(as_system(first)) == reduced(as_system(second))) == same
 
 
 @given(plane_equations, st.lists(st.tuples(small, small, small), max_size=4), st.randoms())
-@settings(max_examples=150, deadline=None)
 def test_row_operations_do_not_change_the_reduced_form(equations, operations, random):
     rows = as_system(equations)
     expected = reduced(rows)
@@ -338,7 +335,6 @@ def test_row_operations_do_not_change_the_reduced_form(equations, operations, ra
 
 
 @given(plane_equations)
-@settings(max_examples=200, deadline=None)
 def test_solve_finds_the_one_solution_or_says_that_there_is_none(equations):
     kind, known = crossed(equations)
     system = as_system(equations)
@@ -357,7 +353,6 @@ nonzero = st.integers(-9, 9).filter(bool)
 
 
 @given(st.tuples(fractions, fractions, fractions), st.tuples(*[nonzero] * 3), st.data())
-@settings(max_examples=80, deadline=None)
 def test_solve_finds_a_planted_solution_in_three_unknowns(planted, diagonal, data):
     solution = dict(zip("xyz", planted))
     free = st.integers(-9, 9)
@@ -460,7 +455,6 @@ anything = st.one_of(
 
 
 @given(anything)
-@settings(max_examples=300, deadline=None)
 def test_no_text_raises_anything_but_a_parse_error(text):
     assert isinstance(plain(text), str)
     for parse in (parse_linear, parse_number, parse_equation, parse_system):

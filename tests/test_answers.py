@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distillkit.algebra import MAX_CHARS, ParseError
@@ -380,7 +380,6 @@ def spelled(draw, value):
 
 
 @given(st.data(), values)
-@settings(max_examples=400, deadline=None)
 def test_every_way_to_write_a_number_is_the_same_value(data, value):
     first = data.draw(spelled(value))
     second = data.draw(spelled(value))
@@ -389,13 +388,11 @@ def test_every_way_to_write_a_number_is_the_same_value(data, value):
 
 
 @given(st.data(), values, values)
-@settings(max_examples=200, deadline=None)
 def test_two_numbers_are_the_same_only_if_equal(data, a, b):
     assert same_value(data.draw(spelled(a)), data.draw(spelled(b))) == (a == b)
 
 
 @given(st.data(), st.lists(values, min_size=1, max_size=4), st.randoms())
-@settings(max_examples=150, deadline=None)
 def test_roots_are_a_set(data, several, random):
     shuffled = [*several, random.choice(several)]
     random.shuffle(shuffled)
@@ -409,7 +406,6 @@ def test_roots_are_a_set(data, several, random):
 
 
 @given(st.dictionaries(st.sampled_from("abcxyzXY"), values, min_size=2, max_size=4), st.randoms())
-@settings(max_examples=150, deadline=None)
 def test_a_system_is_compared_by_variable(solution, random):
     items = list(solution.items())
     random.shuffle(items)
@@ -530,7 +526,6 @@ def rank(text):
 
 
 @given(st.data(), values, st.sampled_from(STARTS), st.sampled_from(ENDINGS))
-@settings(max_examples=300, deadline=None)
 def test_the_more_explicit_statement_wins_and_then_the_later_one(data, value, start, ending):
     spelling = data.draw(st.sampled_from(bare_spellings(value)))
     found = extract(start + ending.format(spelling))
@@ -632,7 +627,6 @@ anything = st.one_of(
 
 
 @given(anything, anything)
-@settings(max_examples=500, deadline=None)
 def test_no_text_raises_anything_but_a_parse_error(text, other):
     try:
         answer = parse_answer(text)

@@ -29,9 +29,6 @@ from distillkit.equations import (
 from distillkit.filters import first_wrong_step
 from distillkit.solver import solution_steps
 
-settings.register_profile("kit", deadline=None)
-settings.load_profile("kit")
-
 OPERATIONS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -243,7 +240,7 @@ def test_no_equation_comes_twice(family):
     assert len({p.id for p in problems}) == len(problems)
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.integers(), st.integers(), st.sampled_from(NARROW), st.sampled_from(["test", "ood"]))
 def test_training_and_test_never_share_an_equation(seed, other_seed, family, split):
     train = make_problems(20, (family,), "train", seed)
@@ -252,7 +249,7 @@ def test_training_and_test_never_share_an_equation(seed, other_seed, family, spl
     assert overlap(train, test) == []
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(st.integers(), st.integers())
 def test_another_letter_or_the_other_order_of_sides_does_not_leak_either(seed, other_seed):
     train = make_problems(60, ("one-step", "two-step", "brackets"), "train", seed)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distillkit import forms as kit
@@ -42,7 +42,6 @@ def test_equations_of_other_people_are_solved_in_every_form(form, equation):
 
 
 @pytest.mark.parametrize("form", kit.FORMS)
-@settings(max_examples=150)
 @given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
 def test_every_line_of_every_form_is_true(form, family, seed):
     check(form, FAMILIES[family](random.Random(seed)))
@@ -188,6 +187,7 @@ def test_a_quotient_is_shown_by_products_that_add_up(q, b):
 
 
 @pytest.mark.parametrize("form", kit.FORMS)
+@example("unsimplified", 18246)  # 14x - 3x = 14 - 3: both sides need the same sum
 @given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
 def test_no_form_says_a_line_twice_in_a_row(form, family, seed):
     lines = kit.FORMS[form](FAMILIES[family](random.Random(seed)))

@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -145,13 +146,56 @@ def test_wheel_has_the_data_and_the_modules(tmp_path):
     assert path.samefile(tmp_path / "site" / "distillkit" / "data" / "models.json")
 
 
-def test_continuous_integration_runs_the_kit():
-    script = ROOT / ".ci" / "run"
-    source = script.read_text(encoding="utf-8")
-    assert "\npython3 kit.py test" in source and "\n    tests/ipywidgets7.sh" in source
-    assert "export DISTILLKIT_REQUIRE_BROWSER=1" in source
-    for path in (script, ROOT / "tests" / "ipywidgets7.sh"):
-        assert os.name == "nt" or os.access(path, os.X_OK)
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0") $* threads=$OMP_NUM_THREADS browser=$DISTILLKIT_REQUIRE_BROWSER" >>"$CALLS"
+echo "output of $(basename "$0") $*"
+case "$0 $*" in *"$FAILS"*) exit 3 ;; esac
+"""
+
+
+def continuous_integration(folder, *words, fails="nothing"):
+    """Run .ci/run with stand-ins for Python and the browser; return exit code, output, calls."""
+    for name in (".ci/run", "bin/python3", "bin/chromium", "tests/ipywidgets7.sh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        if name != ".ci/run":
+            (folder / name).write_text(STAND_IN)
+            (folder / name).chmod(0o755)
+    shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
+    inside = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
+    done = subprocess.run([folder / ".ci" / "run", *words], env={**inside, "FAILS": fails},
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    return done.returncode, done.stdout, (folder / "calls").read_text().splitlines()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_continuous_integration_lints_and_runs_every_test_once(tmp_path):
+    code, said, calls = continuous_integration(tmp_path)
+    assert code == 0 and calls[0] == "python3 kit.py test --version threads= browser="
+    one = " threads=1 browser=1"
+    assert all(call.endswith(one) for call in calls[1:])
+    (lessons,) = (call for call in calls if call.startswith("python3 kit.py test tests/"))
+    paths = re.findall(r"tests/\S+", lessons)
+    others = " ".join(f"--ignore={path}" for path in paths)
+    assert sorted(calls[1:]) == sorted(
+        [lessons, f"python3 kit.py test {others}{one}", f"ipywidgets7.sh {one}"]
+    )
+    assert all((ROOT / path).is_file() for path in paths)
+    assert all(f"output of {call.removesuffix(one)}" in said for call in calls[1:])
+    assert os.access(ROOT / "tests" / "ipywidgets7.sh", os.X_OK)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+@pytest.mark.parametrize("fails", ["--version", "--ignore", "test tests/", "ipywidgets7"])
+def test_continuous_integration_fails_with_each_of_its_parts(tmp_path, fails):
+    code, said, _ = continuous_integration(tmp_path, fails=fails)
+    assert code == 3 and "output of python3" in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_continuous_integration_passes_words_on(tmp_path):
+    _, _, calls = continuous_integration(tmp_path, "tests/test_frame.py", "-k", "two words")
+    assert len(calls) == 2
+    assert calls[1] == "python3 kit.py test tests/test_frame.py -k two words threads= browser=1"
 
 
 # --- rules for the sources -----------------------------------------------------------------

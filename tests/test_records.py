@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distillkit.records import (
@@ -24,9 +24,6 @@ from distillkit.records import (
     write_json,
     write_jsonl,
 )
-
-settings.register_profile("kit", deadline=None)
-settings.load_profile("kit")
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = [{"id": "a", "text": '3x = 9\n√2 解 \u2028 \\ "'}, {"id": "b", "value": 0.5}]
