@@ -17,14 +17,25 @@ SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a les
 
 @dataclass(frozen=True)
 class Lesson:
-    """A row of data/lessons.csv: `minutes` measured on `machine` on `date`, empty, or "planned"."""
+    """A row of data/lessons.csv; of a planned lesson only the first three fields are filled.
+
+    `minutes` were measured on `machine` on `date`; they are empty if nobody has measured them yet.
+    """
 
     number: str
     title: str
-    minutes: str
+    minutes: str  # to run all cells, or "planned"
     machine: str
     date: str
-    weights: str
+    reading: str  # minutes with reading and exercises, an estimate
+    before: str  # what a learner should know
+    weights: str  # which files a learner has to have: "no" if none
+    tensors: str  # "yes" if the code uses PyTorch tensors
+
+    @property
+    def planned(self) -> bool:
+        """Whether the lesson is not written yet."""
+        return self.minutes == "planned"
 
     def expected(self) -> str:
         """Say in words how long the lesson takes to run from top to bottom."""
@@ -41,9 +52,9 @@ class LessonSession(Session):
     fast: bool = False
 
 
-def all_lessons() -> dict[str, Lesson]:
+def all_lessons(path: Path | None = None) -> dict[str, Lesson]:
     """Read the table of lessons, number -> lesson, in the order of the series."""
-    return {row["number"]: Lesson(**row) for row in read_csv(data_path("lessons.csv"))}
+    return {row["number"]: Lesson(**row) for row in read_csv(path or data_path("lessons.csv"))}
 
 
 def find(number: str) -> Lesson:

@@ -2,8 +2,11 @@
 
     python -m notebooks.build            build every lesson: for learners, and with solutions
     python -m notebooks.build 00 03      build these lessons
-    python -m notebooks.build --check    prove that the notebooks are what the masters build
+    python -m notebooks.build --text     write only what needs no run: the lists of lessons in the
+                                         READMEs, and texts of notebooks whose code did not change
+    python -m notebooks.build --check    prove that notebooks and lists are what would be built
 
+Every build writes the lists of lessons, too; they follow from data/lessons.csv.
 `--check --run` runs the lessons as well and compares the outputs, numbers aside.
 """
 
@@ -24,6 +27,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from distillkit.records import write_atomic
+from notebooks.lists import check_lists, masters_of, row_of, worded, write_lists
 from notebooks.running import BuildError, clean, execute, hidden_errors, readable, shape
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,13 +100,23 @@ def address() -> str:
 
 
 def read_master(path: Path) -> NotebookNode:
-    """Read a py:percent master; raises BuildError unless its first code cell is the set-up."""
+    """Read a py:percent master and fill in what its texts say of lessons.
+
+    Raises BuildError unless its first code cell is the set-up and its heading is the row's title.
+    """
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     asked = f'import distillkit as dk\nmachine = dk.start_lesson("{path.name[:2]}")'
     first = code[0].source.replace("\n\n", "\n") if code else ""
     if first != asked or code[0].metadata.get("tags") != ["setup"]:
         raise BuildError(f'the first code cell must be\n# %% tags=["setup"]\n{asked}')
+    texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    for cell in texts:
+        cell.source = worded(cell.source, path)
+    title = row_of(path).title
+    for heading in re.findall(r"^# (.+)", texts[0].source if texts else "", re.M):
+        if heading != title:
+            raise BuildError(f"the heading is {heading!r}, data/lessons.csv says {title!r}")
     return notebook
 
 
@@ -197,8 +211,12 @@ def notebook_path(master: Path, solution: bool) -> Path:
     return (folder / "solutions" if solution else folder) / f"{master.stem}.ipynb"
 
 
-def build(master: Path) -> None:
-    """Build, run and write both notebooks of a master; nothing is written if a rule is broken."""
+def build(master: Path, text_only: bool = False) -> None:
+    """Build, run and write both notebooks of a master; nothing is written if a rule is broken.
+
+    With `text_only` nothing is run: the outputs of the notebooks on disk are kept, and BuildError
+    is raised if their code is not the master's.
+    """
     done = []
     for solution in (False, True):
         path, notebook = notebook_path(master, solution), assemble(master, solution)
@@ -210,13 +228,27 @@ def build(master: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         began = time.monotonic()
         refuse(faults(notebook))
-        refuse(hidden_errors(notebook, execute(notebook, path.parent, DISTILLKIT_FAST="")))
-        clean(notebook)
+        if text_only:
+            keep_outputs(notebook, path)
+        else:
+            refuse(hidden_errors(notebook, execute(notebook, path.parent, DISTILLKIT_FAST="")))
+            clean(notebook)
         refuse(faults(notebook) + ([] if solution else leaks(master, notebook)))
         done.append((path, notebook, time.monotonic() - began))
     for path, notebook, seconds in done:
         write_atomic(path, nbformat.writes(notebook) + "\n")
         print(f"built {path.relative_to(master.parent.parent)} in {seconds:.0f} s")
+
+
+def keep_outputs(notebook: NotebookNode, path: Path) -> None:
+    """Take the outputs of the notebook on disk; raises BuildError if its code is another."""
+    refuse([] if path.exists() else [f"{path.name} is missing: build it without --text"])
+    ours, theirs = ([cell for cell in n.cells if cell.cell_type == "code"]
+                    for n in (notebook, nbformat.read(path, as_version=4)))  # fmt: skip
+    if [cell.source for cell in ours] != [cell.source for cell in theirs]:
+        raise BuildError(f"the code of {path.name} is to change, too: build it without --text")
+    for cell, kept in zip(ours, theirs):
+        cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
 
 
 def refuse(found: list[str]) -> None:
@@ -260,19 +292,24 @@ def check(master: Path, run: bool = False) -> None:
 def main(words: list[str] | None = None, folder: Path = ROOT / "notebooks") -> int:
     """Build or check the lessons that are asked for; the exit code says whether all went well."""
     options = argparse.ArgumentParser(prog="python -m notebooks.build", description=__doc__)
-    options.add_argument("--check", action="store_true", help="compare, write nothing")
+    what = options.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="compare, write nothing")
+    what.add_argument("--text", action="store_true", help="run nothing, keep the outputs")
     options.add_argument("--run", action="store_true", help="with --check: compare outputs, too")
     options.add_argument("lessons", nargs="*", metavar="NN", help="default: all")
     asked = options.parse_args(words)
-    masters = sorted((folder / "src").glob("[0-9][0-9]_*.py"))
-    chosen = [m for m in masters if not asked.lessons or m.name[:2] in asked.lessons]
-    unknown = set(asked.lessons) - {m.name[:2] for m in masters}
-    failed = [f"no lesson {number}" for number in sorted(unknown)]
+    masters = masters_of(folder)
+    chosen = [master for n, master in masters.items() if not asked.lessons or n in asked.lessons]
+    failed = [f"no lesson {number}" for number in sorted({*asked.lessons} - {*masters})]
     for master in chosen:
         try:
-            check(master, asked.run) if asked.check else build(master)
+            check(master, asked.run) if asked.check else build(master, asked.text)
         except BuildError as error:
             failed.append(f"{master.name}:\n  {error}")
+    try:
+        check_lists(folder) if asked.check else write_lists(folder)
+    except BuildError as error:
+        failed.append(f"the lists of lessons:\n  {error}")
     print("\n".join(failed) if failed else f"{len(chosen)} lessons: all good", file=sys.stderr)
     return 1 if failed or not chosen else 0
 

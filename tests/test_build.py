@@ -40,7 +40,23 @@ print("double of", 21, "is", double(21))
 # %% [markdown]
 # The end.
 '''
+TABLE = """\
+number,title,minutes,machine,date,reading,before,weights,tensors
+00,A lesson,1,2 CPU cores,2026-11-22,15,nothing,no,no
+01,A second lesson,planned,,,,,,
+"""
 VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def checkout(folder):
+    """Write a table of lessons and two READMEs with empty lists; return where the master goes."""
+    (folder / "data").mkdir()
+    (folder / "data" / "lessons.csv").write_text(TABLE, encoding="utf-8")
+    for path in (folder / "README.md", folder / "notebooks" / "README.md"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("before\n<!-- lessons --><!-- /lessons -->\nafter\n")
+    (folder / "notebooks" / "src").mkdir()
+    return folder / "notebooks" / "src" / "00_a_lesson.py"
 
 
 @pytest.fixture
@@ -51,8 +67,7 @@ def lesson(tmp_path, monkeypatch):
     (tmp_path / "stand-in" / "distillkit" / "__init__.py").write_text(
         "import os\ndef start_lesson(number): print('fast', repr(os.environ['DISTILLKIT_FAST']))\n"
     )
-    path = tmp_path / "notebooks" / "src" / "00_a_lesson.py"
-    path.parent.mkdir(parents=True)
+    path = checkout(tmp_path)
 
     def write(text=MASTER):
         path.write_text(text, encoding="utf-8")
@@ -177,13 +192,13 @@ def run_setup(source, folder, monkeypatch, importable=True):
 
 def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_path, monkeypatch):
     source = build.assemble(lesson(), False).cells[1].source.replace("dk.start_lesson", "repr")
-    checkout = tmp_path / "checkout"
-    (checkout / "distillkit").mkdir(parents=True)
-    (checkout / "distillkit" / "lessons.py").touch()
-    (checkout / "notebooks" / "mine").mkdir(parents=True)
+    kit = tmp_path / "checkout"
+    (kit / "distillkit").mkdir(parents=True)
+    (kit / "distillkit" / "lessons.py").touch()
+    (kit / "notebooks" / "mine").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    installed, scope = run_setup(source, checkout / "notebooks" / "mine", monkeypatch)
-    assert sys.path[0] == str(checkout) and not installed and "00" in scope["machine"]
+    installed, scope = run_setup(source, kit / "notebooks" / "mine", monkeypatch)
+    assert sys.path[0] == str(kit) and not installed and "00" in scope["machine"]
     installed, _ = run_setup(source, tmp_path, monkeypatch, importable=False)
     assert installed == [("pip", f"install -q --no-deps {{KIT}} {build.COLAB_LACKS}")]
 
@@ -199,6 +214,8 @@ def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_p
         ("# A sentence.", "# " + "long " * 17, "columns"),
         ("secret = x + x", "secret = " + "x + " * 20 + "x", "columns"),
         ("# # A lesson", "# ## A lesson", "one H1"),
+        ("# # A lesson", "# # A title", "the heading is 'A title'"),
+        ("# A sentence.", "# See {lesson 77}.", "{lesson 77}: data/lessons.csv has no such row"),
         ("# The end.", "# # The end", "one H1"),
         ("# %% [markdown]\n# The end.", "# %%\n1\n\n" * 57 + "# %%\n1", "60 are allowed"),
         ('print("double', 'print("x\\n" * 100_000, "double', "300 KB"),
@@ -287,23 +304,21 @@ def test_a_cell_that_was_not_run_is_refused():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A lesson built once; tests work on copies of its folder."""
+    """A checkout with a lesson, built once; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         path = folder / "stand-in" / "distillkit"
         path.mkdir(parents=True)
         (path / "__init__.py").write_text("def start_lesson(number): pass\n")
         patch.setenv("PYTHONPATH", str(folder / "stand-in"))
-        master = folder / "notebooks" / "src" / "00_a_lesson.py"
-        master.parent.mkdir(parents=True)
-        master.write_text(MASTER, encoding="utf-8")
-        build.build(master)
-    return folder / "notebooks"
+        checkout(folder).write_text(MASTER, encoding="utf-8")
+        assert build.main([], folder / "notebooks") == 0
+    return folder
 
 
 @pytest.fixture
 def copied(built, tmp_path):
-    shutil.copytree(built, tmp_path / "notebooks")
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
     return tmp_path / "notebooks"
 
 
@@ -395,13 +410,71 @@ def test_what_is_no_change_by_hand(copied):
 
 
 def test_a_new_master_is_built_over_an_old_notebook(copied, monkeypatch):
-    kit = copied.parent / "stand-in" / "distillkit"
-    kit.mkdir(parents=True)
-    (kit / "__init__.py").write_text("def start_lesson(number): pass\n")
-    monkeypatch.setenv("PYTHONPATH", str(kit.parent))
+    monkeypatch.setenv("PYTHONPATH", str(copied.parent / "stand-in"))
     (copied / "src" / "00_a_lesson.py").write_text(MASTER.replace("The end.", "An end."))
     assert build.main(["00"], copied) == 0
     assert cells_of(copied / "00_a_lesson.ipynb")[3].source == "An end."
+
+
+def test_text_is_written_without_a_run_and_code_is_not(copied, monkeypatch, capsys):
+    monkeypatch.setattr(build, "execute", lambda *words, **more: pytest.fail("it was run"))
+    master, paths = copied / "src" / "00_a_lesson.py", sorted(copied.rglob("*.ipynb"))
+    master.write_text(MASTER.replace("The end.", "After {reading} minutes: {lesson 01}."))
+    assert build.main(["--check"], copied) == 1
+    kept = [cells_of(path)[2] for path in paths]
+    assert build.main(["--text"], copied) == 0 and build.main(["--check"], copied) == 0
+    assert [cells_of(path)[2] for path in paths] == kept
+    for path in paths:
+        assert cells_of(path)[3].source == "After 15 minutes: 01 A second lesson."
+    before = [path.read_bytes() for path in paths]
+    master.write_text(MASTER.replace('print("double of"', 'print("twice"'))
+    assert build.main(["--text"], copied) == 1
+    assert "the code of 00_a_lesson.ipynb is to change" in capsys.readouterr().err
+    assert [path.read_bytes() for path in paths] == before
+    paths[0].unlink()
+    assert build.main(["--text"], copied) == 1
+    assert "00_a_lesson.ipynb is missing: build it without --text" in capsys.readouterr().err
+
+
+# --- the lists of lessons ------------------------------------------------------------------
+
+
+def test_the_lists_follow_from_the_table(copied):
+    front, guide = ((f / "README.md").read_text() for f in (copied.parent, copied))
+    assert front == (
+        "before\n<!-- lessons -->\n\n[00 A lesson](notebooks/00_a_lesson.ipynb)\n\n"
+        "Planned: 01 A second lesson.\n\n<!-- /lessons -->\nafter\n"
+    )
+    assert "\n| [00 A lesson](00_a_lesson.ipynb) | 1 | 15 | nothing | no | no |\n" in guide
+    assert guide.startswith("before\n<!-- lessons -->\n\n| lesson | minutes to run |")
+    assert guide.endswith("\n\nPlanned: 01 A second lesson.\n\n<!-- /lessons -->\nafter\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("data/lessons.csv", ",15,nothing", ",20,nothing", "the lessons in notebooks/README.md"),
+        ("data/lessons.csv", "01,A second", "01,Another", "the lessons in README.md are not"),
+        ("data/lessons.csv", "00,A", "02,A", "data/lessons.csv has no row for lesson 00"),
+        ("data/lessons.csv", "00,A lesson,1", "00,A lesson,planned", "lesson 00 is written"),
+        ("data/lessons.csv", "lesson,planned", "lesson,", "lesson 01 has a row"),
+        ("README.md", "/lessons", "lessons", "README.md has no list of lessons"),
+        ("notebooks/README.md", "| 15 |", "| 16 |", "the lessons in notebooks/README.md"),
+    ],
+)
+def test_check_finds_a_list_or_a_row_that_is_stale(copied, capsys, file, old, new, message):
+    path = copied.parent / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    assert build.main(["--check"], copied) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_check_finds_a_notebook_without_a_master(copied, capsys):
+    shutil.copy(copied / "00_a_lesson.ipynb", copied / "solutions" / "01_old.ipynb")
+    assert build.main(["--check"], copied) == 1
+    assert "solutions/01_old.ipynb has no master" in capsys.readouterr().err
 
 
 # --- the lessons of this checkout ----------------------------------------------------------

@@ -114,11 +114,13 @@ def test_a_solved_lesson_runs_to_its_end(master, tmp_path):
 
 def test_every_master_is_in_the_table_and_the_other_way_round():
     numbers = [master.name[:2] for master in MASTERS]
-    written = [n for n, lesson in all_lessons().items() if lesson.minutes != "planned"]
+    written = [n for n, lesson in all_lessons().items() if not lesson.planned]
     assert numbers == written
     for lesson in all_lessons().values():
         measured = lesson.minutes not in ("", "planned")
         assert bool(lesson.machine and lesson.date) == measured, f"{lesson}: where, and when?"
+        described = [lesson.reading, lesson.before, lesson.weights, lesson.tensors]
+        assert [bool(words) for words in described] == 4 * [not lesson.planned], lesson
 
 
 @pytest.mark.parametrize(

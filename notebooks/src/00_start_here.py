@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 00 · Start here
+# # Start here
 #
 # **After this lesson** you can say what distillation is, you know what your
 # machine can do, and you have seen the result of a real run: a small model

@@ -24,9 +24,10 @@
 # - balance hard and soft loss, and find the bug in other people's versions;
 # - compare two ways of teaching with paired seeds and an interval.
 #
-# **Time:** the cells run for about 3 minutes on two CPU cores; with reading
-# and exercises, plan 75 minutes. **Hardware:** any laptop. No GPU, no
-# language model and no download: the digits come with scikit-learn.
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** any laptop. No GPU, no language model and no download: the
+# digits come with scikit-learn.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -619,9 +620,9 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **02 Decoding strategies** uses the temperature for something else: to
+# - **{lesson 02}** uses the temperature for something else: to
 #   draw the next token of a language model.
-# - **09 Soft labels for language models** uses this soft loss on every token.
+# - **{lesson 09}** uses this soft loss on every token.
 # - Read `distillkit/losses.py`: it is what you wrote here, with the edges
 #   covered. `distillkit/labels.py` is the experiment.
 # - Hinton, Vinyals, Dean: *Distilling the Knowledge in a Neural Network*

@@ -25,9 +25,10 @@
 # - choose a strategy for a student's answers and another for a teacher's
 #   traces, and give a reason with numbers.
 #
-# **Time:** the cells run for about a minute on two CPU cores; with reading and
-# exercises, plan 75 minutes. **Hardware:** any laptop with 4 GB of free
-# memory. The first run downloads a model.
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
+# model.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -457,8 +458,8 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **03 Chain-of-thought templates**: the form in which the answer stands.
-# - **05 Rejection sampling**: many candidates, and rules that choose.
+# - **{lesson 03}**: the form in which the answer stands.
+# - **{lesson 05}**: many candidates, and rules that choose.
 # - Read `distillkit/decoding.py`, which is this lesson, and
 #   `distillkit/sampling.py`, which does it for many prompts at once.
 # - Holtzman et al., *The Curious Case of Neural Text Degeneration* (arXiv

@@ -23,9 +23,10 @@
 # - say which tokens of an example are learned, and why the others are not;
 # - compare templates with numbers, not by taste.
 #
-# **Time:** the cells run for about a minute on two CPU cores (the set-up cell
-# says more); with reading and exercises, plan 60 minutes. **Hardware:** any
-# laptop with 4 GB of free memory. The first run downloads a model.
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
+# model.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -441,8 +442,8 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **04 A teacher's traces**: who writes the solutions, and what they may cost.
-# - **05 Rejection sampling**: rules that throw bad traces away.
+# - **{lesson 04}**: who writes the solutions, and what they may cost.
+# - **{lesson 05}**: rules that throw bad traces away.
 # - Read `distillkit/templates.py` and `distillkit/packing.py`: this lesson is
 #   these two files.
 # - Wei et al., *Chain-of-Thought Prompting Elicits Reasoning in Large Language

@@ -25,9 +25,10 @@
 # - find the first wrong step of a solution with a program;
 # - say what a set of traces costs, and what a teacher's terms allow.
 #
-# **Time:** the cells run for about two minutes on two CPU cores (the set-up
-# cell says more); with reading and exercises, plan 60 minutes. **Hardware:**
-# any laptop with 4 GB of free memory. The first run downloads a model.
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
+# model.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -430,7 +431,7 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **05 Rejection sampling**: the rules one by one.
+# - **{lesson 05}**: the rules one by one.
 # - Read `distillkit/teachers.py` and `distillkit/candidates.py`.
 #
 # *Sources.* Magister et al., *Teaching Small Language Models to Reason*

@@ -24,10 +24,10 @@
 # - say, with numbers, when rejecting pays and what the 80/20 mix is for;
 # - let a student learn from its own answers, with the control that this needs.
 #
-# **Time:** the cells run for about a minute on two CPU cores (the set-up cell
-# says more); with reading and exercises, plan 75 minutes. **Hardware:** any
-# laptop; no model is loaded. Training was done before, and every table says
-# with which command.
+# **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** any laptop; no model is loaded. Training was done before, and
+# every table says with which command.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -473,7 +473,7 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **06 LoRA distillation**: how the kept traces change the student.
+# - **{lesson 06}**: how the kept traces change the student.
 # - Read `distillkit/filters.py`: the rules, the funnel and pass@k.
 #
 # *Sources.* DeepSeek-AI, *DeepSeek-R1* (arXiv 2501.12948, sec. 2.3.3); Chen et

@@ -26,8 +26,9 @@
 # - see a wrong learning rate in the first steps.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan 75 minutes. **Hardware:** a
-# laptop with 6 GB of free memory. The first run downloads a model.
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** a laptop with 6 GB of free memory. The first run downloads a
+# model.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -646,7 +647,7 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **07 Before and after**: any equation, step by step, and what is left.
+# - **{lesson 07}**: any equation, step by step, and what is left.
 # - Read `distillkit/training.py`: `train_step` and `distill` are a page.
 # - Add a rank of your own to `ARMS` in `benchmarks/experiments/ranks.py`.
 #

@@ -25,8 +25,9 @@
 # - teach a student a kind that it fails, and prove the gain.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan 75 minutes. **Hardware:** a
-# laptop with 5 GB of free memory. The first run downloads a model.
+# says how many); with reading and exercises, plan {reading} minutes.
+# **Hardware:** a laptop with 5 GB of free memory. The first run downloads a
+# model.
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -447,7 +448,7 @@ checks.progress()
 # %% [markdown]
 # ## Where to go next
 #
-# - **08 Distilling step by step**: rationale and label as two tasks.
+# - **{lesson 08}**: rationale and label as two tasks.
 # - Ask questions of your own: `python3 kit.py evaluate RUN --problems
 #   questions.jsonl --out answers.jsonl`.
 # - Read `distillkit/evaluation.py` and `distillkit/errors.py`.
