@@ -44,11 +44,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from distillkit import seeds
-from distillkit.evaluation import summary
-from distillkit.models import Loaded, load
-from distillkit.records import read_csv, read_jsonl, write_atomic, write_jsonl
-from distillkit.session import Session, processor, start
+from distillkit.evaluation import statistics
+from distillkit.evaluation.scoring import summary
+from distillkit.models.loading import Loaded, load
+from distillkit.runtime.files import read_csv, read_jsonl, write_atomic, write_jsonl
+from distillkit.runtime.session import Session, processor, start
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA, RUNS = ROOT / "data", ROOT / "runs"
@@ -277,5 +277,7 @@ def comparison(experiment: Experiment, table: Sequence[dict]) -> str:
         if column in experiment.fields:
             values = {name: [factor * float(rows[seed][column]) for seed in sorted(rows)]
                       for name, rows in found.items()}  # fmt: skip
-            parts.append(f"\n{column}{' in 100' * (factor == 100)}\n{seeds.table(values, first)}")
+            parts.append(
+                f"\n{column}{' in 100' * (factor == 100)}\n{statistics.table(values, first)}"
+            )
     return "\n".join(parts)

@@ -13,11 +13,11 @@ QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load`
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
-    from distillkit.candidates import TeacherError
-    from distillkit.downloads import ModelError
-    from distillkit.records import JournalError
-    from distillkit.session import command_name
-    from distillkit.stages import forgiving_output, printable
+    from distillkit.models.downloads import ModelError
+    from distillkit.runtime.files import JournalError
+    from distillkit.runtime.progress import forgiving_output, printable
+    from distillkit.runtime.session import command_name
+    from distillkit.traces.candidates import TeacherError
 
     forgiving_output()
     words = sys.argv[1:] if arguments is None else arguments
@@ -89,10 +89,10 @@ def _demo_options(command: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.demo import run_demo
-    from distillkit.recipes import Settings, settings_for
-    from distillkit.records import read_json
-    from distillkit.session import start
+    from distillkit.pipeline.demo import run_demo
+    from distillkit.pipeline.recipes import Settings, settings_for
+    from distillkit.runtime.files import read_json
+    from distillkit.runtime.session import start
 
     if options.resume:
         words_kept = {"tier", "student", "teacher", "curriculum", "traces", "test", "quant",
@@ -136,11 +136,11 @@ def _evaluate_options(command: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.demo import load_run
-    from distillkit.evaluation import by, evaluate, read_questions, summary, write_answers
-    from distillkit.records import digest
-    from distillkit.report import percent, with_interval
-    from distillkit.stages import Screen, rows_progress
+    from distillkit.evaluation.scoring import by, evaluate, read_questions, summary, write_answers
+    from distillkit.pipeline.demo import load_run
+    from distillkit.pipeline.report import percent, with_interval
+    from distillkit.runtime.files import digest
+    from distillkit.runtime.progress import Screen, rows_progress
 
     if options.out.exists():
         raise ValueError(f"{options.out} exists and is kept: choose another name")
@@ -177,12 +177,12 @@ def _teach_options(command: argparse.ArgumentParser) -> None:
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.candidates import candidate_ids
-    from distillkit.equations import NARROW, make_problems
-    from distillkit.filters import CORRECT, judge, pass_at_k, reject
-    from distillkit.session import start
-    from distillkit.stages import Screen, rows_progress
-    from distillkit.teachers import teacher as open_teacher
+    from distillkit.problems.equations import NARROW, make_problems
+    from distillkit.runtime.progress import Screen, rows_progress
+    from distillkit.runtime.session import start
+    from distillkit.traces.candidates import candidate_ids
+    from distillkit.traces.filters import CORRECT, judge, pass_at_k, reject
+    from distillkit.traces.teachers import teacher as open_teacher
 
     teacher = open_teacher(options.teacher, start(seed=options.seed))
     families = tuple(filter(None, options.families.split(","))) or NARROW
@@ -224,9 +224,9 @@ def _distill_options(command: argparse.ArgumentParser) -> None:
 
 
 def _distill(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.own_traces import distill_file
-    from distillkit.recipes import settings_for
-    from distillkit.session import start
+    from distillkit.pipeline.distill_file import distill_file
+    from distillkit.pipeline.recipes import settings_for
+    from distillkit.runtime.session import start
 
     machine = start(options.tier, options.seed or 0, options.dtype)
     settings = settings_for(machine, student=options.student, quant=QUANTS.get(options.quant),
@@ -244,8 +244,8 @@ def _lesson_options(command: argparse.ArgumentParser) -> None:
 
 
 def _lesson(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.lessons import all_lessons, copy_lesson, lesson_path
-    from distillkit.session import command_name
+    from distillkit.runtime.session import command_name
+    from distillkit.teaching.lesson import all_lessons, copy_lesson, lesson_path
 
     if options.number is None:
         if options.copy or options.to:
@@ -271,7 +271,7 @@ def _prefetch_options(command: argparse.ArgumentParser) -> None:
 
 
 def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.models import prefetch
+    from distillkit.models.loading import prefetch
 
     students = ["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"]
     prefetch(options.to, options.names or students)
@@ -279,7 +279,7 @@ def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _claims(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.claims import ledger, listing
+    from distillkit.teaching.claims import ledger, listing
 
     print(listing(ledger()))
     return 0

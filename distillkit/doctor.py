@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 
-from distillkit import lessons
-from distillkit.downloads import catalog
-from distillkit.models import hub_answers
-from distillkit.session import cache_dir, start
+from distillkit.models.downloads import catalog
+from distillkit.models.loading import hub_answers
+from distillkit.runtime.session import cache_dir, start
+from distillkit.teaching import lesson
 
 
 def examine() -> list[str]:
     """Print versions, tier, models and faults; return the faults."""
-    faults = lessons.faults()
-    print(lessons.versions())
-    if not lessons.no_torch(faults):  # without it nothing else can be found out
+    faults = lesson.faults()
+    print(lesson.versions())
+    if not lesson.no_torch(faults):  # without it nothing else can be found out
         faults = [*faults, *_machine_faults()]
     for fault in faults:
         print(f"FAULT        {fault}")

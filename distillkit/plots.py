@@ -1,11 +1,11 @@
-"""Figures: pure `draw_…(data) -> Figure`, no pyplot; colours that colour-blind readers can tell
-apart (Okabe and Ito 2008), and hatches or line styles besides."""
+"""The style of figures: no pyplot; colours that colour-blind readers can tell apart (Okabe and
+Ito 2008), and hatches or line styles besides; figures that more than one room draws."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -20,7 +20,6 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 Drawn = tuple[Figure, str]  # a figure and its caption
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
-BARS = ((GREY, "", "before, zero-shot"), (ORANGE, "//", "before, few-shot"), (BLUE, "", "after"))
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -131,21 +130,6 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
     return strip
 
 
-def draw_loss(log: Sequence[dict]) -> Figure:
-    """Draw the training loss of each step against the number of traces' tokens seen."""
-    figure = _figure(6.4, 3.2)
-    axes = figure.add_subplot()
-    tokens, total = [], 0
-    for row in log:
-        total += row["tokens"]
-        tokens.append(total)
-    axes.plot(tokens, [row["loss"] for row in log], color=BLUE, marker="o", markersize=3)
-    axes.set(xlabel="training tokens", ylabel="loss (nats per token)", yscale="log")
-    axes.grid(alpha=0.3, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def draw_funnel(rows: Sequence[tuple[str, int]]) -> Figure:
     """Draw how many candidates are left after each rule, top to bottom."""
     figure = _figure(6.4, 0.5 + 0.36 * len(rows))
@@ -162,26 +146,18 @@ def draw_funnel(rows: Sequence[tuple[str, int]]) -> Figure:
     return figure
 
 
-def draw_accuracy(before: dict, few_shot: dict, after: dict) -> Figure:
-    """Draw exact answers by family with 95 % intervals: before, few-shot, after."""
-    families = list(after)
-    figure = _figure(7.2, 0.9 + 0.55 * len(families))
-    axes = figure.add_subplot()
-    for offset, (column, (color, hatch, label)) in enumerate(
-        zip((before, few_shot, after), BARS, strict=True)
-    ):
-        at = [i + (offset - 1) * 0.26 for i in range(len(families))]
-        nothing = {"exact": 0.0, "low": 0.0, "high": 0.0}
-        found = [[100 * column.get(f, nothing)[key] for key in nothing] for f in families]
-        exact = [share for share, _, _ in found]
-        whiskers = {"elinewidth": 1, "capsize": 2, "ecolor": "#333333"}
-        axes.barh(at, exact, 0.24, color=color, hatch=hatch, edgecolor="white", label=label,
-                  xerr=error_bars(found), error_kw=whiskers)  # fmt: skip
-    axes.set_yticks(range(len(families)), [f"{f} (n={after[f]['n']})" for f in families])
-    axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("exact answers in the asked form, % (bars: 95 % Wilson interval)")
-    axes.grid(axis="x", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return figure
+def draw_arms(arms: Mapping[str, Sequence[float]], unit: str = "exact answers, %") -> Drawn:
+    """Draw the results of several ways to train: a dot a seed, a bar for the mean."""
+    figure, axes = new_figure(7.2, 0.8 + 0.42 * len(arms), xlabel=unit)
+    for at, values in enumerate(arms.values()):
+        axes.plot(values, [at] * len(values), "o", color=BLUE, markersize=5)
+        axes.plot([sum(values) / len(values)] * 2, [at - 0.3, at + 0.3], color=BLACK, linewidth=2)
+    axes.set_yticks(range(len(arms)), list(arms))
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    means = {name: sum(values) / len(values) for name, values in arms.items()}
+    best, worst = max(means, key=means.get), min(means, key=means.get)
+    caption = (
+        f"Highest mean: {best} ({means[best]:.3g}); lowest: {worst} ({means[worst]:.3g}). "
+        "Each dot is one training run."
+    )
+    return figure, caption

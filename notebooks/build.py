@@ -26,7 +26,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from distillkit.records import write_atomic
+from distillkit.runtime.files import write_atomic
 from notebooks.lists import check_lists, masters_of, row_of, worded, write_lists
 from notebooks.running import BuildError, clean, execute, hidden_errors, readable, shape
 
@@ -48,7 +48,7 @@ import pathlib
 import sys
 
 above = [pathlib.Path.cwd(), *pathlib.Path.cwd().parents]
-kits = [p for p in above if (p / "distillkit" / "lessons.py").exists()]
+kits = [p for p in above if (p / "distillkit" / "doctor.py").exists()]
 sys.path[:0] = map(str, kits[:1])
 try:
     import distillkit as dk

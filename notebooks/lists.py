@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from distillkit.lessons import Lesson, all_lessons
-from distillkit.records import write_atomic
+from distillkit.runtime.files import write_atomic
+from distillkit.teaching.lesson import Lesson, all_lessons
 from notebooks.running import BuildError
 
 BEGIN, END = "<!-- lessons -->", "<!-- /lessons -->"

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from distillkit.widgets import ERROR_CLASS, VIEW
+from distillkit.teaching.widgets import ERROR_CLASS, VIEW
 
 STATE = "application/vnd.jupyter.widget-state+json"
 

@@ -28,7 +28,7 @@ CHATML = (
 
 @dataclass
 class Tiny:
-    """A model and its tokenizer, as `distillkit.models.load` gives them."""
+    """A model and its tokenizer, as `distillkit.models.loading.load` gives them."""
 
     model: Any
     tokenizer: Any
@@ -99,7 +99,7 @@ def fresh_tiny(tiny):
 
 @pytest.fixture(scope="session")
 def tiny_folder(tiny, tmp_path_factory):
-    """The tiny model as a safetensors folder that `distillkit.models.load` accepts."""
+    """The tiny model as a safetensors folder that `distillkit.models.loading.load` accepts."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tiny.model.save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
@@ -109,9 +109,9 @@ def tiny_folder(tiny, tmp_path_factory):
 @pytest.fixture(scope="session")
 def smollm():
     """The real SmolLM2-135M-Instruct: about 93 MB once, then from the kit's cache."""
-    from distillkit import models
+    from distillkit.models import loading
 
-    return models.load("smollm2-135m-instruct")
+    return loading.load("smollm2-135m-instruct")
 
 
 @pytest.fixture(scope="session")

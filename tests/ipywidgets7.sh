@@ -20,6 +20,6 @@ import ipywidgets
 assert ipywidgets.__version__.startswith("7.7."), ipywidgets.__version__
 print("ipywidgets", ipywidgets.__version__, "from", ipywidgets.__file__)'
 if [ $# -eq 0 ]; then
-    set -- -q tests/test_widgets.py tests/test_notebooks.py -k "test_widgets or solved or sweep"
+    set -- -q tests/teaching/test_widgets.py tests/test_notebooks.py -k "test_widgets or solved or sweep"
 fi
 exec "$folder/bin/python" -m pytest "$@"

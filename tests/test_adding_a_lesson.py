@@ -14,13 +14,14 @@ from notebooks import build, lists
 ROOT = Path(__file__).resolve().parent.parent
 ROW = "99,A dummy lesson,,,,20,98,no,no\n"
 FOLDER = {  # what the lesson has in the package
-    "distillkit/checks/dummy.py": """\
-from distillkit.checks.core import Exercise, Mistake
+    "distillkit/lessons/l99_dummy/__init__.py": "",
+    "distillkit/lessons/l99_dummy/checks.py": """\
+from distillkit.teaching.exercise import Exercise, Mistake
 
 twice = Exercise("twice", lambda x: 2 * x, [(1,), (3,)], [Mistake("a square", lambda x: x * x)])
 """
 }
-IMPORT = "import distillkit.checks.dummy as checks"
+IMPORT = "from distillkit.lessons.l99_dummy import checks"
 MASTER = f"""\
 # %% [markdown]
 # # A dummy lesson

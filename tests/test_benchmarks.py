@@ -18,12 +18,12 @@ from benchmarks.recordings import label_candidates, record_teacher
 from benchmarks.runner import Experiment, main
 from benchmarks.speed import speed
 from benchmarks.speed.memory import LiveTensors
-from distillkit.candidates import candidate_ids
-from distillkit.equations import SMALL, make_problems
-from distillkit.models import Loaded
-from distillkit.records import read_csv, read_jsonl, write_json
-from distillkit.teachers import Local, Recorded
-from distillkit.training import lora, with_adapter
+from distillkit.models.loading import Loaded
+from distillkit.problems.equations import SMALL, make_problems
+from distillkit.runtime.files import read_csv, read_jsonl, write_json
+from distillkit.traces.candidates import candidate_ids
+from distillkit.traces.teachers import Local, Recorded
+from distillkit.training.lora import lora, with_adapter
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [path.stem for path in sorted((ROOT / "benchmarks" / "experiments").glob("*.py"))]
@@ -292,7 +292,9 @@ def test_the_teacher_is_recorded_once_and_what_is_recorded_can_be_replayed(
     assert [json.loads(line)["candidate"] for line in first.splitlines()] == [0, 1, 2, 3] * 2
     assert Recorded(path).problems() == few
     path.unlink()
-    monkeypatch.setattr("distillkit.sampling.sample", None)  # the journal holds everything
+    monkeypatch.setattr(
+        "distillkit.generation.sampler.sample", None
+    )  # the journal holds everything
     record_teacher.record_candidates(teacher)
     assert path.read_bytes() == first
 

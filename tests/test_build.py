@@ -194,7 +194,7 @@ def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_p
     source = build.assemble(lesson(), False).cells[1].source.replace("dk.start_lesson", "repr")
     kit = tmp_path / "checkout"
     (kit / "distillkit").mkdir(parents=True)
-    (kit / "distillkit" / "lessons.py").touch()
+    (kit / "distillkit" / "doctor.py").touch()
     (kit / "notebooks" / "mine").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path])
     installed, scope = run_setup(source, kit / "notebooks" / "mine", monkeypatch)

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from distillkit.lessons import all_lessons
+from distillkit.teaching.lesson import all_lessons
 from notebooks import build, running
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,8 +22,8 @@ SWEEP = """\
 import gc
 import sys
 
-if "distillkit.widgets" in sys.modules:
-    from distillkit.widgets import Explorer
+if "distillkit.teaching.widgets" in sys.modules:
+    from distillkit.teaching.widgets import Explorer
     # by its type: asking isinstance of a dead weak proxy raises
     for explorer in [o for o in gc.get_objects() if issubclass(type(o), Explorer)]:
         texts = {n for n, c in explorer.controls.items() if type(c).__name__ == "Text"}
@@ -133,7 +133,7 @@ def test_every_master_is_in_the_table_and_the_other_way_round():
 )
 def test_the_sweep_finds_an_explorer_that_fails_at_an_end(draw, message, tmp_path):
     source = (
-        "from distillkit import plots\nfrom distillkit.widgets import explore\n"
+        "from distillkit import plots\nfrom distillkit.teaching.widgets import explore\n"
         f"broken = {draw}\n"
         "def draw(x=1):\n"
         "    figure, axes = plots.new_figure()\n"

@@ -11,16 +11,17 @@ from functools import cache
 import torch
 
 from benchmarks.runner import Experiment, main
-from distillkit import gradients
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate, summary
-from distillkit.filters import choose, mix, reject, to_traces
-from distillkit.packing import pack
-from distillkit.recipes import HARD, TEST_SEED
-from distillkit.records import read_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import Recorded
-from distillkit.training import TrainingConfig, distill, lora, upper_part
+from distillkit.evaluation.scoring import evaluate, summary
+from distillkit.pipeline.recipes import HARD, TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import choose, mix, reject, to_traces
+from distillkit.traces.teachers import Recorded
+from distillkit.training import gradients
+from distillkit.training.loop import TrainingConfig, distill
+from distillkit.training.lora import lora, upper_part
+from distillkit.training.packing import pack
 
 TRACES = 64
 ARMS = {  # each differs from "base" in one thing, but for the last

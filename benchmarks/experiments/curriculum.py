@@ -8,17 +8,17 @@ recipe differs from "base" (the form "arithmetic", in other people's words) in o
 """
 
 from benchmarks.runner import Experiment, main, scored
-from distillkit.equations import FAMILIES, SMALL, make_problems
-from distillkit.errors import slips
-from distillkit.evaluation import evaluate
-from distillkit.filters import choose, mix, reject, to_traces
-from distillkit.forms import FORMS
-from distillkit.recipes import TEST_SEED, examples
-from distillkit.records import read_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import Solver
-from distillkit.training import TrainingConfig, distill
-from distillkit.wordings import reworded
+from distillkit.evaluation.scoring import evaluate
+from distillkit.evaluation.slips import slips
+from distillkit.pipeline.recipes import TEST_SEED, examples
+from distillkit.problems.equations import FAMILIES, SMALL, make_problems
+from distillkit.problems.trace_forms import FORMS
+from distillkit.problems.wordings import reworded
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import choose, mix, reject, to_traces
+from distillkit.traces.teachers import Solver
+from distillkit.training.loop import TrainingConfig, distill
 
 LIMIT = 240  # tokens of an answer; longer than any solution
 UNTRAINED = {"untouched": (), "few-shot": examples("broad")}  # name -> examples in the prompt

@@ -11,15 +11,16 @@ import time
 import torch
 
 from benchmarks.runner import Experiment, main
-from distillkit.decoding import beam_search, likeliest, log_prob, write
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import score
-from distillkit.recipes import TEST_SEED
-from distillkit.sampling import sample
-from distillkit.templates import SHOTS, THINK, chat_text, messages
+from distillkit.evaluation.scoring import score
+from distillkit.generation.decoding import beam_search, likeliest, log_prob, write
+from distillkit.generation.sampler import sample
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
 
 K, LIMIT = 8, 96  # candidates, tokens
-PLAIN = {  # the plain code of `distillkit.decoding`, which also gives a text's log-probability
+# the plain code of `distillkit.generation.decoding`, which also gives a text's log-probability
+PLAIN = {
     "greedy, plain": lambda model, ids, stops: write(model, ids, likeliest, LIMIT, stops),
     "4 beams": lambda model, ids, stops: beam_search(model, ids, 4, LIMIT, stops),
 }

@@ -12,18 +12,19 @@ from functools import cache
 import torch
 
 from benchmarks.runner import Experiment, main, scored
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate
-from distillkit.filters import choose, mix, reject, to_traces
-from distillkit.gradients import CompletionLoss
-from distillkit.packing import encode, pack, supervised
-from distillkit.recipes import TEST_SEED
-from distillkit.records import read_jsonl
-from distillkit.sampling import sample
-from distillkit.session import data_path
-from distillkit.teachers import Recorded
-from distillkit.templates import chat_text
-from distillkit.training import TrainingConfig, distill, lora, with_adapter
+from distillkit.evaluation.scoring import evaluate
+from distillkit.generation.sampler import sample
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import choose, mix, reject, to_traces
+from distillkit.traces.teachers import Recorded
+from distillkit.traces.templates import chat_text
+from distillkit.training.gradients import CompletionLoss
+from distillkit.training.loop import TrainingConfig, distill
+from distillkit.training.lora import lora, with_adapter
+from distillkit.training.packing import encode, pack, supervised
 
 TRACES, HELD_OUT = 48, 18  # solutions in every arm, general examples that none learns from
 ARMS = ("untouched", "0.0", "0.2", "0.5")  # shares of general examples

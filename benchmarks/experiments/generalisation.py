@@ -16,12 +16,13 @@ simple equations of reasoning-gym (in an environment of its own), in `runs/outsi
 from functools import cache
 
 from benchmarks.runner import RUNS, Experiment, main, scored
-from distillkit.demo import load_run
-from distillkit.equations import FAR, NARROW, make_problems
-from distillkit.errors import slips
-from distillkit.evaluation import evaluate, paired_difference, read_questions
-from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
-from distillkit.wordings import stories
+from distillkit.evaluation.scoring import evaluate, read_questions
+from distillkit.evaluation.slips import slips
+from distillkit.evaluation.statistics import paired_difference
+from distillkit.pipeline.demo import load_run
+from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems, examples
+from distillkit.problems.equations import FAR, NARROW, make_problems
+from distillkit.problems.wordings import stories
 
 BOTH_SIDES = ("both-sides", "brackets-both")
 ARMS = {  # split -> n questions, none of which was trained on

@@ -9,11 +9,11 @@ One row a rank and split; rank 0 is the untouched student with solved examples.
 from peft import PeftModel
 
 from benchmarks.runner import RUNS, Experiment, main, scored
-from distillkit.adapters import cut_rank
-from distillkit.equations import SMALL, make_problems
-from distillkit.evaluation import evaluate
-from distillkit.recipes import CURRICULA, TEST_SEED, broad_problems, examples
-from distillkit.records import read_json
+from distillkit.evaluation.scoring import evaluate
+from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems, examples
+from distillkit.problems.equations import SMALL, make_problems
+from distillkit.runtime.files import read_json
+from distillkit.training.lora import cut_rank
 
 RUN = RUNS / "broad"
 SPLITS = {

@@ -15,14 +15,23 @@ from functools import cache
 import torch
 
 from benchmarks.runner import DATA, RUNS, Experiment, main, scored
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate, score
-from distillkit.filters import CORRECT, FINISHED, TEMPLATE, choose, judge, mix, reject, to_traces
-from distillkit.recipes import TEST_SEED
-from distillkit.records import read_jsonl, write_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import Local, Recorded
-from distillkit.training import TrainingConfig, distill
+from distillkit.evaluation.scoring import evaluate, score
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.files import read_jsonl, write_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import (
+    CORRECT,
+    FINISHED,
+    TEMPLATE,
+    choose,
+    judge,
+    mix,
+    reject,
+    to_traces,
+)
+from distillkit.traces.teachers import Local, Recorded
+from distillkit.training.loop import TrainingConfig, distill
 
 DAMAGED = DATA / "teacher_int8_qwen2.5-coder-1.5b.jsonl"
 TRACES, PROBLEMS = 64, 120  # in every arm; recorded

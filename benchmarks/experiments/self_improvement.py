@@ -13,14 +13,14 @@ are kept in `runs/self_improvement/`, because a stage builds on those before it.
 from collections import defaultdict
 
 from benchmarks.runner import Experiment, main, scored
-from distillkit.equations import SMALL, make_problems, overlap
-from distillkit.evaluation import evaluate
-from distillkit.filters import mix, reject, to_traces
-from distillkit.recipes import TEST_SEED
-from distillkit.records import read_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import Local, Solver
-from distillkit.training import TrainingConfig, distill
+from distillkit.evaluation.scoring import evaluate
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import SMALL, make_problems, overlap
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import mix, reject, to_traces
+from distillkit.traces.teachers import Local, Solver
+from distillkit.training.loop import TrainingConfig, distill
 
 FIRST, ROUNDS, NEW, KEEP = 32, 2, 64, 48  # solutions; rounds; problems and solutions kept in each
 K, TEMPERATURE, LIMIT = 4, 0.8, 320

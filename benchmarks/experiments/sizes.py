@@ -9,11 +9,11 @@ exact answers, seconds.  The distilled student is the one in `data/adapter_broad
 import time
 
 from benchmarks.runner import STUDENT, Experiment, main, scored
-from distillkit.adapters import ready_student
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate
-from distillkit.recipes import TEST_SEED
-from distillkit.templates import SHOTS, THINK, chat_text, messages
+from distillkit.evaluation.scoring import evaluate
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.training.lora import ready_student
 
 ALONE, LIMIT = 8, 256  # equations asked one at a time; tokens of an answer
 ARMS = {"distilled": None, "untouched": STUDENT, "teacher": "qwen2.5-coder-1.5b-instruct"}

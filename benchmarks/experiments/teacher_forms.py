@@ -9,12 +9,12 @@ trace form: right answers, candidates that the rules keep, tokens and seconds.
 import time
 
 from benchmarks.runner import Experiment, main
-from distillkit.equations import SMALL, make_problems
-from distillkit.evaluation import wilson
-from distillkit.filters import CORRECT, judge, reject
-from distillkit.forms import FORMS
-from distillkit.recipes import TEST_SEED
-from distillkit.teachers import Local
+from distillkit.evaluation.statistics import wilson
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.problems.equations import SMALL, make_problems
+from distillkit.problems.trace_forms import FORMS
+from distillkit.traces.filters import CORRECT, judge, reject
+from distillkit.traces.teachers import Local
 
 TEACHER = "qwen2.5-coder-1.5b-instruct"
 

@@ -9,15 +9,15 @@ for each split: the taught kinds, other kinds.
 """
 
 from benchmarks.runner import Experiment, main, scored
-from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
-from distillkit.evaluation import evaluate
-from distillkit.filters import CORRECT, FINISHED, TEMPLATE, choose, mix, reject, to_traces
-from distillkit.recipes import HARD, TEST_SEED
-from distillkit.records import read_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import Solver
-from distillkit.templates import SHOTS, TEMPLATES
-from distillkit.training import TrainingConfig, distill
+from distillkit.evaluation.scoring import evaluate
+from distillkit.pipeline.recipes import HARD, TEST_SEED
+from distillkit.problems.equations import NARROW, OUT_OF_DISTRIBUTION, make_problems
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import CORRECT, FINISHED, TEMPLATE, choose, mix, reject, to_traces
+from distillkit.traces.teachers import Solver
+from distillkit.traces.templates import SHOTS, TEMPLATES
+from distillkit.training.loop import TrainingConfig, distill
 
 TRACES, LIMIT = 64, 160  # solutions learned; tokens of an answer
 KEPT = 20  # recorded answers for each template and stage

@@ -9,9 +9,9 @@ import argparse
 from peft import PeftModel
 
 from benchmarks.runner import DATA, RUNS
-from distillkit.adapters import READY, save_cut
-from distillkit.models import load
-from distillkit.records import read_json, write_json
+from distillkit.models.loading import load
+from distillkit.runtime.files import read_json, write_json
+from distillkit.training.lora import READY, save_cut
 
 RUN = RUNS / "broad"
 

@@ -14,11 +14,11 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.runner import DATA
-from distillkit.filters import reject
-from distillkit.records import read_csv, read_jsonl, write_jsonl
-from distillkit.session import data_path
-from distillkit.teachers import RECORDED
-from distillkit.templates import THINK
+from distillkit.runtime.files import read_csv, read_jsonl, write_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.filters import reject
+from distillkit.traces.teachers import RECORDED
+from distillkit.traces.templates import THINK
 
 OUT = DATA / "labelled_candidates.jsonl"
 READ = Path(__file__).with_name("read_candidates.csv")

@@ -12,15 +12,16 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.runner import DATA, RUNS
-from distillkit.equations import NARROW, OUT_OF_DISTRIBUTION, SMALL, make_problems
-from distillkit.evaluation import evaluate, wilson
-from distillkit.filters import judge, pass_at_k, reject
-from distillkit.recipes import TEST_SEED
-from distillkit.records import write_jsonl
-from distillkit.report import TEACHER_ANSWERS
-from distillkit.sampling import sample
-from distillkit.teachers import RECORDED, Local, Recorded
-from distillkit.templates import SHOTS, chat_text
+from distillkit.evaluation.scoring import evaluate
+from distillkit.evaluation.statistics import wilson
+from distillkit.generation.sampler import sample
+from distillkit.pipeline.recipes import TEST_SEED
+from distillkit.pipeline.report import TEACHER_ANSWERS
+from distillkit.problems.equations import NARROW, OUT_OF_DISTRIBUTION, SMALL, make_problems
+from distillkit.runtime.files import write_jsonl
+from distillkit.traces.filters import judge, pass_at_k, reject
+from distillkit.traces.teachers import RECORDED, Local, Recorded
+from distillkit.traces.templates import SHOTS, chat_text
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
 JOURNALS = RUNS / "recordings"

@@ -7,8 +7,8 @@ Every way to hold the student is a process of its own; it learns from the record
 verified traces and answers unseen equations, once under each cap: GB of the card that the process
 may use.  0 is the whole card, in parts as large as its memory allows and once more in parts of 256
 tokens; a CPU knows neither.  Appends one row a run to `data/card.csv` as it is made, with peaks,
-the formula of `distillkit.memory`, speed and accuracy; what is there already is not repeated.
-On a data-centre card all of it takes about five minutes.
+the formula of `distillkit.training.memory`, speed and accuracy; what is there already is not
+repeated. On a data-centre card all of it takes about five minutes.
 """
 
 import argparse
@@ -23,18 +23,19 @@ from datetime import date
 import torch
 
 from benchmarks.runner import DATA, append, scored
-from distillkit import memory
-from distillkit.equations import NARROW, make_problems
-from distillkit.evaluation import evaluate
-from distillkit.filters import choose, reject, to_traces
-from distillkit.gradients import tokens_at_once
-from distillkit.models import load
-from distillkit.packing import batches, encode, pack, parts_of, supervised
-from distillkit.recipes import HARD, TEST_SEED
-from distillkit.records import read_csv
-from distillkit.session import peak_memory_bytes, processor, start
-from distillkit.teachers import Recorded
-from distillkit.training import TrainingConfig, distill, lora, with_adapter
+from distillkit.evaluation.scoring import evaluate
+from distillkit.models.loading import load
+from distillkit.pipeline.recipes import HARD, TEST_SEED
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.files import read_csv
+from distillkit.runtime.session import peak_memory_bytes, processor, start
+from distillkit.traces.filters import choose, reject, to_traces
+from distillkit.traces.teachers import Recorded
+from distillkit.training import memory
+from distillkit.training.gradients import tokens_at_once
+from distillkit.training.loop import TrainingConfig, distill
+from distillkit.training.lora import lora, with_adapter
+from distillkit.training.packing import batches, encode, pack, parts_of, supervised
 
 OUT = DATA / "card.csv"
 FIELDS = ("way", "cap_gb", "parts", "dtype", "weights_gb", "part_tokens", "largest_part",

@@ -19,17 +19,17 @@ from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.runner import DATA, append
-from distillkit import memory
-from distillkit.equations import BROAD, make_problems
-from distillkit.filters import to_traces
-from distillkit.gradients import CompletionLoss
-from distillkit.models import load
-from distillkit.packing import encode, pack, supervised
-from distillkit.processes import MIXED
-from distillkit.records import read_csv
-from distillkit.session import processor, start
-from distillkit.teachers import Solver
-from distillkit.training import lora, with_adapter
+from distillkit.models.loading import load
+from distillkit.problems.equations import BROAD, make_problems
+from distillkit.runtime.files import read_csv
+from distillkit.runtime.session import processor, start
+from distillkit.traces.filters import to_traces
+from distillkit.traces.teachers import Solver
+from distillkit.training import memory
+from distillkit.training.gradients import CompletionLoss
+from distillkit.training.lora import lora, with_adapter
+from distillkit.training.packing import encode, pack, supervised
+from distillkit.training.processes import MIXED
 
 OUT = DATA / "memory.csv"
 FIELDS = ("model", "dtype", "rank", "tokens", "learned", "measured_mb", "formula_mb", "machine",

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import torch
 
-from distillkit.equations import NARROW, make_problems
-from distillkit.models import load
-from distillkit.sampling import sample
-from distillkit.session import processor, start
-from distillkit.templates import SHOTS, THINK, chat_text, messages
+from distillkit.generation.sampler import sample
+from distillkit.models.loading import load
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.session import processor, start
+from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
 
 CASES = {"few-shot prefix, k = 8": (SHOTS, 8, 96), "no prefix, k = 4": ((), 4, 192)}
 

@@ -16,7 +16,7 @@ import sys
 
 from benchmarks.runner import ROOT, RUNS
 from benchmarks.speed.train_vs_trl import spread
-from distillkit.records import read_json
+from distillkit.runtime.files import read_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 

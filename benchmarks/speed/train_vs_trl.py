@@ -6,10 +6,10 @@
 Both sides train the same Qwen-0.5B on the CPU, in the type of weights that `dk.start()` chooses, on
 the same rows, the demo's mix of verified traces and 20 %
 general examples (--general 0: equations only): LoRA r = 16 on all linear layers, batch 8, rate
-5e-4, cosine, one epoch.  `ours` is the recipe of `distillkit.demo`; the other sides are SFTTrainer
-with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with --dtype float32
-it gets bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without gradient
-checkpointing (`trl-no-checkpointing`).
+5e-4, cosine, one epoch.  `ours` is the recipe of `distillkit.pipeline.demo`; the other sides are
+SFTTrainer with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with
+--dtype float32 it gets bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without
+gradient checkpointing (`trl-no-checkpointing`).
 Each run has a process of its own, one after the other, seeds in turn.  Accuracy is measured on
 unseen equations now and then; the clock stands still meanwhile.
 """
@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from distillkit.records import read_json
+from distillkit.runtime.files import read_json
 
 SIDES = ("ours", "trl", "trl-packed", "trl-no-checkpointing")
 
@@ -44,7 +44,7 @@ class Probe:
         rows = step * self.batch
         if not self.test or (step != self.total and (rows % self.every or rows < self.first)):
             return
-        from distillkit.evaluation import evaluate, summary
+        from distillkit.evaluation.scoring import evaluate, summary
 
         seconds, start = self.clock(), time.perf_counter()
         answers = evaluate(model, self.tokenizer, self.test, max_new_tokens=96,
@@ -65,15 +65,16 @@ def side(name, options):
     """Train one side with one seed and print one JSON line."""
     import torch
 
-    from distillkit.equations import NARROW, make_problems
-    from distillkit.filters import choose, mix, reject, to_traces
-    from distillkit.models import load
-    from distillkit.packing import encode
-    from distillkit.recipes import TEST_SEED, settings_for
-    from distillkit.records import read_jsonl
-    from distillkit.session import data_path, peak_memory_bytes, start
-    from distillkit.teachers import Recorded
-    from distillkit.training import TrainingConfig, distill, lora, with_adapter
+    from distillkit.models.loading import load
+    from distillkit.pipeline.recipes import TEST_SEED, settings_for
+    from distillkit.problems.equations import NARROW, make_problems
+    from distillkit.runtime.files import read_jsonl
+    from distillkit.runtime.session import data_path, peak_memory_bytes, start
+    from distillkit.traces.filters import choose, mix, reject, to_traces
+    from distillkit.traces.teachers import Recorded
+    from distillkit.training.loop import TrainingConfig, distill
+    from distillkit.training.lora import lora, with_adapter
+    from distillkit.training.packing import encode
 
     machine = start("cpu", options.seed, options.dtype)
     recipe = settings_for(machine)

@@ -13,14 +13,15 @@ import time
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from distillkit import sampling
-from distillkit.equations import NARROW, make_problems
-from distillkit.filters import choose, reject, to_traces
-from distillkit.models import load
-from distillkit.session import start
-from distillkit.teachers import Recorded
-from distillkit.templates import THINK, chat_text, messages
-from distillkit.training import distill, lora, with_adapter
+from distillkit.generation import sampler
+from distillkit.models.loading import load
+from distillkit.problems.equations import NARROW, make_problems
+from distillkit.runtime.session import start
+from distillkit.traces.filters import choose, reject, to_traces
+from distillkit.traces.teachers import Recorded
+from distillkit.traces.templates import THINK, chat_text, messages
+from distillkit.training.loop import distill
+from distillkit.training.lora import lora, with_adapter
 
 GROUPS = {  # a word in a kernel's or operation's name -> what it is for
     "attention": ("fmha", "flash", "attention", "sdpa", "softmax"),
@@ -94,7 +95,7 @@ def main():
         return len(distill(model, student.tokenizer, traces).log)
 
     def answer():
-        rows = sampling.sample(model, student.tokenizer, prompts, stop=THINK.stop, width=100)
+        rows = sampler.sample(model, student.tokenizer, prompts, stop=THINK.stop, width=100)
         return max(row[0].tokens for row in rows)
 
     print(machine)
@@ -102,7 +103,7 @@ def main():
     model.merge_adapter()
     watched("answering, 100 texts", answer, on_card)
     if on_card:
-        sampling._fixed = lambda base: False
+        sampler._fixed = lambda base: False
         watched("answering without the graph", answer, on_card)
 
 

@@ -42,7 +42,8 @@ guess = 90
 
 # %%
 from distillkit import plots
-from distillkit.widgets import show
+from distillkit.pipeline.figures import draw_accuracy
+from distillkit.teaching.widgets import show
 
 BOXES = ["problems", "teacher", "candidates", "rules", "traces", "student"]
 
@@ -70,8 +71,8 @@ def draw_flow(counts):
 # stored beside the kit.
 
 # %%
-from distillkit.records import read_json
-from distillkit.session import data_path
+from distillkit.runtime.files import read_json
+from distillkit.runtime.session import data_path
 
 report = read_json(data_path("demo_report.json"))
 funnel, traces = report["funnel"], report["traces"]
@@ -128,8 +129,8 @@ run_it_here = False  # True: do the main job on this machine
 if run_it_here:
     from pathlib import Path
 
-    from distillkit.demo import run_demo
-    from distillkit.recipes import settings_for
+    from distillkit.pipeline.demo import run_demo
+    from distillkit.pipeline.recipes import settings_for
 
     folder = Path("runs") / f"first-{machine.tier}"
     report = run_demo(settings_for(machine), folder)
@@ -138,7 +139,7 @@ print(f"{report['date']}, seed {report['seed']}, {report['command']}")
 print(f"{report['seconds']['total'] / 60:.0f} minutes in all")
 
 # %%
-from distillkit.report import with_interval
+from distillkit.pipeline.report import with_interval
 
 rows = {
     "before, asked plainly": report["before"],
@@ -172,7 +173,7 @@ caption = (
     "longer and the thin intervals lie apart, training did more than examples "
     "in the prompt."
 )
-show(plots.draw_accuracy(*kinds), caption)
+show(draw_accuracy(*kinds), caption)
 
 # %% [markdown]
 # ## What can go wrong
@@ -188,7 +189,7 @@ show(plots.draw_accuracy(*kinds), caption)
 # ## The map of the series
 
 # %%
-from distillkit.lessons import all_lessons
+from distillkit.teaching.lesson import all_lessons
 
 for lesson in all_lessons().values():
     print(f"{lesson.number}  {lesson.title}: {lesson.expected()}")

@@ -52,9 +52,11 @@ my_guess = None  # errors left of 100, for example 95
 # %%
 import torch
 import torch.nn.functional as F
-from distillkit import checks, labels, losses, seeds
-from distillkit import figures_labels as figures
-from distillkit.widgets import explore, show
+from distillkit.evaluation import statistics
+from distillkit.lessons.l01_soft_labels import checks, checks_bugs, figures
+from distillkit.lessons.l01_soft_labels import digits as labels
+from distillkit.teaching.widgets import explore, show
+from distillkit.training import losses
 
 # %% [markdown]
 # ## The idea: a cat, a dog, a tiger
@@ -351,9 +353,9 @@ def mended_c(s, t, T):
     # <<< stub: return None  # published_c, mended
 
 
-mended_a = checks.mended_a(mended_a)
-mended_b = checks.mended_b(mended_b)
-mended_c = checks.mended_c(mended_c)
+mended_a = checks_bugs.mended_a(mended_a)
+mended_b = checks_bugs.mended_b(mended_b)
+mended_c = checks_bugs.mended_c(mended_c)
 
 # %% [markdown]
 # ## Experiment 1: do soft labels teach more than hard ones?
@@ -385,11 +387,15 @@ both = teach(alpha=0.5, temperature=4.0)
 smoothed = teach(smooth, alpha=1.0, temperature=1.0)
 ways = {"hard labels": hard, "label smoothing": smoothed, "both": both}
 ways["soft labels"] = soft_only
-print(seeds.table(ways, baseline="hard labels"))
+print(statistics.table(ways, baseline="hard labels"))
 
 # %%
-print(seeds.conclusion(("hard labels", "soft labels"), hard, soft_only))
-print(seeds.conclusion(("label smoothing", "soft labels"), smoothed, soft_only))
+print(statistics.conclusion(("hard labels", "soft labels"), hard, soft_only))
+print(
+    statistics.conclusion(
+        ("label smoothing", "soft labels"), smoothed, soft_only
+    )
+)
 show(*figures.draw_ways(ways))
 
 # %% [markdown]
@@ -405,7 +411,7 @@ small = {"members": 1, "epochs": 10} if machine.fast else {}
 anew = [labels.new_pair(s, **small) for s in range(3 if machine.fast else 10)]
 new_hard, new_soft = ([pair[i] for pair in anew] for i in (0, 1))
 print("Everything anew for each seed:")
-print(seeds.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
+print(statistics.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
 
 # %% [markdown]
 # ## Experiment 2: which temperature?
@@ -418,14 +424,14 @@ print(seeds.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
 by_T = {T: teach(alpha=1.0, temperature=T) for T in (1, 2, 8, 16)}
 by_T = dict(sorted({**by_T, 4: soft_only}.items()))
 rows = {"hard": hard, **{f"T = {T}": e for T, e in by_T.items()}}
-print(seeds.table(rows, baseline="hard"))
+print(statistics.table(rows, baseline="hard"))
 
 # %%
-below = [T for T, e in by_T.items() if seeds.paired(hard, e)[2] < 0]
+below = [T for T, e in by_T.items() if statistics.paired(hard, e)[2] < 0]
 which = ", ".join(map(str, below)) or "none"
 print(f"At {len(below)} of {len(by_T)} temperatures the interval of the")
 print(f"difference lies wholly below hard labels: T = {which}.")
-print(seeds.conclusion(("T = 1", "T = 4"), by_T[1], by_T[4]))
+print(statistics.conclusion(("T = 1", "T = 4"), by_T[1], by_T[4]))
 levels = {"hard labels": hard, "label smoothing": smoothed}
 show(*figures.draw_sweep(by_T, "temperature", levels, log=True))
 
@@ -441,12 +447,14 @@ by_alpha = {a: teach(alpha=a, temperature=4.0) for a in (0.25, 0.75)}
 by_alpha |= {0.0: hard, 0.5: both, 1.0: soft_only}
 by_alpha = dict(sorted(by_alpha.items()))
 rows = {f"alpha = {a}": e for a, e in by_alpha.items()}
-print(seeds.table(rows, baseline="alpha = 0.0"))
+print(statistics.table(rows, baseline="alpha = 0.0"))
 
 # %%
 for end, errors in ((0, hard), (1, soft_only)):
-    print(seeds.conclusion((f"alpha = {end}", "alpha = 0.5"), errors, both))
-wins = [seeds.paired(end, both)[2] < 0 for end in (hard, soft_only)]
+    print(
+        statistics.conclusion((f"alpha = {end}", "alpha = 0.5"), errors, both)
+    )
+wins = [statistics.paired(end, both)[2] < 0 for end in (hard, soft_only)]
 print("So the claim is", "shown" if all(wins) else "not shown", "here:")
 print(f"the balance beats {sum(wins)} of the 2 ends.")
 show(*figures.draw_sweep(by_alpha, "alpha"))
@@ -466,7 +474,7 @@ for n in (50, 200, 400):
 # %%
 for n in (50, 100, 200, 400):
     pair = [by_n[way][n] for way in ("hard labels", "soft labels")]
-    print(f"{n:3} digits:", seeds.conclusion(("hard", "soft"), *pair))
+    print(f"{n:3} digits:", statistics.conclusion(("hard", "soft"), *pair))
 show(*figures.draw_curves(by_n))
 
 # %% [markdown]
@@ -516,22 +524,22 @@ for way, results in missing.items():
         found[name], errors[name] = map(list, zip(*values))
     print(f"{way}: mean bias {sum(biases) / len(biases):.1f}")
 print("\n3s recognised, in 100")
-print(seeds.table(found, baseline="hard labels + bias"))
+print(statistics.table(found, baseline="hard labels + bias"))
 print("\nerrors in 100 test digits, all classes")
-print(seeds.table(errors, baseline="hard labels + bias"))
+print(statistics.table(errors, baseline="hard labels + bias"))
 
 # %%
-mean, low, high = seeds.interval(found["soft labels"])
+mean, low, high = statistics.interval(found["soft labels"])
 print(
     f"Without a bias the student on soft labels recognises {mean:.0f} of "
     f"100 digits of a kind it never saw (95 % interval {low:.0f} to "
     f"{high:.0f}, {len(S)} seeds); the one on hard labels recognises "
-    f"{seeds.interval(found['hard labels'])[0]:.0f}."
+    f"{statistics.interval(found['hard labels'])[0]:.0f}."
 )
 names = ("soft labels", "soft labels + bias")
-print(seeds.conclusion(names, *(errors[n] for n in names)))
+print(statistics.conclusion(names, *(errors[n] for n in names)))
 names = ("hard labels + bias", "soft labels + bias")
-print(seeds.conclusion(names, *(errors[n] for n in names)))
+print(statistics.conclusion(names, *(errors[n] for n in names)))
 
 # %% [markdown]
 # For comparison, Hinton, Vinyals and Dean (2015, section 3) on MNIST, 10,000
@@ -542,13 +550,14 @@ print(seeds.conclusion(names, *(errors[n] for n in names)))
 # ## Look back at your guess
 
 # %%
-mean, low, high = seeds.interval(soft_only)
+mean, low, high = statistics.interval(soft_only)
 print(
     f"Soft labels: {mean:.1f} errors in 100 (95 % interval {low:.1f} to "
-    f"{high:.1f}); hard labels: {seeds.interval(hard)[0]:.1f}; the teacher: "
+    f"{high:.1f}); hard labels: {statistics.interval(hard)[0]:.1f}; "
+    f"the teacher: "
     f"{teacher_errors:.1f}."
 )
-left = 100 * mean / seeds.interval(hard)[0]
+left = 100 * mean / statistics.interval(hard)[0]
 print(f"Of 100 errors with hard labels {left:.0f} are left with soft labels.")
 if my_guess is not None:
     print(f"Your guess was {my_guess}.")
@@ -615,7 +624,7 @@ if my_guess is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
@@ -623,8 +632,9 @@ checks.progress()
 # - **{lesson 02}** uses the temperature for something else: to
 #   draw the next token of a language model.
 # - **{lesson 09}** uses this soft loss on every token.
-# - Read `distillkit/losses.py`: it is what you wrote here, with the edges
-#   covered. `distillkit/labels.py` is the experiment.
+# - Read `distillkit/training/losses.py`: it is what you wrote here, with the
+#   edges covered. `distillkit/lessons/l01_soft_labels/digits.py` is the
+#   experiment.
 # - Hinton, Vinyals, Dean: *Distilling the Knowledge in a Neural Network*
 #   (arXiv 1503.02531), nine pages and easy to read.
 # - Where the bugs stood (GitHub issues): A in HikariTJU/LD #74 and in

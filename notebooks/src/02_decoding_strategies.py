@@ -54,13 +54,14 @@ guess_one_of_eight = None  # of 100
 
 # %%
 import torch
-from distillkit import checks, decoding, seeds
-from distillkit import figures_decoding as figures
-from distillkit.records import read_csv
-from distillkit.sampling import next_token_probs
-from distillkit.session import data_path
-from distillkit.templates import SHOTS, THINK, chat_text, messages
-from distillkit.widgets import explore, show
+from distillkit.evaluation import statistics
+from distillkit.generation import decoding
+from distillkit.generation.sampler import next_token_probs
+from distillkit.lessons.l02_decoding import checks, figures
+from distillkit.runtime.files import read_csv
+from distillkit.runtime.session import data_path
+from distillkit.teaching.widgets import explore, show
+from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
@@ -348,8 +349,8 @@ def solved(name):
 
 
 for name in sampled[1:]:
-    gap, low, high = seeds.paired(shares("greedy"), shares(name))
-    one, below, above = seeds.paired(solved("greedy"), solved(name))
+    gap, low, high = statistics.paired(shares("greedy"), shares(name))
+    one, below, above = statistics.paired(solved("greedy"), solved(name))
     print(
         f"{name:17} against greedy: one candidate {gap:+4.0f} points "
         f"({low:+.0f} to {high:+.0f}), one of 8 {one:+4.0f} "
@@ -365,7 +366,7 @@ plain = {
     for name in ("greedy, plain", "4 beams")
 }
 scores = [[float(r["log_prob"]) for r in rows] for rows in plain.values()]
-gap, low, high = seeds.paired(*scores)
+gap, low, high = statistics.paired(*scores)
 print(
     f"log p of the text, beams minus greedy: {gap:+.3f} nats "
     f"(95 % interval {low:+.3f} to {high:+.3f}, {len(scores[0])} equations)"
@@ -374,7 +375,7 @@ gaps = [b - a for a, b in zip(*scores)]
 more, less = (sum(g > 0.01 for g in gaps), sum(g < -0.01 for g in gaps))
 print(f"likelier on {more}, less likely on {less}, the same on the others")
 right = [[100.0 * r["right"] for r in rows] for rows in plain.values()]
-gap, low, high = seeds.paired(*right)
+gap, low, high = statistics.paired(*right)
 print(f"right answers: {gap:+.0f} points ({low:+.0f} to {high:+.0f})")
 seconds = [sum(float(r["seconds"]) for r in rows) for rows in plain.values()]
 print(f"time: {seconds[1] / seconds[0]:.1f} times as long")
@@ -453,15 +454,15 @@ if guess_greedy is not None or guess_one_of_eight is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
 #
 # - **{lesson 03}**: the form in which the answer stands.
 # - **{lesson 05}**: many candidates, and rules that choose.
-# - Read `distillkit/decoding.py`, which is this lesson, and
-#   `distillkit/sampling.py`, which does it for many prompts at once.
+# - Read `distillkit/generation/decoding.py`, which is this lesson, and
+#   `distillkit/generation/sampler.py`, which does it for many prompts at once.
 # - Holtzman et al., *The Curious Case of Neural Text Degeneration* (arXiv
 #   1904.09751): top-p, and why the likeliest text is not the best.
 #

@@ -51,15 +51,15 @@ guess_answer_only = None  # of 100
 # %%
 from collections import Counter
 
-from distillkit import checks, seeds
-from distillkit import figures_templates as figures
-from distillkit.equations import make_problem
-from distillkit.figures_rejection import draw_arms
-from distillkit.forms import FORMS
-from distillkit.packing import encode
-from distillkit.records import read_csv, read_jsonl
-from distillkit.session import data_path
-from distillkit.templates import (
+from distillkit.evaluation import statistics
+from distillkit.lessons.l03_templates import checks, figures
+from distillkit.plots import draw_arms
+from distillkit.problems.equations import make_problem
+from distillkit.problems.trace_forms import FORMS
+from distillkit.runtime.files import read_csv, read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.teaching.widgets import explore, show
+from distillkit.traces.templates import (
     SHOTS,
     TEMPLATES,
     THINK,
@@ -67,7 +67,7 @@ from distillkit.templates import (
     messages,
     render_solution,
 )
-from distillkit.widgets import explore, show
+from distillkit.training.packing import encode
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 tokenizer = student.tokenizer
@@ -305,9 +305,9 @@ distilled["arithmetic"] = exact_by_seed("think", "arithmetic")
 show(*figures.draw_templates(few_shot, distilled))
 
 # %%
-print(seeds.table(distilled, "think"))
+print(statistics.table(distilled, "think"))
 for name in list(distilled)[1:]:
-    words = seeds.conclusion(
+    words = statistics.conclusion(
         ("'think'", f"'{name}'"), distilled["think"], distilled[name],
         "right answers in 100",
     )  # fmt: skip
@@ -334,7 +334,7 @@ for split in ("taught", "other"):
                       if r["stage"] == stage]
               for stage in ("few-shot", "distilled")}  # fmt: skip
         found[name], untrained[name] = of["distilled"], of["few-shot"]
-    print(f"{split} kinds:", seeds.conclusion(
+    print(f"{split} kinds:", statistics.conclusion(
         ("the answer alone", "steps and answer"), *found.values(),
         "right answers in 100"))  # fmt: skip
     print("  untrained, with examples in the prompt: the answer alone "
@@ -379,7 +379,7 @@ for r in sorted(rows, key=lambda r: r["seed"]):
         tokens.setdefault(r["recipe"], []).append(float(r["answer_tokens"]))
 for name, found in tokens.items():
     print(f"{name:24} {sum(found) / len(found):4.0f} tokens an answer")
-print(seeds.table(ways, "base"))
+print(statistics.table(ways, "base"))
 show(*draw_arms(ways))
 
 # %% [markdown]
@@ -437,15 +437,15 @@ if guess_think is not None or guess_answer_only is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
 #
 # - **{lesson 04}**: who writes the solutions, and what they may cost.
 # - **{lesson 05}**: rules that throw bad traces away.
-# - Read `distillkit/templates.py` and `distillkit/packing.py`: this lesson is
-#   these two files.
+# - Read `distillkit/traces/templates.py` and `distillkit/training/packing.py`:
+#   this lesson is these two files.
 # - Wei et al., *Chain-of-Thought Prompting Elicits Reasoning in Large Language
 #   Models* (arXiv 2201.11903).
 #

@@ -55,14 +55,16 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
-from distillkit import checks, figures_traces, seeds
-from distillkit.algebra import parse_equation
-from distillkit.equations import make_problem, make_problems
-from distillkit.evaluation import score, wilson
-from distillkit.filters import first_wrong_step, judge
-from distillkit.teachers import Local, TeacherError
-from distillkit.templates import SHOTS, TEMPLATES, THINK, messages
-from distillkit.widgets import explore
+from distillkit.evaluation import statistics
+from distillkit.evaluation.scoring import score
+from distillkit.evaluation.statistics import wilson
+from distillkit.lessons.l04_traces import checks, figures
+from distillkit.problems.algebra import parse_equation
+from distillkit.problems.equations import make_problem, make_problems
+from distillkit.teaching.widgets import explore
+from distillkit.traces.filters import first_wrong_step, judge
+from distillkit.traces.teachers import Local, TeacherError
+from distillkit.traces.templates import SHOTS, TEMPLATES, THINK, messages
 
 # %% [markdown]
 # ## Drawing the steps out
@@ -87,8 +89,8 @@ for name in ("answer-only", "think"):
     print(f"{name:12} {sum(right[name]) / n:3.0f} % right "
           f"({100 * low:.0f} to {100 * high:.0f}, n = {n}), "
           f"{tokens:.0f} tokens an answer")  # fmt: skip
-print(seeds.conclusion(("answer only", "steps first"), *right.values(),
-                       "right answers in 100", "equations"))  # fmt: skip
+print(statistics.conclusion(("answer only", "steps first"), *right.values(),
+                            "right answers in 100", "equations"))  # fmt: skip
 
 # %% [markdown]
 # ## Four kinds of teacher, one method
@@ -145,7 +147,7 @@ hard_first = sorted(
 
 
 def draw_problem(rank):
-    return figures_traces.draw_candidates(hard_first[rank])
+    return figures.draw_candidates(hard_first[rank])
 
 
 explore(
@@ -237,8 +239,11 @@ price = checks.price(price)
 
 # %%
 chat = messages(problem.text, THINK, SHOTS)
-prompt_tokens = len(tokenizer.apply_chat_template(
-    chat, tokenize=True, add_generation_prompt=True, return_dict=False))
+prompt_tokens = len(
+    tokenizer.apply_chat_template(
+        chat, tokenize=True, add_generation_prompt=True, return_dict=False
+    )
+)
 answer_tokens = sum(c["tokens"] for c in everything) / len(everything)
 each_seconds = sum(c["seconds"] for c in everything) / len(everything)
 print(f"prompt {prompt_tokens} tokens, answer {answer_tokens:.0f} on average")
@@ -247,7 +252,7 @@ print(f"recorded on two cores: {each_seconds:.1f} s a candidate")
 
 def draw_cost(per_in, per_out, usable_share, traces):
     one = price(1, 1, prompt_tokens, answer_tokens, per_in, per_out)
-    return figures_traces.draw_cost(each_seconds, one, usable_share, traces)
+    return figures.draw_cost(each_seconds, one, usable_share, traces)
 
 
 explore(
@@ -353,9 +358,10 @@ for shots in ((), SHOTS[:2], SHOTS):
     low, high = wilson(sum(good), len(good))
     print(f"{name}: {100 * sum(good) / len(good):3.0f} % usable "
           f"({100 * low:.0f} to {100 * high:.0f})")  # fmt: skip
-print(seeds.conclusion(("2 examples", "6 examples"), shares["2 examples"],
-                       shares["6 examples"],
-                       "usable candidates in 100", "equations"))  # fmt: skip
+print(statistics.conclusion(("2 examples", "6 examples"),
+                            shares["2 examples"], shares["6 examples"],
+                            "usable candidates in 100",
+                            "equations"))  # fmt: skip
 
 # %% [markdown]
 # ### Exercise 3: your own examples
@@ -375,9 +381,10 @@ if not machine.fast:
     good = [not any(judge(c).values()) for c in found]
     print(f"yours: {100 * sum(good) / len(good):.0f} % usable")
     mine_shares = [50.0 * (a + b) for a, b in zip(good[::2], good[1::2])]
-    print(seeds.conclusion(("the kit's six", "yours"), shares["6 examples"],
-                           mine_shares, "usable candidates in 100",
-                           "equations"))  # fmt: skip
+    print(statistics.conclusion(("the kit's six", "yours"),
+                                shares["6 examples"], mine_shares,
+                                "usable candidates in 100",
+                                "equations"))  # fmt: skip
 
 # %% [markdown]
 # ## Look back at your guesses
@@ -426,13 +433,13 @@ if guess_usable is not None or guess_all_four is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
 #
 # - **{lesson 05}**: the rules one by one.
-# - Read `distillkit/teachers.py` and `distillkit/candidates.py`.
+# - Read `distillkit/traces/teachers.py` and `distillkit/traces/candidates.py`.
 #
 # *Sources.* Magister et al., *Teaching Small Language Models to Reason*
 # (arXiv 2212.08410); the licence texts named above.

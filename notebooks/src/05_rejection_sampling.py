@@ -54,13 +54,14 @@ guess_student = None  # of 100 equations
 import random
 from collections import Counter
 
-from distillkit import checks, seeds
-from distillkit import figures_rejection as figures
-from distillkit.evaluation import wilson
-from distillkit.filters import RULES, judge, reject
-from distillkit.records import read_csv, read_jsonl
-from distillkit.session import data_path
-from distillkit.widgets import explore, show
+from distillkit.evaluation import statistics
+from distillkit.evaluation.statistics import wilson
+from distillkit.lessons.l05_rejection import checks, figures
+from distillkit.plots import draw_arms
+from distillkit.runtime.files import read_csv, read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.teaching.widgets import explore, show
+from distillkit.traces.filters import RULES, judge, reject
 
 recorded = dk.teacher("recorded")
 candidates = recorded.sample(recorded.problems())
@@ -307,22 +308,31 @@ for teacher in ("good", "damaged"):
         share /= sum(int(r["traces"]) for r in some)
         print(f"{teacher:9} {arm:15} {100 * share:11.0f} %   "
               + ", ".join(f"{e:.0f}" for e in exact))  # fmt: skip
-show(*figures.draw_arms(arms))
+show(*draw_arms(arms))
 
 # %%
 unit = "right answers in 100"
 for teacher in ("good", "damaged"):
-    print(seeds.conclusion(
-        (f"everything of the {teacher} teacher", "the verified traces"),
-        arms[f"{teacher}, everything"], arms[f"{teacher}, verified"], unit))
+    print(
+        statistics.conclusion(
+            (f"everything of the {teacher} teacher", "the verified traces"),
+            arms[f"{teacher}, everything"],
+            arms[f"{teacher}, verified"],
+            unit,
+        )
+    )
 both = {
     arm: [sum(pair) / 2 for pair in zip(arms[f"good, {arm}"],
                                         arms[f"damaged, {arm}"])]
     for arm in ("everything", "verified")
 }  # fmt: skip
-print("mean of both teachers:", seeds.conclusion(
-    ("everything", "the verified traces"), *both.values(), unit))
-print(seeds.conclusion(
+print(
+    "mean of both teachers:",
+    statistics.conclusion(
+        ("everything", "the verified traces"), *both.values(), unit
+    ),
+)
+print(statistics.conclusion(
     ("the good teacher, verified", "the damaged teacher, verified"),
     arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
 
@@ -359,18 +369,26 @@ for share in ("0.0", "0.2", "0.5"):
     loss[name] = [float(row["general_loss"]) for row in some]
     exact[name] = [100 * float(row["exact"]) for row in some]
     tags = ", ".join(row["equation_form"] for row in some)
-    print(f"{name}: exact {', '.join(f'{e:.0f}' for e in exact[name])}; "
-          f"loss {', '.join(f'{x:.3f}' for x in loss[name])}; tags {tags}")
-show(*figures.draw_arms(loss, "loss on held-out general answers (nats)"))
+    print(
+        f"{name}: exact {', '.join(f'{e:.0f}' for e in exact[name])}; "
+        f"loss {', '.join(f'{x:.3f}' for x in loss[name])}; tags {tags}"
+    )
+show(*draw_arms(loss, "loss on held-out general answers (nats)"))
 
 # %%
 for name in ("20 % general", "50 % general"):
-    print(seeds.conclusion(("no general examples", name),
-                           exact["0 % general"], exact[name], unit))
-    print(seeds.conclusion(("no general examples", name),
-                           [100 * x for x in loss["0 % general"]],
-                           [100 * x for x in loss[name]],
-                           "hundredths of a nat of loss"))  # fmt: skip
+    print(
+        statistics.conclusion(
+            ("no general examples", name),
+            exact["0 % general"],
+            exact[name],
+            unit,
+        )
+    )
+    print(statistics.conclusion(("no general examples", name),
+                                [100 * x for x in loss["0 % general"]],
+                                [100 * x for x in loss[name]],
+                                "hundredths of a nat of loss"))  # fmt: skip
 
 # %% [markdown]
 # **Not shown.** The loss on general answers rises by 0.01 to 0.02 in every arm,
@@ -388,7 +406,8 @@ for name in ("20 % general", "50 % general"):
 # hardest 48 (few right ones of four) one. Then a new adapter learned from
 # everything so far. Two controls: the *first* solutions alone, *repeated* for
 # as many steps as round 2; and the *solver's* solutions of all 128 new
-# equations. `python -m benchmarks.experiments.self_improvement` makes it again.
+# equations. `python -m benchmarks.experiments.self_improvement` makes it
+# again.
 
 # %%
 rows = read_csv(data_path("self_improvement.csv"))
@@ -399,14 +418,16 @@ for row in rows:
 for name, values in stages.items():
     solved = [f"{r['solved']} of {r['asked']}" for r in rows
               if r["stage"] == name and r["solved"]]  # fmt: skip
-    print(f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
-          + (f"; new ones solved: {', '.join(solved)}" if solved else ""))
-show(*figures.draw_arms(stages))
+    print(
+        f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
+        + (f"; new ones solved: {', '.join(solved)}" if solved else "")
+    )
+show(*draw_arms(stages))
 
 # %%
 for name in ("first", "first, repeated", "solver's"):
-    print(seeds.conclusion((name, "round 2"), stages[name], stages["round 2"],
-                           unit))  # fmt: skip
+    print(statistics.conclusion((name, "round 2"), stages[name],
+                                stages["round 2"], unit))  # fmt: skip
 
 # %% [markdown]
 # **Not what it looks like.** Two rounds add about 27 right answers in 100, with
@@ -468,13 +489,13 @@ if guess_usable is not None or guess_student is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
 #
 # - **{lesson 06}**: how the kept traces change the student.
-# - Read `distillkit/filters.py`: the rules, the funnel and pass@k.
+# - Read `distillkit/traces/filters.py`: the rules, the funnel and pass@k.
 #
 # *Sources.* DeepSeek-AI, *DeepSeek-R1* (arXiv 2501.12948, sec. 2.3.3); Chen et
 # al., *Evaluating Large Language Models Trained on Code* (arXiv 2107.03374,

@@ -56,16 +56,18 @@ import tempfile
 from pathlib import Path
 
 import torch
-from distillkit import adapters, checks, memory, plain_loop, seeds
-from distillkit import figures_lora as figures
-from distillkit.equations import make_problem, make_problems
-from distillkit.evaluation import paired_difference, wilson
-from distillkit.recipes import HARD
-from distillkit.records import read_csv, read_jsonl
-from distillkit.session import data_path
-from distillkit.templates import SHOTS
-from distillkit.training import lora, with_adapter
-from distillkit.widgets import Live, explore, show
+from distillkit.evaluation import statistics
+from distillkit.evaluation.statistics import paired_difference, wilson
+from distillkit.lessons.l06_lora import checks, figures
+from distillkit.pipeline.recipes import HARD
+from distillkit.problems.equations import make_problem, make_problems
+from distillkit.runtime.files import read_csv, read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.teaching.widgets import Live, explore, show
+from distillkit.traces.templates import SHOTS
+from distillkit.training import lora as adapters
+from distillkit.training import memory, plain_loop
+from distillkit.training.lora import lora, with_adapter
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
@@ -245,9 +247,11 @@ explore(
 print("model          type      tokens  measured  formula")
 for row in read_csv(data_path("memory.csv")):
     found, expected = float(row["measured_mb"]), float(row["formula_mb"])
-    print(f"{row['model']:14} {row['dtype']:9} {row['tokens']:>6} "
-          f"{found:6.0f} MB {expected:5.0f} MB "
-          f"({100 * (expected / found - 1):+.0f} %)")
+    print(
+        f"{row['model']:14} {row['dtype']:9} {row['tokens']:>6} "
+        f"{found:6.0f} MB {expected:5.0f} MB "
+        f"({100 * (expected / found - 1):+.0f} %)"
+    )
 
 # %% [markdown]
 # Answering needs no gradient and no optimizer. What grows there is the *KV
@@ -291,8 +295,10 @@ for texts in (1, 4):
     counted = sum(t.nbytes for pair in cache for t in pair[:2])
     expected = memory.answering(shape, "bfloat16", texts, ids.shape[1],
                                 model.dtype.itemsize)["KV cache"]  # fmt: skip
-    print(f"{texts} × {ids.shape[1]} tokens: {counted:,} bytes counted, "
-          f"{expected:,.0f} by the formula")
+    print(
+        f"{texts} × {ids.shape[1]} tokens: {counted:,} bytes counted, "
+        f"{expected:,.0f} by the formula"
+    )
 
 # %% [markdown]
 # ## Training
@@ -310,8 +316,10 @@ chosen = dk.to_traces(dk.choose(kept, n_traces, machine.seed, HARD))
 general = read_jsonl(data_path("general.jsonl"))
 traces = dk.mix(chosen, general, 0.2, machine.seed)
 test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
-print(f"{len(kept)} verified candidates, {len(chosen)} chosen, "
-      f"{len(traces)} with general examples; {len(test)} new equations")
+print(
+    f"{len(kept)} verified candidates, {len(chosen)} chosen, "
+    f"{len(traces)} with general examples; {len(test)} new equations"
+)
 
 # %% [markdown]
 # First the baseline: the untouched student with six solved examples in its
@@ -349,15 +357,19 @@ def on_step(row):
 
 
 config = dk.TrainingConfig(batch_size=4, seed=machine.seed)
-run = dk.distill(model, tokenizer, traces, config=config, out=folder,
-                 on_step=on_step)
-print(f"stopped after step {run.log[-1]['step']} of {steps}; "
-      f"finished: {run.finished}")
+run = dk.distill(
+    model, tokenizer, traces, config=config, out=folder, on_step=on_step
+)
+print(
+    f"stopped after step {run.log[-1]['step']} of {steps}; "
+    f"finished: {run.finished}"
+)
 print("on disk:", sorted(path.name for path in folder.iterdir()))
 
 # %%
-run = dk.distill(run.student, tokenizer, traces, config=config, out=folder,
-                 on_step=live.add)
+run = dk.distill(
+    run.student, tokenizer, traces, config=config, out=folder, on_step=live.add
+)
 whole = [row["step"] for row in run.log] == list(range(1, steps + 1))
 print(f"finished: {run.finished}; every step once: {whole}")
 print(f"{run.tokens:,} tokens in {run.seconds:.0f} s of training")
@@ -370,11 +382,15 @@ solved = {
 }
 for name, right in solved.items():
     low, high = wilson(sum(right), len(right))
-    print(f"{name:10} {100 * sum(right) / len(right):3.0f} % "
-          f"({100 * low:.0f} to {100 * high:.0f}, n = {len(right)})")
+    print(
+        f"{name:10} {100 * sum(right) / len(right):3.0f} % "
+        f"({100 * low:.0f} to {100 * high:.0f}, n = {len(right)})"
+    )
 gain, low, high = paired_difference(*solved.values())
-print(f"difference {100 * gain:+.0f} points "
-      f"({100 * low:+.0f} to {100 * high:+.0f})")
+print(
+    f"difference {100 * gain:+.0f} points "
+    f"({100 * low:+.0f} to {100 * high:+.0f})"
+)
 show(*figures.draw_before_after(solved))
 
 # %% [markdown]
@@ -433,8 +449,10 @@ untouched = exact["narrow"].pop(0)[0]
 for split, found in exact.items():
     for rank, (middle, low, high) in sorted(found.items()):
         size = 2 * shape.adapter(rank) / 1e6
-        print(f"{split:6}, rank {rank:2}: {middle:3.0f} % ({low:.0f} to "
-              f"{high:.0f}), {size:.1f} MB in 16 bits")
+        print(
+            f"{split:6}, rank {rank:2}: {middle:3.0f} % ({low:.0f} to "
+            f"{high:.0f}), {size:.1f} MB in 16 bits"
+        )
 show(*figures.draw_ranks(exact["narrow"], untouched))
 
 # %% [markdown]
@@ -485,20 +503,28 @@ if importlib.util.find_spec("bitsandbytes"):
     small = dk.load(machine.student, machine.device, machine.dtype, quant="nf4")
     config = dk.TrainingConfig(batch_size=4, seed=machine.seed)
     qlora = dk.distill(small.model, small.tokenizer, few, config=config)
-    for name, holder, run_ in (("whole", model, attempt),
-                                ("NF4", small.model, qlora)):
+    for name, holder, run_ in (
+        ("whole", model, attempt),
+        ("NF4", small.model, qlora),
+    ):
         size = sum(p.nbytes for p in holder.parameters()) / 1e9
-        print(f"{name:5} weights and adapter {size:.2f} GB, training "
-              f"{run_.tokens / run_.seconds:.0f} tokens/s")
-    print(f"last loss: {losses['rate 0.0005'][-1]:.3f} whole, "
-          f"{qlora.log[-1]['loss']:.3f} NF4")
+        print(
+            f"{name:5} weights and adapter {size:.2f} GB, training "
+            f"{run_.tokens / run_.seconds:.0f} tokens/s"
+        )
+    print(
+        f"last loss: {losses['rate 0.0005'][-1]:.3f} whole, "
+        f"{qlora.log[-1]['loss']:.3f} NF4"
+    )
 else:
     kind = "bfloat16" if machine.dtype == "bfloat16" else "float32"
     for name in (kind, "nf4"):
         parts = memory.training(shape, name)
         print(f"{name:9} {sum(parts.values()) / 1e9:.2f} GB (by the formula)")
-    print("bitsandbytes is not installed here, so this cell only counts. "
-          "`pip install bitsandbytes` in the kit's environment runs it.")
+    print(
+        "bitsandbytes is not installed here, so this cell only counts. "
+        "`pip install bitsandbytes` in the kit's environment runs it."
+    )
 
 # %% [markdown]
 # ## Experiment: the reasoning or the answer?
@@ -521,8 +547,13 @@ for split in ("taught", "other"):
         ]  # fmt: skip
         shares = ", ".join(f"{share:.0f}" for share in found[name])
         print(f"{split} kinds, {name:11}: {shares} of 100")
-    print(seeds.conclusion(("the answer alone", "steps and answer"),
-                           *found.values(), "right answers in 100"))
+    print(
+        statistics.conclusion(
+            ("the answer alone", "steps and answer"),
+            *found.values(),
+            "right answers in 100",
+        )
+    )
 
 # %% [markdown]
 # **Careful.** Untrained, with six examples in its prompt, the same student
@@ -554,19 +585,31 @@ for kind, curve in curves.items():
     for count, runs in sorted(curve.items()):
         minutes = sum(float(r["train_seconds"]) for r in runs) / len(runs) / 60
         shares = ", ".join(f"{100 * float(r['exact']):.0f}" for r in runs)
-        print(f"{kind}: {count:5} solutions, {minutes:4.1f} min of training: "
-              f"{shares} of 100")
+        print(
+            f"{kind}: {count:5} solutions, {minutes:4.1f} min of training: "
+            f"{shares} of 100"
+        )
     curves[kind] = {count: [100 * float(r["exact"]) for r in runs]
                     for count, runs in curve.items()}  # fmt: skip
 show(*figures.draw_curve(curves, 100 * float(few_shot["exact"])))
 
 # %%
 unit = "right answers in 100"
-print(seeds.conclusion(("32 solutions, seen once", "four times"),
-                       curves[once][32], curves[again][32], unit))
+print(
+    statistics.conclusion(
+        ("32 solutions, seen once", "four times"),
+        curves[once][32],
+        curves[again][32],
+        unit,
+    )
+)
 for few, times in ((32, "four"), (8, "sixteen")):
     names = (f"{few} solutions, {times} times", "128 solutions, seen once")
-    print(seeds.conclusion(names, curves[again][few], curves[again][128], unit))
+    print(
+        statistics.conclusion(
+            names, curves[again][few], curves[again][128], unit
+        )
+    )
 
 # %% [markdown]
 # **It holds, and how little depends on what is asked.** 64 solutions do as
@@ -642,13 +685,13 @@ if guess_trained is not None or guess_solved is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
 #
 # - **{lesson 07}**: any equation, step by step, and what is left.
-# - Read `distillkit/training.py`: `train_step` and `distill` are a page.
+# - Read `distillkit/training/loop.py`: `train_step` and `distill` are a page.
 # - Add a rank of your own to `ARMS` in `benchmarks/experiments/ranks.py`.
 #
 # *Sources.* Hu et al., *LoRA* (arXiv 2106.09685); Dettmers et al., *QLoRA*

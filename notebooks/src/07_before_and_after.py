@@ -55,24 +55,20 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from distillkit import adapters, checks, decoding
-from distillkit import figures_compare as figures
-from distillkit.equations import make_problem, make_problems
-from distillkit.errors import slips
-from distillkit.evaluation import (
-    agreement,
-    mcnemar,
-    paired_difference,
-    wilson,
-    write_answers,
-)
-from distillkit.filters import first_wrong_step
-from distillkit.records import read_csv, read_json, read_jsonl
-from distillkit.session import data_path
-from distillkit.templates import SHOTS, THINK, chat_text, messages
-from distillkit.widgets import explore, show
+from distillkit.evaluation.scoring import agreement, write_answers
+from distillkit.evaluation.slips import slips
+from distillkit.evaluation.statistics import mcnemar, paired_difference, wilson
+from distillkit.generation import decoding
+from distillkit.lessons.l07_before_after import checks, figures
+from distillkit.problems.equations import make_problem, make_problems
+from distillkit.runtime.files import read_csv, read_json, read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.teaching.widgets import explore, show
+from distillkit.traces.filters import first_wrong_step
+from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.training import lora
 
-student = adapters.ready_student(machine)
+student = lora.ready_student(machine)
 model, tokenizer = student.model, student.tokenizer
 limit = 24 if machine.fast else 320
 
@@ -443,7 +439,7 @@ if guess_broad is not None or guess_stories is not None:
 # </details>
 
 # %%
-checks.progress()
+dk.progress()
 
 # %% [markdown]
 # ## Where to go next
@@ -451,7 +447,8 @@ checks.progress()
 # - **{lesson 08}**: rationale and label as two tasks.
 # - Ask questions of your own: `python3 kit.py evaluate RUN --problems
 #   questions.jsonl --out answers.jsonl`.
-# - Read `distillkit/evaluation.py` and `distillkit/errors.py`.
+# - Read `distillkit/evaluation/scoring.py` and
+#   `distillkit/evaluation/slips.py`.
 #
 # *Sources.* McNemar, *Note on the sampling error of the difference between
 # correlated proportions* (1947); Wilson, *Probable inference* (1927).

@@ -1,0 +1,6 @@
+"""From a student to numbers with intervals.
+
+- `statistics`: intervals, paired comparisons, results over seeds
+- `scoring`: exact-match evaluation, strict and lenient
+- `slips`: the first wrong step of an answer, by kind
+"""

@@ -1,0 +1,212 @@
+"""Exact-match evaluation with intervals: greedy answers, strict and lenient, paired before/after.
+
+Strict: the template was obeyed and the value is exactly right.  Lenient: the value that the text
+gives somehow is right.  Format: the template was obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from distillkit.evaluation.statistics import wilson
+from distillkit.generation.sampler import sample
+from distillkit.models.loading import fingerprint
+from distillkit.problems.answers import extract, parse_answer, same_value
+from distillkit.problems.equations import Problem, ProblemRecord
+from distillkit.runtime.files import Journal, write_jsonl
+from distillkit.traces.templates import THINK, Template, chat_text, messages, prompt_mark
+
+MAX_NEW_TOKENS = 128
+ANSWER = {"id": str, "problem": dict, "text": str, "finish": str, "tokens": int,
+          "seconds": (int, float), "read": (str, type(None)), "format": bool, "exact": bool,
+          "lenient": bool}  # fmt: skip
+
+
+class Score(TypedDict):
+    """What an answer is worth; `read` is the answer as it was read, None if there is none."""
+
+    read: str | None
+    format: bool
+    exact: bool
+    lenient: bool
+
+
+class AnswerRow(Score):
+    """A model's answer to one problem, scored; a line of an evaluation's journal."""
+
+    id: str
+    problem: ProblemRecord
+    template: str
+    text: str
+    finish: str
+    tokens: int
+    seconds: float
+
+
+class Summary(TypedDict):
+    """Rates of n answers; `low` and `high` are the 95 % Wilson interval of `exact`."""
+
+    exact: float
+    format: float
+    lenient: float
+    n: int
+    low: float
+    high: float
+
+
+def score(text: str, finish: str, answer: str, template: Template = THINK) -> Score:
+    """Score one completion: answer as read, format, exact (strict) and lenient."""
+    parsed = template.parse(text)
+    form = parsed.ok and finish != "length"
+    read = parsed.answer if parsed.ok else extract(text)
+    right = read is not None and same_value(read, answer)
+    return {"read": read, "format": form, "exact": form and right, "lenient": right}
+
+
+def evaluate(
+    model,
+    tokenizer,
+    problems: Sequence[Problem],
+    template: Template = THINK,
+    shots: Sequence[Problem] = (),
+    journal: str | Path | None = None,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    width: int = 64,
+    on_done: Callable[[AnswerRow], None] | None = None,
+) -> list[AnswerRow]:
+    """Answer each problem greedily and score it; returns one row a problem, in order.
+
+    Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
+    evaluation computes the same batches as an unbroken one, so its numbers are the same bit
+    for bit.  Raises JournalError for a journal of another model, prompt, limit or width, ValueError
+    for one of other questions.
+    """
+    book = None
+    if journal:
+        about = {"model": fingerprint(model), "template": template.name, "shots": len(shots),
+                 "prompt": prompt_mark(tokenizer, template, shots),
+                 "max_new_tokens": max_new_tokens, "width": width}  # fmt: skip
+        book = Journal(journal, about, ANSWER)
+    done = {row["id"]: row for row in book or ()}
+    try:
+        for problem in problems:
+            old = done.get(problem.id)
+            if old and old["problem"] != problem.record():
+                raise ValueError(
+                    f"{journal} holds an answer to another wording of {problem.id}: give a new file"
+                )
+        for first in range(0, len(problems), width):
+            group = problems[first : first + width]
+            if all(problem.id in done for problem in group):
+                continue
+            rows: dict[int, AnswerRow] = {}
+
+            def on_completion(index, _, completion, group=group, rows=rows):
+                problem = group[index]
+                rows[index] = {
+                    "id": problem.id, "problem": problem.record(), "template": template.name,
+                    **vars(completion),
+                    **score(completion.text, completion.finish, problem.answer, template),
+                }  # fmt: skip
+                if on_done and problem.id not in done:
+                    on_done(rows[index])
+
+            prompts = [chat_text(tokenizer, messages(p.text, template, shots)) for p in group]
+            sample(model, tokenizer, prompts, stop=template.stop, width=width,
+                   max_new_tokens=max_new_tokens, on_done=on_completion)  # fmt: skip
+            for index, problem in enumerate(group):
+                if book and problem.id not in done:
+                    book.add(rows[index])
+                done[problem.id] = rows[index]
+    finally:
+        if book:
+            book.close()
+    return [done[problem.id] for problem in problems]
+
+
+# --- numbers with intervals -----------------------------------------------------------------------
+
+
+def summary(rows: Sequence[AnswerRow]) -> Summary:
+    """Return exact, lenient and format rates, n, and the Wilson interval of exact."""
+    n = len(rows)
+    right = sum(row["exact"] for row in rows)
+    low, high = wilson(right, n)
+    return {
+        "exact": right / n if n else 0.0,
+        "format": sum(row["format"] for row in rows) / n if n else 0.0,
+        "lenient": sum(row["lenient"] for row in rows) / n if n else 0.0,
+        "n": n, "low": low, "high": high,
+    }  # fmt: skip
+
+
+def by(rows: Sequence[AnswerRow], key: str) -> dict[str, Summary]:
+    """Return one summary for each value of a field of the problem, such as 'family'."""
+    groups: dict[str, list[AnswerRow]] = {}
+    for row in rows:
+        groups.setdefault(row["problem"][key], []).append(row)
+    return {name: summary(group) for name, group in groups.items()}
+
+
+def agreement(student: Sequence[AnswerRow], teacher: Sequence[AnswerRow]) -> float:
+    """Return the share of problems on which student and teacher read as the same value."""
+    theirs = {row["id"]: row["read"] for row in teacher}
+    same = [
+        row["read"] is not None and same_value(row["read"], theirs.get(row["id"]) or "")
+        for row in student
+    ]
+    return sum(same) / len(same) if same else 0.0
+
+
+# --- any file of questions ------------------------------------------------------------------------
+
+
+def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
+    """Read `{"question", "answer"}` lines; returns the problems and why other lines were refused.
+
+    An answer may be text, a number, or a list of roots.  Windows line ends and a byte-order mark
+    are fine.  Raises FileNotFoundError.
+    """
+    problems, refused, seen = [], [], set()
+    for number, raw in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+                                 .splitlines(), 1):  # fmt: skip
+        if not raw.strip():
+            continue
+        try:
+            row = json.loads(raw)
+            question, answer = row["question"], row["answer"]
+            if not isinstance(question, str) or not question.strip():
+                raise ValueError("the question is no text")
+            roots = answer if isinstance(answer, list) else [answer]
+            if any(isinstance(r, bool) or not isinstance(r, (str, int, float)) for r in roots):
+                raise ValueError("the answer is neither text nor number nor a list of them")
+            if isinstance(answer, list):
+                answer = "{" + ", ".join(map(str, answer)) + "}"
+            parse_answer(str(answer))
+            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
+            name = str(row.get("id", f"line-{number}"))
+            if name in seen:
+                raise ValueError(f"the id {name!r} was used before")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+            refused.append(f"line {number}: {reason[:160]}")
+            continue
+        seen.add(name)
+        problems.append(Problem(name, question, question, str(answer),
+                                str(row.get("family", "own")), "own"))  # fmt: skip
+    return problems, refused
+
+
+def write_answers(path: str | Path, rows: Sequence[AnswerRow]) -> None:
+    """Write one line a question: question, right answer, output, answer as read, verdicts."""
+    write_jsonl(path, (
+        {
+            "id": row["id"], "question": row["problem"]["text"], "answer": row["problem"]["answer"],
+            "output": row["text"], "read": row["read"], "exact": row["exact"],
+            "lenient": row["lenient"], "format": row["format"], "finish": row["finish"],
+        }
+        for row in rows
+    ))  # fmt: skip

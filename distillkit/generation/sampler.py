@@ -1,0 +1,426 @@
+"""The batched sampler: shared prompt prefix computed once, finished rows replaced at once.
+
+Dimension key: R rows (sequences being written), S new tokens a row, Q query heads, H key/value
+heads, G = Q/H, P prefix tokens, T tokens of a row after the prefix, D head width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from transformers import AttentionInterface
+
+from distillkit.models.loading import refuse_other_attention
+
+
+@dataclass
+class Completion:
+    """One sampled text; `finish` is 'eos', 'stop' (stop text seen) or 'length' (cut off)."""
+
+    text: str
+    finish: str
+    tokens: int
+    seconds: float  # its share of the wall-clock time of the steps it took part in
+
+
+@dataclass
+class _Row:
+    prompt: int
+    candidate: int
+    draws: list[float]  # its own stream of random numbers, one a token
+    length: int  # tokens after the prefix that are in the cache
+    ids: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class SharedPrefixCache:
+    """Keys and values of many rows behind one prefix, which is stored and multiplied once.
+
+    A row's own tokens lie at the start of its buffer, so rows of different lengths need no
+    padding: a query at position t of its row sees the whole prefix and the row's tokens 0..t.
+    """
+
+    def __init__(self, rows: int, tokens: int):
+        self.shape = rows, tokens
+        self.prefix: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # layer -> two (H, P, D)
+        self.own: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # layer -> two (R, H, T, D)
+        self.slots = slice(0, 0)  # the rows of the next forward pass
+        self.starts_R: torch.Tensor | None = None  # where their new tokens go; None: the prefix
+        self.reach = 0  # how many of a row's own places are looked at
+
+    def attend(self, layer: int, q_RQSD, k_RHSD, v_RHSD, scale: float):
+        """Store the new keys and values and return the attention output, (R, S, Q, D)."""
+        r, q, s, d = q_RQSD.shape
+        h = k_RHSD.shape[1]
+        if self.starts_R is None:
+            self.prefix[layer] = k_RHSD[0], v_RHSD[0]
+            mask = torch.ones(s, s, dtype=torch.bool, device=q_RQSD.device).tril()
+            k_HPD, v_HPD = k_RHSD[0][:, :0], v_RHSD[0][:, :0]
+            k_RHTD, v_RHTD = k_RHSD, v_RHSD
+        else:
+            if layer not in self.own:
+                empty = k_RHSD.new_zeros(self.shape[0], h, self.shape[1], d)
+                self.own[layer] = empty, empty.clone()
+            rows_R = torch.arange(self.slots.start, self.slots.stop, device=q_RQSD.device)
+            at_RS = self.starts_R[:, None] + torch.arange(s, device=q_RQSD.device)
+            for store, new in zip(self.own[layer], (k_RHSD, v_RHSD), strict=True):
+                store[rows_R[:, None], :, at_RS] = new.transpose(1, 2)
+            k_RHTD, v_RHTD = (store[self.slots, :, : self.reach] for store in self.own[layer])
+            mask = torch.arange(self.reach, device=q_RQSD.device) <= at_RS[..., None]  # (R, S, T)
+            k_HPD, v_HPD = self.prefix[layer]
+        p = k_HPD.shape[1]
+        grouped = q_RQSD.reshape(r, h, q // h * s, d) * scale  # (R, H, G*S, D)
+        flat = grouped.transpose(0, 1).reshape(h, -1, d)  # one product for all rows
+        with_prefix = (flat @ k_HPD.transpose(1, 2)).view(h, r, q // h * s, p).transpose(0, 1)
+        with_own = (grouped @ k_RHTD.transpose(2, 3)).view(r, h, q // h, s, -1)
+        mask = mask.expand(r, s, -1)[:, None, None]
+        with_own = with_own.masked_fill(~mask, float("-inf")).flatten(2, 3)
+        weights = torch.cat([with_prefix, with_own], -1).float().softmax(-1).to(q_RQSD.dtype)
+        out = weights[..., p:] @ v_RHTD
+        if p:
+            flat = weights[..., :p].transpose(0, 1).reshape(h, -1, p)
+            out = out + (flat @ v_HPD).view(h, r, q // h * s, d).transpose(0, 1)
+        return out.reshape(r, q, s, d).transpose(1, 2)
+
+    def branch(self, first: int, n: int, k: int) -> None:
+        """Copy each of the `n` rows from `first` on into `k` neighbours."""
+        for store in (store for pair in self.own.values() for store in pair):
+            store[first : first + n * k] = store[first : first + n].repeat_interleave(k, 0)
+
+    def move(self, source: int, target: int) -> None:
+        """Put row `source` in the place of row `target`."""
+        for store in (store for pair in self.own.values() for store in pair):
+            store[target] = store[source]
+
+
+def _attention(module, query, key, value, attention_mask, scaling, kv=None, **_):
+    return kv.attend(module.layer_idx, query, key, value, scaling), None
+
+
+AttentionInterface.register("distillkit", _attention)
+
+
+@contextlib.contextmanager
+def shared_prefix_attention(model) -> Iterator[torch.nn.Module]:
+    """Give the model our attention for a while and yield its base (adapters stay active)."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before, training = base.config._attn_implementation, base.training
+    base.set_attn_implementation("distillkit")
+    base.eval()
+    try:
+        yield base
+    finally:
+        base.set_attn_implementation(before)
+        base.train(training)
+
+
+def next_token_probs(
+    logits_RV: torch.Tensor,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> torch.Tensor:
+    """Return the distribution that is sampled, (R, V): temperature, then top-k, then top-p.
+
+    Top-p keeps the smallest set of most likely tokens whose probability reaches `top_p`
+    (Holtzman et al. 2020, sec. 3.1).  Raises ValueError for a setting out of range.
+    """
+    if not temperature > 0 or top_k < 0 or not 0 < top_p <= 1:  # NaN is not above 0
+        raise ValueError("need temperature > 0, top_k >= 0 and 0 < top_p <= 1")
+    logits_RV = logits_RV.float() / temperature
+    if 0 < top_k < logits_RV.shape[-1]:
+        kth = logits_RV.topk(top_k).values[..., -1:]
+        logits_RV = logits_RV.masked_fill(logits_RV < kth, float("-inf"))
+    probs_RV = logits_RV.softmax(-1)
+    if top_p < 1:
+        sorted_RV, order_RV = probs_RV.sort(descending=True)
+        outside = sorted_RV.cumsum(-1) - sorted_RV >= top_p
+        probs_RV = probs_RV.scatter(-1, order_RV, sorted_RV.masked_fill(outside, 0.0))
+        probs_RV = probs_RV / probs_RV.sum(-1, keepdim=True)
+    return probs_RV
+
+
+def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list[int]:
+    """Choose one token a row: the likeliest at temperature 0, else by the row's number in [0, 1).
+
+    The number falls into one token's part of the cumulative probabilities: that token is drawn.
+    """
+    if temperature == 0:
+        return logits_RV.argmax(-1).tolist()
+    cumulative_RV = next_token_probs(logits_RV, temperature, top_k, top_p).cumsum(-1)
+    draws_R1 = cumulative_RV.new_tensor(draws_R)[:, None] * cumulative_RV[:, -1:]
+    # right=True: the first token whose cumulative probability is *above* the draw, so that
+    # a token of probability zero is never chosen
+    chosen_R1 = torch.searchsorted(cumulative_RV, draws_R1, right=True)
+    return chosen_R1.clamp_max(cumulative_RV.shape[-1] - 1).squeeze(-1).tolist()
+
+
+def common_prefix(prompts: Sequence[list[int]]) -> int:
+    """Return how many leading tokens all prompts share, leaving each at least one of its own."""
+    return min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+
+
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many leading tokens two sequences share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+class Reader:
+    """The forward passes of the sampler: the shared prefix, new prompts, one token for every row.
+
+    On a CUDA device the step of one token has the same shapes each time and is replayed as a
+    graph: its several hundred kernels are so short that launching them one by one takes longer
+    than computing them.
+    """
+
+    def __init__(self, base, prefix: list[int], width: int, tokens: int):
+        self.base, self.shared = base, len(prefix)
+        self.device, self.head = base.device, base.get_output_embeddings()
+        self.cache = SharedPrefixCache(width, tokens)
+        self.graph = StepGraph(self._logits, width, self.device) if _fixed(base) else None
+        if prefix:
+            base.base_model(torch.tensor([prefix], device=self.device), use_cache=False,
+                            kv=self.cache)  # fmt: skip
+        else:
+            _empty_prefix(self.cache, base)
+
+    def prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
+        """Read what follows the prefix into rows `first`, …; the logits after each, (R, V)."""
+        lengths = [len(row) for row in own]
+        longest = self.cache.reach = max(lengths)
+        batch_RS = torch.tensor([row + [0] * (longest - len(row)) for row in own])
+        self.cache.slots = slice(first, first + len(own))
+        last_R = torch.tensor(lengths, device=self.device) - 1
+        return self._logits(batch_RS.to(self.device), torch.zeros_like(last_R), last_R)
+
+    def step(self, last: list[int], starts: list[int]) -> torch.Tensor:
+        """Read a token into each of the rows 0, 1, … at its start; the logits after it, (R, V)."""
+        tokens_R1 = torch.tensor(last)[:, None].to(self.device)
+        starts_R = torch.tensor(starts).to(self.device)
+        if self.graph is None:
+            self.cache.slots, self.cache.reach = slice(0, len(last)), max(starts) + 1
+            return self._logits(tokens_R1, starts_R)
+        self.cache.slots, self.cache.reach = slice(0, self.cache.shape[0]), self.cache.shape[1]
+        return self.graph(tokens_R1, starts_R)
+
+    def _logits(self, tokens_RS, starts_R, last_R=None) -> torch.Tensor:
+        self.cache.starts_R = starts_R
+        at_RS = self.shared + starts_R[:, None] + torch.arange(tokens_RS.shape[1],
+                                                               device=self.device)  # fmt: skip
+        hidden_RSE = self.base.base_model(
+            tokens_RS, position_ids=at_RS, use_cache=False, kv=self.cache
+        ).last_hidden_state
+        if last_R is None:
+            return self.head(hidden_RSE[:, -1])
+        return self.head(hidden_RSE[torch.arange(len(last_R), device=self.device), last_R])
+
+
+class StepGraph:
+    """A step of `width` rows in tensors that stay where they are: captured once, then replayed.
+
+    Rows beyond those asked for compute along and nobody reads them.  A step writes the same keys
+    and values to the same places however often it is done, so warming up changes nothing.  A
+    forward pass that waits for the host cannot be captured (LLM.int8()); it is then run as it is.
+    """
+
+    def __init__(self, step: Callable[..., torch.Tensor], width: int, device: torch.device):
+        self.step = step
+        self.tokens_R1 = torch.zeros(width, 1, dtype=torch.long, device=device)
+        self.starts_R = torch.zeros(width, dtype=torch.long, device=device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.captures = device.type == "cuda"
+
+    def __call__(self, tokens_R1: torch.Tensor, starts_R: torch.Tensor) -> torch.Tensor:
+        """Return the logits after the given rows' tokens, (R, V), R at most the width."""
+        rows = len(starts_R)
+        self.tokens_R1[:rows], self.starts_R[:rows] = tokens_R1, starts_R
+        if self.captures and self.graph is None:
+            self._capture()
+        if self.graph is None:
+            return self.step(self.tokens_R1, self.starts_R)[:rows]
+        self.graph.replay()
+        return self.logits_RV[:rows]
+
+    def _capture(self) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):  # libraries set themselves up on first use
+                self.step(self.tokens_R1, self.starts_R)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self.logits_RV = self.step(self.tokens_R1, self.starts_R)
+        except RuntimeError:
+            self.captures = False
+            torch.cuda.synchronize()
+            return
+        self.graph = graph
+
+
+def _fixed(base) -> bool:
+    """Say whether steps have fixed shapes: on a GPU, unless its products wait for the host."""
+    return base.device.type == "cuda" and not getattr(base, "is_loaded_in_8bit", False)
+
+
+class Texts:
+    """The texts that are being written: admitted, written on by one token, retired."""
+
+    def __init__(self, reader: Reader, own: Sequence[list[int]], k: int):
+        self.reader, self.own, self.k = reader, own, k
+        self.width = reader.cache.shape[0]
+        self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i])))
+        self.rows: list[_Row] = []
+
+    def admit(self, streams: Callable[[int, int], list[float]]):
+        """Give waiting prompts the free rows, k each; return the rows and their logits (R, V).
+
+        Returns None while too few rows are free: reading several prompts together is cheaper.
+        """
+        free = (self.width - len(self.rows)) // self.k
+        if not self.waiting or (self.rows and free < max(1, self.width // self.k // 8)):
+            return None
+        new = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        first = len(self.rows)
+        logits_RV = self.reader.prompts([self.own[i] for i in new], first)
+        self.reader.cache.branch(first, len(new), self.k)
+        fresh = [_Row(i, c, streams(i, c), len(self.own[i])) for i in new for c in range(self.k)]
+        self.rows += fresh
+        return fresh, logits_RV.repeat_interleave(self.k, 0)
+
+    def step(self):
+        """Read every row's last token; return the rows and the logits after it, (R, V)."""
+        logits_RV = self.reader.step([row.ids[-1] for row in self.rows],
+                                     [row.length for row in self.rows])  # fmt: skip
+        for row in self.rows:
+            row.length += 1
+        return self.rows, logits_RV
+
+    def retire(self, finished: Callable[[_Row], Completion | None]):
+        """Take out the rows that ended, the last row fills a gap; yield (row, completion)."""
+        for slot in reversed(range(len(self.rows))):
+            row = self.rows[slot]
+            done = finished(row)
+            if done:
+                last = self.rows.pop()
+                if last is not row:
+                    self.reader.cache.move(len(self.rows), slot)
+                    self.rows[slot] = last
+                yield row, done
+
+
+@torch.inference_mode()
+def sample(
+    model,
+    tokenizer,
+    prompts: Sequence[str],
+    k: int = 1,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    max_new_tokens: int = 128,
+    stop: str = "",
+    seed: int = 0,
+    width: int = 64,
+    on_done: Callable[[int, int, Completion], None] | None = None,
+) -> list[list[Completion]]:
+    """Write `k` completions for each prompt; temperature 0 is greedy.
+
+    Every candidate has its own random stream (from `seed`, prompt and candidate number), so its
+    text does not depend on the batch it was in.  `on_done(prompt, candidate, completion)` is
+    called as each one ends.  `width` rows are computed together.  Returns one list a prompt.
+    Raises ValueError for a setting out of range and for a prompt without tokens.
+    """
+    if not prompts:
+        return []
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    if k < 1 or max_new_tokens < 1 or not all(ids):
+        raise ValueError("need k >= 1, max_new_tokens >= 1 and prompts that are not empty")
+    next_token_probs(torch.zeros(1, 1), temperature or 1.0, top_k, top_p)  # refuses early
+    shared = common_prefix(ids)
+    own = [row[shared:] for row in ids]
+    width = max(k, min(width, k * len(prompts)))
+    ending = Ending(tokenizer, _stop_ids(model, tokenizer), stop, max_new_tokens)
+    results: list[list[Completion | None]] = [[None] * k for _ in prompts]
+
+    def streams(prompt: int, candidate: int) -> list[float]:
+        if temperature == 0:
+            return []
+        return _draws(seed, prompts[prompt], candidate, max_new_tokens)
+
+    refuse_other_attention(model, shared + max(map(len, own)) + max_new_tokens)
+    with shared_prefix_attention(model) as base:
+        reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
+        texts = Texts(reader, own, k)
+        while texts.rows or texts.waiting:
+            began = time.perf_counter()
+            rows, logits_RV = texts.admit(streams) or texts.step()
+            draws_R = [row.draws[len(row.ids)] for row in rows] if temperature else []
+            chosen = pick(logits_RV, draws_R, temperature, top_k, top_p)
+            share = (time.perf_counter() - began) / len(rows)
+            for row, token in zip(rows, chosen, strict=True):
+                row.ids.append(token)
+                row.seconds += share
+            for row, done in texts.retire(ending):
+                results[row.prompt][row.candidate] = done
+                if on_done:
+                    on_done(row.prompt, row.candidate, done)
+    return results
+
+
+class Ending:
+    """Says whether a row has ended: end token, stop text, or the limit of tokens."""
+
+    def __init__(self, tokenizer, stops: set[int], stop: str, limit: int):
+        self.tokenizer, self.stops, self.stop, self.limit = tokenizer, stops, stop, limit
+        self.may_end: dict[int, bool] = {}  # token -> can the stop text end in it?
+
+    def __call__(self, row: _Row) -> Completion | None:
+        """Return the completion of a row that has ended, else None."""
+        ids = row.ids
+        if ids[-1] in self.stops:  # other special tokens stay: a template's tags may be such
+            return Completion(self.tokenizer.decode(ids[:-1]), "eos", len(ids), row.seconds)
+        if self.stop and self._ends_in(ids):
+            text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
+            if found:
+                return Completion(text + found, "stop", len(ids), row.seconds)
+        if len(ids) >= self.limit:
+            return Completion(self.tokenizer.decode(ids), "length", len(ids), row.seconds)
+        return None
+
+    def _ends_in(self, ids: list[int]) -> bool:
+        """Say whether the stop text ends here; for most last tokens the answer is known."""
+        if ids[-1] not in self.may_end:  # U+FFFD: a part of a character that others complete
+            piece = self.tokenizer.decode([ids[-1]])
+            self.may_end[ids[-1]] = self.stop[-1] in piece or "\ufffd" in piece
+        return self.may_end[ids[-1]] and (
+            self.stop in self.tokenizer.decode(ids[-len(self.stop) - 4 :])
+        )
+
+
+def _stop_ids(model, tokenizer) -> set[int]:
+    ids = getattr(model.generation_config, "eos_token_id", None)
+    ids = ids if isinstance(ids, list) else [ids]
+    return {i for i in (*ids, tokenizer.eos_token_id) if i is not None}
+
+
+def _draws(seed: int, prompt: str, candidate: int, n: int) -> list[float]:
+    """Return n numbers in [0, 1), the same for the same seed, prompt and candidate."""
+    digest = hashlib.sha256(f"{seed}\0{prompt}\0{candidate}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.rand(n, generator=generator).tolist()
+
+
+def _empty_prefix(cache: SharedPrefixCache, base) -> None:
+    config = base.config
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    empty = torch.zeros(config.num_key_value_heads, 0, width, dtype=base.dtype, device=base.device)
+    cache.prefix = dict.fromkeys(range(config.num_hidden_layers), (empty, empty))

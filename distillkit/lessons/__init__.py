@@ -1,0 +1,1 @@
+"""One folder a lesson: its checks, its figures, its own experiment."""

@@ -1,0 +1,1 @@
+"""Lesson 01: soft and hard labels, on handwritten digits."""

@@ -1,0 +1,311 @@
+"""Exercises on soft and hard labels, and on their balance.
+
+Dimension key: N positions, V vocabulary, B examples, C classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.training import losses
+
+
+def _log_probs(student_NV: Tensor, teacher_NV: Tensor, s: float, t: float) -> tuple[Tensor, Tensor]:
+    """Return the log-probabilities of the student at temperature s and the teacher at t."""
+    return (student_NV / s).log_softmax(-1), (teacher_NV.detach() / t).log_softmax(-1)
+
+
+def _kl(teacher_NV: Tensor, student_NV: Tensor) -> Tensor:
+    """Return sum p_teacher (log p_teacher − log p_student) for log-probabilities: (N,)."""
+    return (teacher_NV.exp() * (teacher_NV - student_NV)).sum(-1)
+
+
+def _swapped(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+    student, teacher = _log_probs(student_NV, teacher_NV, temperature, temperature)
+    return temperature**2 * _kl(student, teacher).mean()
+
+
+def _scaled(power: int, reduce: str = "mean"):
+    """Make soft losses with another power of T or another reduction."""
+
+    def wrong(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+        student, teacher = _log_probs(student_NV, teacher_NV, temperature, temperature)
+        kl_N = _kl(teacher, student)
+        reduced = {"mean": kl_N.mean(), "sum": kl_N.sum(), "none": kl_N}
+        everything = kl_N.sum() / student_NV.numel()
+        return temperature**power * reduced.get(reduce, everything)
+
+    return wrong
+
+
+def _one_side(side: str):
+    """Make soft losses that divide only one side's logits by the temperature."""
+
+    def wrong(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+        s, t = (temperature, 1.0) if side == "student" else (1.0, temperature)
+        student, teacher = _log_probs(student_NV, teacher_NV, s, t)
+        return temperature**2 * _kl(teacher, student).mean()
+
+    return wrong
+
+
+def _log_of_softmax(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+    student = (student_NV / temperature).softmax(-1)
+    teacher = (teacher_NV.detach() / temperature).softmax(-1)
+    return temperature**2 * (teacher * (teacher.log() - student.log())).sum(-1).mean()
+
+
+def _student_log_of_softmax(
+    student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0
+) -> Tensor:
+    student = (student_NV / temperature).softmax(-1)
+    teacher = (teacher_NV.detach() / temperature).softmax(-1)
+    return temperature**2 * F.kl_div(student.log(), teacher, reduction="batchmean")
+
+
+def _probabilities_to_kl_div(
+    student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0
+) -> Tensor:
+    student = (student_NV / temperature).softmax(-1)
+    teacher = (teacher_NV.detach() / temperature).softmax(-1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean")
+
+
+def _not_detached(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+    student, teacher = (student_NV / temperature), (teacher_NV / temperature)
+    return temperature**2 * _kl(teacher.log_softmax(-1), student.log_softmax(-1)).mean()
+
+
+def _cross_entropy(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+    student, teacher = _log_probs(student_NV, teacher_NV, temperature, temperature)
+    return -(temperature**2) * (teacher.exp() * student).sum(-1).mean()
+
+
+def _first_axis(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+    student = (student_NV / temperature).log_softmax(0)
+    teacher = (teacher_NV.detach() / temperature).log_softmax(0)
+    return temperature**2 * _kl(teacher, student).mean()
+
+
+def _soft_loss_probes() -> list[tuple[Tensor, Tensor, float]]:
+    """Return (student logits, teacher logits, temperature): plain, warm and with large logits."""
+    numbers = torch.Generator().manual_seed(5)
+    draw = [(2 * torch.randn(3, 5, generator=numbers), 2 * torch.randn(3, 5, generator=numbers))
+            for _ in range(3)]  # fmt: skip
+    large = torch.tensor([[300.0, 0.0, -300.0], [0.0, 1.0, 2.0]])
+    probes = [(*pair, t) for pair, t in zip(draw, (1.0, 2.0, 4.0), strict=True)]
+    return [*probes, (large.flip(-1), large, 1.0)]
+
+
+_NAN = (
+    "log(softmax(x)) is -inf as soon as a probability rounds to 0, and the loss is then NaN or "
+    "inf: use log_softmax, which never leaves log-space"
+)
+soft_loss = Exercise(
+    "soft_loss",
+    reference=losses.soft_loss,
+    probes=_soft_loss_probes,
+    gradient_of=(0, 1),
+    mistakes=[
+        Mistake(
+            "the arguments of the KL divergence are swapped: this is KL(student ‖ teacher); "
+            "distillation weighs by the teacher, KL(teacher ‖ student)",
+            _swapped,
+        ),
+        Mistake(
+            "T² is missing: the gradient shrinks by 1/T² when the temperature grows, so "
+            "multiply the mean by temperature ** 2",
+            _scaled(0),
+        ),
+        Mistake("this multiplies by T; the gradient shrinks by 1/T², so use T²", _scaled(1)),
+        Mistake(
+            "this is the sum over the positions, and the mean is asked for: with a sum the "
+            "step grows with the size of the batch",
+            _scaled(2, "sum"),
+        ),
+        Mistake(
+            "this divides by positions × vocabulary; sum over the vocabulary first, then take "
+            'the mean over the positions (in kl_div: reduction="batchmean")',
+            _scaled(2, "all"),
+        ),
+        Mistake(
+            "this is one loss for each position; a single number is asked for, their mean",
+            _scaled(2, "none"),
+        ),
+        Mistake(
+            "the temperature is applied to the student only: divide the teacher's logits, too",
+            _one_side("student"),
+        ),
+        Mistake(
+            "the temperature is applied to the teacher only: divide the student's logits, too",
+            _one_side("teacher"),
+        ),
+        Mistake(_NAN, _log_of_softmax),
+        Mistake(_NAN, _student_log_of_softmax),
+        Mistake(
+            "kl_div wants log-probabilities as its first argument: give it log_softmax, not "
+            "softmax",
+            _probabilities_to_kl_div,
+        ),
+        Mistake(
+            "the value is right, but the teacher learns, too: detach its logits, or the "
+            "gradient flows into both models",
+            _not_detached,
+        ),
+        Mistake(
+            "this is the cross-entropy between teacher and student; the KL divergence is less "
+            "by the teacher's own entropy, so that it is 0 when they agree",
+            _cross_entropy,
+        ),
+        Mistake(
+            "the softmax runs over the positions: take it over the vocabulary, dim=-1",
+            _first_axis,
+        ),
+    ],
+)
+
+
+# --- soft labels: the softmax at a temperature ------------------------------------------------
+
+
+def _softened(logits_BC: Tensor, temperature: float) -> Tensor:
+    """Return softmax(logits / temperature): (B, C)."""
+    return (logits_BC / temperature).softmax(-1)
+
+
+def _logit_probes() -> list[tuple[Tensor, float]]:
+    """Return (logits, temperature): plain, warm, cold, and with large logits."""
+    numbers = torch.Generator().manual_seed(6)
+    probes = [(2 * torch.randn(3, 5, generator=numbers), t) for t in (1.0, 4.0, 0.5)]
+    return [*probes, (torch.tensor([[300.0, 0.0, 299.0], [0.0, 1.0, 2.0]]), 1.0)]
+
+
+softened = Exercise(
+    "softened",
+    reference=_softened,
+    probes=_logit_probes,
+    mistakes=[
+        Mistake(
+            "this multiplies by the temperature: a higher T then sharpens; divide the logits by T",
+            lambda z, t: (z * t).softmax(-1),
+        ),
+        Mistake("the temperature is not used: divide the logits by it", lambda z, t: z.softmax(-1)),
+        Mistake(
+            "this divides the probabilities, and they no longer add up to 1: divide the logits, "
+            "before the softmax",
+            lambda z, t: z.softmax(-1) / t,
+        ),
+        Mistake(
+            "this takes the softmax twice: divide the logits by T, then one softmax",
+            lambda z, t: (z.softmax(-1) / t).softmax(-1),
+        ),
+        Mistake(
+            "the softmax runs over the examples: each row must add up to 1, so dim=-1",
+            lambda z, t: (z / t).softmax(0),
+        ),
+        Mistake(
+            "these are log-probabilities: softmax is asked for, not log_softmax",
+            lambda z, t: (z / t).log_softmax(-1),
+        ),
+        Mistake(
+            "the formula is right, but exp of a large logit is infinite, and inf / inf is NaN: "
+            "use softmax, which subtracts the largest logit first",
+            lambda z, t: (z / t).exp() / (z / t).exp().sum(-1, keepdim=True),
+        ),
+    ],
+)
+
+
+def _balance_probes() -> list[tuple]:
+    """Return (student, teacher, labels, alpha, temperature); the teacher is not always right."""
+    numbers = torch.Generator().manual_seed(7)
+    probes = []
+    for alpha, temperature in ((0.0, 2.0), (1.0, 3.0), (0.3, 1.0), (0.3, 4.0)):
+        student, teacher = (2 * torch.randn(3, 5, generator=numbers) for _ in range(2))
+        probes.append((student, teacher, torch.tensor([0, 4, 2]), alpha, temperature))
+    return probes
+
+
+def _balance(soft_power: int = 2, hard_power: int = 0, hard_temperature: bool = False):
+    """Make balanced losses with T to other powers, or with the hard loss at temperature T."""
+
+    def wrong(
+        student_BC: Tensor, teacher_BC: Tensor, labels_B: Tensor, alpha: float, temperature: float
+    ) -> Tensor:
+        soft = losses.soft_loss(student_BC, teacher_BC, temperature)
+        hard = F.cross_entropy(student_BC / (temperature if hard_temperature else 1.0), labels_B)
+        soft = temperature ** (soft_power - 2) * soft
+        return alpha * soft + (1 - alpha) * temperature**hard_power * hard
+
+    return wrong
+
+
+def _weighted(soft_share, hard_share, hard_loss=F.cross_entropy):
+    """Make balanced losses with other weights or another hard loss."""
+
+    def wrong(
+        student_BC: Tensor, teacher_BC: Tensor, labels_B: Tensor, alpha: float, temperature: float
+    ) -> Tensor:
+        soft = losses.soft_loss(student_BC, teacher_BC, temperature)
+        return soft_share(alpha) * soft + hard_share(alpha) * hard_loss(student_BC, labels_B)
+
+    return wrong
+
+
+def _teacher_as_label(
+    student_BC: Tensor, teacher_BC: Tensor, labels_B: Tensor, alpha: float, temperature: float
+) -> Tensor:
+    return losses.distillation_loss(
+        student_BC, teacher_BC, teacher_BC.argmax(-1), alpha, temperature
+    )
+
+
+balanced_loss = Exercise(
+    "balanced_loss",
+    reference=losses.distillation_loss,
+    probes=_balance_probes,
+    gradient_of=0,
+    mistakes=[
+        Mistake(
+            "alpha and 1 - alpha have changed places: alpha = 1 is the teacher alone",
+            _weighted(lambda a: 1 - a, lambda a: a),
+        ),
+        Mistake(
+            "the hard loss always counts in full: multiply it by 1 - alpha",
+            _weighted(lambda a: a, lambda a: 1.0),
+        ),
+        Mistake(
+            "the soft loss always counts in full: multiply it by alpha",
+            _weighted(lambda a: 1.0, lambda a: 1 - a),
+        ),
+        Mistake("alpha is not used: this is the plain sum", _weighted(lambda a: 1, lambda a: 1)),
+        Mistake(
+            "cross_entropy takes logits and does the softmax itself: here it is done twice",
+            _weighted(lambda a: a, lambda a: 1 - a, lambda z, y: F.cross_entropy(z.softmax(-1), y)),
+        ),
+        Mistake(
+            "T² is missing in the soft loss: the balance then changes with the temperature",
+            _balance(soft_power=0),
+        ),
+        Mistake(
+            "T² is there twice: soft_loss has it already, do not multiply again",
+            _balance(soft_power=4),
+        ),
+        Mistake(
+            "T² multiplies the hard loss, too: it belongs to the soft loss only",
+            _balance(hard_power=2),
+        ),
+        Mistake(
+            "the hard loss is taken at temperature T: the label has no temperature, use T = 1",
+            _balance(hard_temperature=True),
+        ),
+        Mistake(
+            "the hard loss uses the teacher's favourite class: it needs the true labels, which "
+            "correct a teacher that is wrong",
+            _teacher_as_label,
+        ),
+    ],
+)

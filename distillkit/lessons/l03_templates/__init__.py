@@ -1,0 +1,1 @@
+"""Lesson 03: chain-of-thought templates."""

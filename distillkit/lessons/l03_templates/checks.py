@@ -1,0 +1,219 @@
+"""The exercises on templates: write one, read one, and choose what is learned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.traces.templates import THINK
+from distillkit.training.losses import IGNORE
+
+# --- write ----------------------------------------------------------------------------------------
+
+
+def _write_think(steps: Sequence[str], answer: str) -> str:
+    """Write steps, one a line, between think tags, and the answer between answer tags."""
+    return THINK.render("\n".join(steps), answer)
+
+
+def _written(
+    steps=lambda steps: "\n".join(steps),
+    form="<think>\n{steps}\n</think>\n<answer>{answer}</answer>",
+) -> Callable[[Sequence[str], str], str]:
+    """Make writers with other steps or another form."""
+
+    def wrong(steps_: Sequence[str], answer: str) -> str:
+        return form.format(steps=steps(steps_), answer=answer)
+
+    return wrong
+
+
+write_think = Exercise(
+    "write_think",
+    reference=_write_think,
+    probes=[
+        (["2x = 10 - 4", "2x = 6", "x = 6 / 2", "x = 3"], "x = 3"),
+        (["x = 7"], "x = 7"),
+        (["{x} = 1/2"], "x = 1/2"),
+    ],
+    mistakes=[
+        Mistake(
+            "the steps stand in one line: one step a line lets the student look at one at a time",
+            _written(" ".join),
+        ),
+        Mistake(
+            "this is how Python shows a list, brackets and quotes too: join the steps with line "
+            "ends",
+            _written(str),
+        ),
+        Mistake(
+            "the answer's tag is not closed: generation stops at </answer>, and the student must "
+            "learn to write it",
+            _written(form="<think>\n{steps}\n</think>\n<answer>{answer}"),
+        ),
+        Mistake(
+            "the thinking's tag is not closed: a parser cannot tell where the answer begins",
+            _written(form="<think>\n{steps}\n<answer>{answer}</answer>"),
+        ),
+        Mistake(
+            "the answer stands before the reasoning: then nothing is left to reason about",
+            _written(form="<answer>{answer}</answer>\n<think>\n{steps}\n</think>"),
+        ),
+        Mistake(
+            "no line ends around the tags: every example must have the same form, to the letter",
+            _written(form="<think>{steps}</think><answer>{answer}</answer>"),
+        ),
+    ],
+)
+
+# --- read -----------------------------------------------------------------------------------------
+
+NASTY = (  # what models really write, a clean one first
+    "<think>\n2x = 6\nx = 3\n</think>\n<answer>x = 3</answer>",
+    "  <think>2x = 6</think>\n\n<answer>\nx = 3\n</answer>\n",
+    "<think>\n2x = 6\nx = 3\n</think>\n<answer>x = 3",
+    "<think>2x = 6</think><answer>x = 4</answer><answer>x = 3</answer>",
+    "<think>I write <answer>x = 1</answer> later.</think><answer>x = 3</answer>",
+    "<answer>x = 3</answer>",
+    "<think>2x = 6</think>\n<answer> </answer>",
+    "<think>2x = 6</think><answer>x = 3</answer> I hope this helps!",
+    "The answer is x = 3.",
+    "",
+    "<think>2x = 6\n<answer>x = 3</answer>",
+)
+
+
+def _read_think(text: str) -> str | None:
+    """Return the answer, without spaces around it, or None if the form is not obeyed."""
+    parsed = THINK.parse(text)
+    return parsed.answer if parsed.ok else None
+
+
+def _anywhere(text: str) -> str | None:
+    found = re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)
+    return found[1].strip() or None if found else None
+
+
+def _pattern(pattern: str, flags: int = re.DOTALL, whole: bool = True):
+    def wrong(text: str) -> str | None:
+        find = re.fullmatch if whole else re.search
+        found = find(pattern, text.strip(), flags)
+        return found[1].strip() or None if found else None
+
+    return wrong
+
+
+def _empty_too(text: str) -> str | None:
+    parsed = THINK.parse(text)
+    return parsed.answer if parsed.ok or "empty" in parsed.problem else None
+
+
+def _with_spaces(text: str) -> str | None:
+    return None if _read_think(text) is None else text.split("<answer>")[1].split("</answer>")[0]
+
+
+def _split(text: str) -> str | None:
+    return text.split("<answer>")[1].split("</answer>")[0].strip()
+
+
+def _line_ends(text: str) -> str | None:
+    return None if text != text.strip() else _read_think(text)
+
+
+read_think = Exercise(
+    "read_think",
+    reference=_read_think,
+    probes=[(text,) for text in NASTY],
+    mistakes=[
+        Mistake(
+            "it finds an answer anywhere: without the thinking, or with text after it, the form is "
+            "not obeyed; match the whole text",
+            _anywhere,
+        ),
+        Mistake(
+            "it takes the answer of a text that goes on after it: match the whole text (fullmatch)",
+            _pattern(
+                r"<think>(?:(?!<answer>|</think>).)*</think>\s*<answer>((?:(?!</?answer>).)*)</answer>",
+                whole=False,
+            ),
+        ),
+        Mistake(
+            "a dot does not match a line end: the steps stand on several lines (re.DOTALL)",
+            _pattern(r"<think>(?:.*)</think>\s*<answer>(.*)</answer>", flags=0),
+        ),
+        Mistake(
+            "two answers, or an answer inside the thinking, are let through: `.*`, and `.*?` too, "
+            "goes on until the whole text matches; forbid tags inside, as in (?:(?!</?answer>).)*",
+            _pattern(r"<think>.*</think>\s*<answer>(.*)</answer>"),
+        ),
+        Mistake("an empty answer is no answer: return None", _empty_too),
+        Mistake("spaces and line ends around the answer are left: strip it", _with_spaces),
+        Mistake(
+            "it stops at a text without the tag: model output is untrusted text, and a parser must "
+            "survive all of it; return None",
+            _split,
+        ),
+        Mistake(
+            "spaces and line ends around the whole text are harmless: strip it first", _line_ends
+        ),
+    ],
+)
+
+# --- what is learned ------------------------------------------------------------------------------
+
+
+def _with_labels(prompt: list[int], completion: list[int], end: int) -> tuple[list, list]:
+    """Return (ids, labels): the completion and the end token are learned, the prompt is read."""
+    own = [*completion, end]
+    return [*prompt, *own], [IGNORE] * len(prompt) + own
+
+
+def _labelled(
+    ids=lambda prompt, completion, end: [*prompt, *completion, end],
+    labels=lambda prompt, completion, end: [IGNORE] * len(prompt) + [*completion, end],
+) -> Callable[[list[int], list[int], int], tuple[list, list]]:
+    """Make pairs with other ids or other labels."""
+
+    def wrong(prompt: list[int], completion: list[int], end: int) -> tuple[list, list]:
+        return ids(prompt, completion, end), labels(prompt, completion, end)
+
+    return wrong
+
+
+with_labels = Exercise(
+    "with_labels",
+    reference=_with_labels,
+    probes=[([5, 8, 2], [7, 1], 9), ([4], [6, 6, 3], 0), ([1, 2, 3, 4], [5], 2)],
+    mistakes=[
+        Mistake(
+            "the prompt is learned, too: the student would learn to write questions",
+            _labelled(labels=lambda p, c, e: [*p, *c, e]),
+        ),
+        Mistake(
+            "the end token is missing: the student never learns to stop",
+            _labelled(lambda p, c, e: [*p, *c], lambda p, c, e: [IGNORE] * len(p) + c),
+        ),
+        Mistake(
+            "the end token is there but its label is -100: the student never learns to stop",
+            _labelled(labels=lambda p, c, e: [IGNORE] * len(p) + [*c, IGNORE]),
+        ),
+        Mistake(
+            "the labels are shifted by one: a model of transformers shifts them itself, and twice "
+            "is once too often",
+            _labelled(labels=lambda p, c, e: [IGNORE] * (len(p) - 1) + [*c, e, IGNORE]),
+        ),
+        Mistake(
+            "0 is a token like any other: what is not learned gets the label -100",
+            _labelled(labels=lambda p, c, e: [0] * len(p) + [*c, e]),
+        ),
+        Mistake(
+            "the wrong way round: the prompt is learned and the completion is not",
+            _labelled(labels=lambda p, c, e: [*p, *[IGNORE] * len(c), IGNORE]),
+        ),
+        Mistake(
+            "labels and ids must be as long as each other: each token has one label",
+            _labelled(labels=lambda p, c, e: [*c, e]),
+        ),
+    ],
+)

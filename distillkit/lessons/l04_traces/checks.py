@@ -1,0 +1,134 @@
+"""The exercises on a teacher's traces: a step checker, and what candidates cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from distillkit.problems.algebra import Linear, parse_equation, value_at
+from distillkit.teaching.exercise import Exercise, Mistake
+
+Sides = tuple[Linear, Linear]
+
+# --- the first wrong step -------------------------------------------------------------------------
+
+
+def _first_wrong(lines: Sequence[Sides], solution: Fraction) -> int | None:
+    """Return the number (0, 1, …) of the first line that is false at the solution, or None."""
+    for number, (left, right) in enumerate(lines):
+        if value_at(left, solution) != value_at(right, solution):
+            return number
+    return None
+
+
+def _lines(*texts: str) -> list[Sides]:
+    return [parse_equation(text) for text in texts]
+
+
+def _probes() -> list[tuple]:
+    """A right solution, and slips at the beginning, in the middle, twice and in a bare number."""
+    return [
+        (_lines("3x - 8x = 13 + 7", "-5x = 20", "x = -4"), Fraction(-4)),
+        (_lines("3x - 8x = 13 - 7", "-5x = 6", "x = -6/5"), Fraction(-4)),
+        (_lines("3x - 8x = 13 + 7", "5x = 20", "x = 4"), Fraction(-4)),
+        (_lines("3x = 15", "x = 15 / 3", "x = 3"), Fraction(5)),
+        (_lines("13 + 7 = 21", "2x = 21"), Fraction(3)),
+        (_lines("6 = 2x", "2x + 1 = 7", "x = 3"), Fraction(3)),
+        (_lines("2x = 4", "3x = 7", "x = 7/3"), Fraction(2)),
+    ]
+
+
+def _wrong(
+    lines: Callable = enumerate,
+    at: Callable[[Linear, Fraction], Fraction] = value_at,
+    result: Callable = lambda number, line: number,
+    differ: Callable = lambda a, b: a != b,
+) -> Callable[[Sequence[Sides], Fraction], int | None]:
+    """Make checkers that look in another order, compute another value or return another thing."""
+
+    def wrong(given: Sequence[Sides], solution: Fraction) -> int | None:
+        for number, (left, right) in lines(given):
+            if differ(at(left, solution), at(right, solution)):
+                return result(number, (left, right))
+        return None
+
+    return wrong
+
+
+first_wrong = Exercise(
+    "first_wrong",
+    reference=_first_wrong,
+    probes=_probes,
+    mistakes=[
+        Mistake(
+            "it returns the last wrong line: what comes after the first one only follows from it",
+            _wrong(lambda given: reversed(list(enumerate(given)))),
+        ),
+        Mistake(
+            "it counts from 1: the first line has the number 0",
+            _wrong(result=lambda number, line: number + 1),
+        ),
+        Mistake(
+            "it returns the line itself: return its number",
+            _wrong(result=lambda number, line: line),
+        ),
+        Mistake(
+            "the numbers without the unknown are left out: the key '' holds them",
+            _wrong(at=lambda side, x: sum((v * x for n, v in side.items() if n), Fraction(0))),
+        ),
+        Mistake(
+            "the unknown is left out: multiply its factor by the solution",
+            _wrong(at=lambda side, x: side.get("", Fraction(0))),
+        ),
+        Mistake(
+            "the factor and the solution are added: 3x at x = 5 is 15, not 8",
+            _wrong(at=lambda side, x: sum((v + x if n else v for n, v in side.items()), x - x)),
+        ),
+        Mistake(
+            "the first *right* line comes back: a line is wrong when its sides differ",
+            _wrong(differ=lambda a, b: a == b),
+        ),
+    ],
+)
+
+# --- what candidates cost -------------------------------------------------------------------------
+
+
+def _price(
+    problems: int, k: int, prompt_tokens: int, answer_tokens: int, per_in: float, per_out: float
+) -> float:
+    """Return the price of k candidates a problem; per_in and per_out are for a million tokens."""
+    return problems * k * (prompt_tokens * per_in + answer_tokens * per_out) / 1e6
+
+
+price = Exercise(
+    "price",
+    reference=_price,
+    probes=[(300, 4, 450, 70, 0.5, 1.5), (1, 1, 100, 200, 1.0, 3.0), (50, 8, 60, 400, 0.1, 0.4)],
+    mistakes=[
+        Mistake(
+            "the price is for a million tokens: divide by 1,000,000",
+            lambda n, k, p, a, i, o: n * k * (p * i + a * o),
+        ),
+        Mistake(
+            "k is left out: every candidate is paid for, the rejected ones too",
+            lambda n, k, p, a, i, o: n * (p * i + a * o) / 1e6,
+        ),
+        Mistake(
+            "the prompt is counted once a problem: a server charges it for every request",
+            lambda n, k, p, a, i, o: n * (p * i + k * a * o) / 1e6,
+        ),
+        Mistake(
+            "the two prices have changed places: tokens that are read cost less than those written",
+            lambda n, k, p, a, i, o: n * k * (p * o + a * i) / 1e6,
+        ),
+        Mistake(
+            "the prompt is left out: with solved examples in it, it is most of the tokens",
+            lambda n, k, p, a, i, o: n * k * a * o / 1e6,
+        ),
+        Mistake(
+            "the prices are added before they are multiplied: each kind of token has its own",
+            lambda n, k, p, a, i, o: n * k * (p + a) * (i + o) / 1e6,
+        ),
+    ],
+)

@@ -1,0 +1,186 @@
+"""The exercises on rejection sampling: how good a rule is, what to keep, and pass@k."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+
+from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.traces import filters
+
+# --- how good is a rule? --------------------------------------------------------------------------
+
+
+def _precision_recall(rejected: Sequence[bool], faulty: Sequence[bool]) -> tuple[float, float]:
+    """Return the share of the rejected that are faulty, and of the faulty that are rejected.
+
+    A share of nothing is 1: a rule that rejects nothing accuses nobody wrongly.
+    """
+    both, all_rejected, all_faulty = _counts(rejected, faulty)
+    return _ratio(both, all_rejected), _ratio(both, all_faulty)
+
+
+def _counts(rejected: Sequence[bool], faulty: Sequence[bool]) -> tuple[int, int, int]:
+    return sum(r and f for r, f in zip(rejected, faulty, strict=True)), sum(rejected), sum(faulty)
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b else 1.0
+
+
+precision_recall = Exercise(
+    "precision_recall",
+    reference=_precision_recall,
+    probes=[
+        ([True, True, True, False, False, False], [True, False, True, True, False, False]),
+        ([True, False, False, False, False], [True, True, True, False, True]),
+        ([True, True, True, True], [False, True, False, False]),
+        ([False, False, False], [True, False, True]),
+        ([True, False], [False, False]),
+        ([False, False], [False, False]),
+    ],
+    mistakes=[
+        Mistake(
+            "the two have changed places: precision looks at what was rejected, recall at what is "
+            "faulty",
+            lambda r, f: _precision_recall(r, f)[::-1],
+        ),
+        Mistake(
+            "both are divided by the number of all candidates: a rare fault would look unimportant",
+            lambda r, f: (_counts(r, f)[0] / len(r), _counts(r, f)[0] / len(r)),
+        ),
+        Mistake(
+            "the first number is the accuracy: it also counts good candidates that were kept",
+            lambda r, f: (sum(a == b for a, b in zip(r, f, strict=True)) / len(r),
+                          _precision_recall(r, f)[1]),
+        ),
+        Mistake(
+            "a rule that rejects nothing gives 0: a share of nothing is 1 here, because nobody was "
+            "accused wrongly",
+            lambda r, f: (_counts(r, f)[0] / max(1, _counts(r, f)[1]),
+                          _counts(r, f)[0] / max(1, _counts(r, f)[2])),
+        ),
+        Mistake(
+            "it divides by a number that can be 0: say what a share of nothing is (here 1)",
+            lambda r, f: (_counts(r, f)[0] / _counts(r, f)[1], _counts(r, f)[0] / _counts(r, f)[2]),
+        ),
+        Mistake(
+            "it looks at the candidates that were kept: here a hit is a faulty one that was "
+            "rejected",
+            lambda r, f: (
+                _ratio(sum(not a and not b for a, b in zip(r, f, strict=True)), r.count(False)),
+                _ratio(sum(not a and not b for a, b in zip(r, f, strict=True)), f.count(False))),
+        ),
+    ],
+)  # fmt: skip
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+Judged = tuple[str, str, bool]  # problem, text, whether it obeys every rule
+
+
+def _keep(candidates: Sequence[Judged], most: int) -> list[Judged]:
+    """Return the candidates that obey every rule, at most `most` a problem, no text twice."""
+    kept: list[Judged] = []
+    for candidate in candidates:
+        problem, text, obeys = candidate
+        taken = [other[1] for other in kept if other[0] == problem]
+        if obeys and len(taken) < most and text not in taken:
+            kept.append(candidate)
+    return kept
+
+
+def _keep_wrong(
+    any_text: bool = False,
+    everything: bool = False,
+    no_limit: bool = False,
+    limit_of_all: bool = False,
+    across: bool = False,
+    first_only: bool = False,
+):
+    """Make functions that forget one of the conditions, or count the wrong thing."""
+
+    def wrong(candidates: Sequence[Judged], most: int) -> list[Judged]:
+        kept: list[Judged] = []
+        looked_at: Counter = Counter()
+        for candidate in candidates:
+            problem, text, obeys = candidate
+            looked_at[problem] += 1
+            taken = [other for other in kept if other[0] == problem]
+            number = looked_at[problem] - 1 if first_only else len(taken)
+            if limit_of_all:
+                number = len(kept)
+            if (
+                (obeys or everything)
+                and (no_limit or number < most)
+                and (any_text or text not in [other[1] for other in (kept if across else taken)])
+            ):
+                kept.append(candidate)
+        return kept
+
+    return wrong
+
+
+keep = Exercise(
+    "keep",
+    reference=_keep,
+    probes=[
+        ([("p", "a", True), ("p", "b", False), ("p", "c", True), ("q", "a", True),
+          ("q", "a", True), ("q", "d", True)], 2),
+        ([("p", "a", False), ("p", "b", True), ("p", "b", True), ("p", "c", True),
+          ("q", "x", False), ("q", "y", True)], 1),
+        ([("p", "a", True), ("q", "b", True), ("p", "c", True), ("q", "d", True),
+          ("p", "e", True)], 2),
+        ([("p", "a", False), ("p", "b", False)], 3),
+        ([], 1),
+    ],
+    mistakes=[
+        Mistake("copies are kept, too: the same text twice teaches nothing new and weighs double",
+                _keep_wrong(any_text=True)),
+        Mistake("candidates that break a rule are kept", _keep_wrong(everything=True)),
+        Mistake("there is no limit a problem: easy problems would crowd out the hard ones",
+                _keep_wrong(no_limit=True)),
+        Mistake("the limit is one for all problems together: count each problem on its own",
+                _keep_wrong(limit_of_all=True)),
+        Mistake("texts are compared across problems: the same text may solve two of them",
+                _keep_wrong(across=True)),
+        Mistake("it looks at the first candidates only: a problem whose first one is wrong is lost,"
+                " and that is what several candidates are for", _keep_wrong(first_only=True)),
+        Mistake("it returns the texts: return the candidates",
+                lambda candidates, most: [text for _, text, _ in _keep(candidates, most)]),
+    ],
+)  # fmt: skip
+
+# --- pass@k ---------------------------------------------------------------------------------------
+
+
+pass_at_k = Exercise(
+    "pass_at_k",
+    reference=filters.pass_at_k,
+    probes=[(8, 2, 1), (8, 2, 4), (8, 6, 4), (4, 0, 2), (4, 4, 3), (10, 1, 10), (8, 3, 2)],
+    mistakes=[
+        Mistake(
+            "1 - (1 - c/n)^k draws with replacement: here k *different* candidates are drawn, and "
+            "the formula is too low",
+            lambda n, c, k: 1 - (1 - c / n) ** k,
+        ),
+        Mistake(
+            "this is the chance that none of the k is right: take it from 1",
+            lambda n, c, k: comb(n - c, k) / comb(n, k),
+        ),
+        Mistake(
+            "this is the chance that all k are right: one is enough",
+            lambda n, c, k: comb(c, k) / comb(n, k),
+        ),
+        Mistake("k is left out: c/n is pass@1", lambda n, c, k: c / n),
+        Mistake(
+            "k times c/n counts a draw with two right ones twice",
+            lambda n, c, k: min(1.0, k * c / n),
+        ),
+        Mistake(
+            "it only asks whether any of the n is right: that is pass@n",
+            lambda n, c, k: float(c > 0),
+        ),
+    ],
+)

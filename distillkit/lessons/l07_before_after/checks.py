@@ -1,0 +1,66 @@
+"""The exercises on before and after: which answers flipped, and whether that can be chance."""
+
+from __future__ import annotations
+
+from math import comb
+
+from distillkit.evaluation import statistics
+from distillkit.teaching.exercise import Exercise, Mistake
+
+# --- what flipped ---------------------------------------------------------------------------------
+
+flips = Exercise(
+    "flips",
+    reference=statistics.flips,
+    probes=[
+        ([False, False, True, True, False], [True, True, True, False, False]),
+        ([True, True, False], [False, False, True]),
+        ([False, True, False, True], [False, True, False, True]),
+        ([False, False, False], [True, True, True]),
+        ([], []),
+    ],
+    mistakes=[
+        Mistake("gained and lost have changed places: gained is wrong before and right after",
+                lambda b, a: statistics.flips(b, a)[::-1]),
+        Mistake("it counts all right answers after and before: only those that changed count",
+                lambda b, a: (sum(a), sum(b))),
+        Mistake("it returns the difference: two gained and two lost is not the same as no change",
+                lambda b, a: (max(0, sum(a) - sum(b)), max(0, sum(b) - sum(a)))),
+        Mistake("it counts the answers that did not change",
+                lambda b, a: (sum(x and y for x, y in zip(b, a)),
+                              sum(not x and not y for x, y in zip(b, a)))),
+        Mistake("it returns shares: return counts",
+                lambda b, a: tuple(n / max(1, len(b)) for n in statistics.flips(b, a))),
+    ],
+)  # fmt: skip
+
+# --- chance? --------------------------------------------------------------------------------------
+
+
+def _both_tails(gained: int, lost: int, first: int, last: int) -> float:
+    """Return twice the chance of first to last heads among the flips, at most 1."""
+    n = gained + lost
+    return min(1.0, 2 * sum(comb(n, i) for i in range(first, last + 1)) / 2**n)
+
+
+p_value = Exercise(
+    "p_value",
+    reference=statistics.p_value,
+    probes=[(8, 1), (1, 8), (3, 3), (10, 0), (0, 0), (5, 2), (20, 9)],
+    mistakes=[
+        Mistake("this is one side only: a loss as large would have been as surprising, so times 2",
+                lambda g, m: sum(comb(g + m, i) for i in range(min(g, m) + 1)) / 2 ** (g + m)),
+        Mistake("it can be above 1: with as many gained as lost both tails hold the middle",
+                lambda g, m: 2 * sum(comb(g + m, i) for i in range(min(g, m) + 1)) / 2 ** (g + m)),
+        Mistake("this is the chance of exactly this result: add what is more extreme",
+                lambda g, m: _both_tails(g, m, min(g, m), min(g, m))),
+        Mistake("it leaves the most extreme results out: the sum begins at 0",
+                lambda g, m: _both_tails(g, m, 1, min(g, m))),
+        Mistake("it goes up to the larger number: the small tail is the surprising one",
+                lambda g, m: _both_tails(g, m, 0, max(g, m))),
+        Mistake("that is 1 - p: a small p means that chance is a bad explanation",
+                lambda g, m: 1 - statistics.p_value(g, m)),
+        Mistake("the order of gained and lost must not matter: use the smaller of both",
+                lambda g, m: _both_tails(g, m, 0, m)),
+    ],
+)  # fmt: skip

@@ -1,0 +1,6 @@
+"""Find a model, verify it, convert it, load it.
+
+- `downloads`: verified downloads from a hub or a package index
+- `gguf`: GGUF to safetensors, once
+- `loading`: from a name to a model and its tokenizer
+"""

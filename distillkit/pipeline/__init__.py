@@ -1,0 +1,8 @@
+"""The jobs of the commands, from settings to a report.
+
+- `recipes`: settings, tiers and curricula
+- `figures`: the figures of a report
+- `report`: the page and its numbers
+- `demo`: the main job
+- `distill_file`: training on a file of your own
+"""

@@ -1,0 +1,307 @@
+"""The main job in one call: before → teacher → rules → training → after → report, resumable."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+
+from distillkit.evaluation.scoring import AnswerRow, evaluate, summary
+from distillkit.models.downloads import ModelError
+from distillkit.models.loading import Loaded, load, resolve
+from distillkit.pipeline.recipes import Settings, examples, unseen_problems
+from distillkit.pipeline.report import (
+    ACCURACY_HEAD,
+    accuracy_rows,
+    build_report,
+    indented,
+    percent,
+    write_report,
+)
+from distillkit.problems.equations import Problem, make_problems, overlap
+from distillkit.problems.wordings import reworded
+from distillkit.runtime.files import (
+    odd_field,
+    read_json,
+    read_jsonl,
+    whole_folder,
+    write_json,
+    write_jsonl,
+)
+from distillkit.runtime.progress import Stages, clock, rows_progress, steps_progress
+from distillkit.runtime.session import Session, command_name, data_path, quiet, start
+from distillkit.traces.candidates import Candidate, Teacher, TeacherRecord, candidate_ids
+from distillkit.traces.filters import Funnel, Trace, choose, mix, reject, to_traces
+from distillkit.traces.teachers import teacher as open_teacher
+from distillkit.training.loop import Run, TrainingConfig, distill
+
+REPORT = {  # what `load_run` needs of a report
+    "settings": {"tier": str, "student": str, "quant": str},
+    "student": {"source": str, "sha256": str},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all stages of a run share: settings, folder, machine, teacher, student, equations."""
+
+    settings: Settings
+    stages: Stages
+    machine: Session
+    teacher: Teacher
+    student: Loaded
+    test: list[Problem]
+    ood: list[Problem]
+
+    @property
+    def out(self) -> Path:
+        """Return the folder of the run."""
+        return self.stages.out
+
+    @property
+    def unseen(self) -> list[Problem]:
+        """Return all equations that are asked, those of the taught families first."""
+        return [*self.test, *self.ood]
+
+    def answers(self, name: str, model: Any, shots: Sequence[Problem] = ()) -> list[AnswerRow]:
+        """Let a model answer the unseen equations, journaled under a name."""
+        journal, settings = self.out / f"{name}.jsonl", self.settings
+        ids = [problem.id for problem in self.unseen]
+        with self.stages.timed("evaluate"):
+            return evaluate(
+                model, self.student.tokenizer, self.unseen, shots=shots, width=settings.width,
+                max_new_tokens=settings.max_new_tokens, journal=journal,
+                on_done=rows_progress(self.stages, name.replace("_", "-"), ids, journal),
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the untouched student answered: zero-shot and with solved examples."""
+
+    zero_shot: list[AnswerRow]
+    few_shot: list[AnswerRow]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What the teacher gave: who it is, what the rules kept, what the student learns from."""
+
+    teacher: TeacherRecord
+    funnel: Funnel
+    traces: list[Trace]
+
+
+def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
+    """Do the whole job in folder `out` (or go on with it) and return the report."""
+    job = prepare(settings, out, command)
+    before = answer_before(job)
+    taught = teach(job)
+    run = train(job, taught.traces)
+    after = answer_after(job, run, before)
+    return report_run(job, before, taught, run, after)
+
+
+def prepare(settings: Settings, out: Path, command: Sequence[str] = ()) -> Job:
+    """Say what will be done, fetch what it needs and load the student.
+
+    Raises ModelError for a folder that was begun with another student.
+    """
+    machine = start(settings.tier, settings.seed, settings.dtype)
+    teacher = open_teacher(settings.teacher, machine)
+    stages = Stages(out)
+    write_json(out / "settings.json", asdict(settings))
+    stages.state.setdefault("command", shlex.join(["distillkit", *command]))
+    test, ood = unseen_problems(settings)
+    stages.say(f"{machine}")
+    for line in plan_lines(settings, len(test), len(ood), out):
+        stages.say(line)
+    with stages.timed("download"):
+        resolve(settings.student, stages.say)
+        teacher.fetch(stages.say)
+    with stages.timed("load"):
+        student = load(settings.student, machine.device, machine.dtype, stages.say, settings.quant)
+    stages.say(f"student: {student.name} ({student.source})")
+    if stages.state.setdefault("student", student.sha256) != student.sha256:
+        raise ModelError(f"{out} was begun with another model: start a new run")
+    return Job(settings, stages, machine, teacher, student, test, ood)
+
+
+def answer_before(job: Job) -> Before:
+    """Stage 1: ask the untouched student, zero-shot and with solved examples."""
+    say, n = job.stages.say, len(job.test)
+    say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
+    zero_shot = job.answers("before", job.student.model)
+    for row in pick_shown(zero_shot, job.settings.families):
+        say(indented(row))
+    few_shot = job.answers("few_shot", job.student.model, examples(job.settings.curriculum))
+    say(f"  exact: zero-shot {percent(summary(zero_shot[:n])['exact'])}, "
+        f"few-shot {percent(summary(few_shot[:n])['exact'])}")  # fmt: skip
+    return Before(zero_shot, few_shot)
+
+
+def teach(job: Job) -> Taught:
+    """Stage 2: let the teacher write candidates, keep the verified ones, add general examples."""
+    settings, say = job.settings, job.stages.say
+    say(f"\n[2/4] teacher: {settings.teacher}; then the rules")
+    with job.stages.timed("sample"):
+        candidates = sample_teacher(job, problems_to_teach(job))
+        kept, funnel = reject(candidates)
+        traces = to_traces(choose(kept, settings.traces, settings.seed, settings.shares))
+        general = read_jsonl(data_path("general.jsonl"))
+        mixed = mix(traces, general, settings.general, settings.seed, or_fewer=True)
+        write_jsonl(job.out / "traces.jsonl", mixed)
+    say(str(funnel))
+    say(f"  {funnel.problems_kept} of {funnel.problems} problems have a verified solution")
+    say(f"  training on {len(traces)} traces, {len(mixed) - len(traces)} general examples")
+    return Taught(candidates[0]["teacher"], funnel, mixed)
+
+
+def problems_to_teach(job: Job) -> list[Problem]:
+    """Return the teacher's own problems or new ones; none is equivalent to an unseen one."""
+    settings = job.settings
+    problems = job.teacher.problems(settings.families)
+    if problems is None:
+        turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
+        n = round(settings.traces * job.teacher.spare)
+        problems = make_problems(n, turns, "train", settings.seed, avoid=job.unseen)
+        if settings.curriculum == "broad":
+            problems = reworded(problems, settings.seed)
+    shared = overlap(problems, job.unseen)
+    if shared:
+        raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
+    return problems
+
+
+def sample_teacher(job: Job, problems: list[Problem]) -> list[Candidate]:
+    """Return the teacher's candidates for these problems, journaled."""
+    k, journal = job.settings.k, job.out / "candidates.jsonl"
+    ids = candidate_ids(problems, job.teacher.tries(k))
+    report = rows_progress(job.stages, "candidates", ids, journal)
+    return job.teacher.sample(problems, k, seed=job.settings.seed, journal=journal, on_done=report)
+
+
+def train(job: Job, traces: Sequence[Trace]) -> Run:
+    """Stage 3: train an adapter and save it; raises KeyboardInterrupt where Ctrl-C ended it."""
+    settings, student = job.settings, job.student
+    job.stages.say("\n[3/4] training a LoRA adapter on the verified traces")
+    with job.stages.timed("train"):
+        run = distill(
+            student.model,
+            student.tokenizer,
+            traces,
+            config=TrainingConfig(
+                settings.rate, settings.batch_size, settings.epochs, settings.seed
+            ),
+            out=job.out / "training",
+            on_step=steps_progress(job.stages),
+        )
+    if not run.finished:
+        raise KeyboardInterrupt
+    with whole_folder(job.out / "adapter") as folder:
+        run.student.save_pretrained(folder)
+    job.stages.say(f"  loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, "
+                   f"{run.tokens / run.seconds:.0f} tokens/s")  # fmt: skip
+    return run
+
+
+def answer_after(job: Job, run: Run, before: Before) -> list[AnswerRow]:
+    """Stage 4: ask the trained student the same equations."""
+    job.stages.say("\n[4/4] after: the same equations, zero-shot")
+    if not job.settings.quant:
+        run.student.merge_adapter()  # the same function with fewer products
+    after = job.answers("after", run.student)
+    for _, row in shown_pairs(job, before, after):
+        job.stages.say(indented(row))
+    return after
+
+
+def report_run(job: Job, before: Before, taught: Taught, run: Run, after: list[AnswerRow]) -> dict:
+    """Write the report of a run and print its table."""
+    report = build_report(
+        asdict(job.settings), job.stages.state, job.student, taught.teacher, taught.funnel,
+        taught.traces, run, before.zero_shot, before.few_shot, after, len(job.test),
+    )  # fmt: skip
+    pairs = shown_pairs(job, before, after)
+    write_report(job.out / "report.html", report, run.log, pairs)
+    write_json(job.out / "report.json", report)  # last: with it, the run is finished
+    say_table(job.stages, report)
+    return report
+
+
+def shown_pairs(
+    job: Job, before: Before, after: Sequence[AnswerRow]
+) -> list[tuple[AnswerRow, AnswerRow]]:
+    """Return the answers that are shown, before and after."""
+    later = {row["id"]: row for row in after}
+    return [(row, later[row["id"]]) for row in pick_shown(before.zero_shot, job.settings.families)]
+
+
+def load_run(folder: Path) -> tuple[Any, Any, dict]:
+    """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
+
+    Raises ValueError for a folder without report, ModelError if the base is not the same file.
+    """
+    if not (folder / "report.json").exists():
+        raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
+    report = read_json(folder / "report.json")
+    if fault := odd_field(report, REPORT) if isinstance(report, dict) else "it is no object":
+        raise ValueError(f"{folder / 'report.json'} is no report of a demo: {fault}")
+    settings = report["settings"]
+    tier = None if settings["tier"] == "gpu" else settings["tier"]
+    machine = start(tier, dtype=settings.get("dtype") if tier else None)
+    student = load(settings["student"], machine.device, machine.dtype, quant=settings["quant"])
+    if student.sha256 != report["student"]["sha256"]:
+        raise ModelError(
+            f"{student.name} ({student.source}) is not the model this adapter was trained on "
+            f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
+        )
+    with quiet():
+        model = PeftModel.from_pretrained(student.model, folder / "adapter")
+    if not settings["quant"]:
+        model.merge_adapter()
+    return model, student.tokenizer, settings
+
+
+def pick_shown(rows: Sequence[AnswerRow], families: Sequence[str]) -> list[AnswerRow]:
+    """Return three rows to show: the first of the last three taught families (or of the first)."""
+    firsts = [next(r for r in rows if r["problem"]["family"] == f) for f in families[-3:]
+              if any(r["problem"]["family"] == f for r in rows)]  # fmt: skip
+    rest = [row for row in rows if row not in firsts]
+    return [*firsts, *rest][:3]
+
+
+def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
+    """Say what the run will do, and how to go on with it."""
+    return [
+        f"plan: {test} unseen equations of {', '.join(settings.families)}; {ood} of other kinds",
+        f"      up to {settings.traces} verified traces of the teacher '{settings.teacher}', "
+        f"{settings.epochs:g} epoch(s), seed {settings.seed}",
+        f"out:  {out}",
+        f"stopped? go on with: {command_name()} demo --resume {shlex.quote(str(out))}",
+    ]
+
+
+def say_table(stages: Stages, report: dict) -> None:
+    """Print the table of the report and where everything is."""
+    table = [ACCURACY_HEAD, *accuracy_rows(report)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(ACCURACY_HEAD))]
+    stages.say()
+    for row in table:
+        stages.say("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    change = report["change"]
+    stages.say(
+        f"\ndifference {100 * change['difference']:+.0f} points (95 % interval "
+        f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f}, McNemar p = {change['p']:.2g})"
+    )
+    agree = report["teacher"].get("agreement")
+    if agree:
+        stages.say(f"same value as the teacher, every kind: {percent(agree['before'])} before, "
+                   f"{percent(agree['after'])} after")  # fmt: skip
+    total, peak = report["seconds"]["total"], report["peak_memory_bytes"] / 1e9
+    stages.say(f"{clock(total)} in all, peak memory {peak:.1f} GB")
+    stages.say(f"report: {stages.out / 'report.html'}")

@@ -1,0 +1,100 @@
+"""The trace form "collect": write down, multiply out, sort, add like terms, move, divide.
+
+Whatever a line computes stands in that line, so nothing has to be kept in mind:
+`52 - 736 = -(736 - 52) = -(686 - 2) = -684` settles the sign, then takes off one place at a time.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from distillkit.problems.algebra import Linear, parse_linear, show_linear, show_number
+from distillkit.problems.solver import Working, bracketed, finish, places, signed
+
+
+def collected(equation: str) -> list[str]:
+    """Return the solution, one thing a line; raises ParseError, ValueError without one solution."""
+    work = Working(equation, _term)
+    work.lines.append(equation.strip())
+
+    def add_alike() -> None:
+        for one, other, kind in work.add_alike():
+            work.lines.append(addition(one, other, kind))
+        work.note()
+
+    for term, value in work.multiply_out():
+        work.lines += multiplied(term, value)
+    work.rewrite()
+    work.note()
+    for side in work.sides:
+        side.sort(key=lambda term: work.name not in term)
+    work.note()
+    add_alike()
+    finish(work.unknown_left())
+    work.note()
+    finish(work.move(work.name))
+    finish(work.move(""))
+    work.sides[1] = [term for term in work.sides[1] if term != "0"]
+    work.note()
+    add_alike()
+    (a, d), ends = work.ends(), work.divided()
+    return work.lines + ends[:-1] + quotient(d, a) + ends[-1:]
+
+
+def multiplied(term: str, value: Linear) -> list[str]:
+    """Write how a bracket is multiplied out: the product of the numbers, then the whole."""
+    factor, _, inside = term.lstrip("-").partition("(")
+    whole = inside.endswith(")") and inside.count(")") == 1  # nothing stands behind the bracket
+    number = parse_linear(inside[:-1]).get("") if whole else None
+    lines = product(Fraction(factor), abs(number)) if factor.isdigit() and number else []
+    return [*lines, f"{term} = {show_linear(value)}"]
+
+
+def product(a: Fraction, b: Fraction) -> list[str]:
+    """Write the product of two whole numbers of 0 or more, one of them place by place."""
+    if a.denominator != 1 or b.denominator != 1:
+        return []
+    one, other = sorted((a, b), key=lambda number: len(places(number)))
+    parts = [show_number(one * place) for place in places(other)]
+    return [f"{a} * {b} = {' + '.join(parts)} = {a * b}"] if len(parts) > 1 else []
+
+
+def addition(a: Fraction, b: Fraction, name: str = "") -> str:
+    """Write a + b as a chain: the sign is settled first, then b is taken place by place."""
+    links, total = [_term(a, name) + signed(_term(b, name))], a + b
+    first, second = abs(a), abs(b)
+    if (a > 0) != (b > 0):
+        first, second = max(first, second), -min(first, second)
+    elif len(str(second)) > len(str(first)):
+        first, second = second, first
+    whole = first.denominator == second.denominator == 1
+    for size in reversed(range(len(str(abs(second))))) if total and whole else []:
+        rest = signed(_term(second, name)) if second else f" {'+' if (a > 0) == (b > 0) else '-'} 0"
+        link = _term(first, name) + rest
+        link = link if total > 0 else f"-({link})"
+        links += [link] if link != links[-1] else []
+        step = Fraction(int(second / 10**size) * 10**size)  # towards zero
+        first, second = first + step, second - step
+    return " = ".join([*links, _term(total, name)])
+
+
+def quotient(a: Fraction, b: Fraction) -> list[str]:
+    """Write how a is divided by b if that leaves no rest: by places, then the product as proof."""
+    if b.numerator == 1 and b.denominator > 1:  # x/7 = 12: multiply
+        return product(abs(a), Fraction(b.denominator))
+    if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
+        return []
+    rest, size, parts, lines = abs(a), abs(b), places(abs(a / b)), []
+    for place in parts if abs(a / b) >= 10 else []:
+        lines += product(size, place) or [f"{size} * {place} = {size * place}"]
+        lines += [addition(rest, -size * place)] if rest > size * place else []
+        rest -= size * place
+    lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if len(parts) > 1 else []
+    whole = f"{show_number(b)} * {bracketed(a / b)} = {show_number(a)}"
+    return lines if lines[-1:] == [whole] else [*lines, whole]
+
+
+def _term(number: Fraction, name: str) -> str:
+    if name and number.denominator != 1 and abs(number.numerator) == 1:
+        return f"{'-' if number < 0 else ''}{name}/{number.denominator}"
+    return show_linear({name: number}) if number else "0"

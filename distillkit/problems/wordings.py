@@ -1,0 +1,99 @@
+"""Other people's wording: the same problem asked in other words, signs, letters and order.
+
+A student that learned one sentence by heart has learned a string; these make it learn the task.
+Stories are the far end: the equation itself has to be found first.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from distillkit.problems.algebra import parse_equation, value_at
+from distillkit.problems.equations import Problem, belongs, canonical, make_problem
+
+PHRASES = (  # {x}: the unknown, {e}: the equation
+    "Solve for {x}: {e}",
+    "Solve {e} for {x}.",
+    "Find {x} if {e}.",
+    "What is {x} when {e}?",
+    "Given that {e}, what is the value of {x}?",
+    "{e}. Find {x}.",
+    "Determine the value of {x}: {e}",
+    "Calculate {x} from {e}.",
+)
+SIGNS = ("", "", "*", "·", " * ")  # between a factor and the unknown or a bracket
+LETTERS = "abcdfghjkmnpqrstuvwxyz"  # without e, i, l and o, which look like something else
+
+
+def reworded(problems: Sequence[Problem], seed: int = 0) -> list[Problem]:
+    """Return the problems asked in other words; each has another letter, order and signs, too.
+
+    The answer follows the letter; family, split and id stay.  Systems stay as they are.
+    """
+    return [_reworded(problem, random.Random(f"{seed}-{problem.id}")) for problem in problems]
+
+
+def _reworded(problem: Problem, rng: random.Random) -> Problem:
+    if "," in problem.equation:
+        return problem
+    equation = re.sub("[A-Za-z]", rng.choice(LETTERS), problem.equation)
+    if rng.random() < 0.5:
+        left, right = (side.strip() for side in equation.split("="))
+        equation = f"{right} = {left}"
+    same = make_problem(equation, problem.family, problem.split)
+    name = same.answer.split(" = ")[0]
+    shown = re.sub(r"(?<=[0-9])(?=[A-Za-z(])", rng.choice(SIGNS), equation)
+    return replace(same, text=rng.choice(PHRASES).format(x=name, e=shown))
+
+
+# A story, its equation, and the range of the solution; {a} and {b} are drawn, and {c} follows.
+STORIES = (
+    ("I think of a number n. {a} times my number plus {b} is {c}. What is n?",
+     "{a}n + {b} = {c}", 2, 30),
+    ("A taxi costs {b} euros plus {a} euros a kilometre. A ride of k kilometres costs {c} euros. "
+     "What is k?", "{b} + {a}k = {c}", 2, 25),
+    ("{a} tickets and a programme for {b} euros cost {c} euros together. One ticket costs t euros. "
+     "What is t?", "{a}t + {b} = {c}", 3, 40),
+    ("Ben is b years old and Anna is {b} years older. Together they are {c} years old. What is b?",
+     "b + b + {b} = {c}", 3, 40),
+    ("A field is w metres wide and {b} metres longer than wide. The fence around it is {c} metres "
+     "long. What is w?", "2w + 2(w + {b}) = {c}", 5, 60),
+    ("One shelf holds s books and another one {a} times as many. Together they hold {c} books. "
+     "What is s?", "s + {a}s = {c}", 4, 40),
+    ("A candle of {b} cm burns down {a} cm an hour. After h hours {c} cm are left. What is h?",
+     "{b} - {a}h = {c}", 1, 9),
+    ("Mia has m coins. She gets {b} more, and then has {a} times as many as at first, "
+     "and {c} besides. What is m?", "m + {b} = {a}m + {c}", 2, 12),
+)  # fmt: skip
+
+
+def stories(
+    n: int, split: str = "test", seed: int = 0, avoid: Collection[Problem] = ()
+) -> list[Problem]:
+    """Return `n` different word problems, the stories in turn; none equivalent to one in `avoid`.
+
+    Their equations belong to the split, as those of `make_problems` do.  Raises ValueError if there
+    are fewer.
+    """
+    rng = random.Random(f"stories-{seed}")
+    seen = {canonical(problem.equation) for problem in avoid}
+    found: list[Problem] = []
+    for _ in range(200 * n + 2000):
+        if len(found) == n:
+            return found
+        text, equation, low, high = STORIES[len(found) % len(STORIES)]
+        root, numbers = rng.randint(low, high), {"a": rng.randint(2, 9), "b": rng.randint(3, 99)}
+        left, right = parse_equation(equation.format(**numbers, c=0))
+        c = value_at(left, root) - value_at(right, root)
+        if c <= 0:
+            continue
+        problem = make_problem(equation.format(**numbers, c=c), "stories", split)
+        key = canonical(problem.equation)
+        if key in seen or not belongs(key, split):
+            continue
+        seen.add(key)
+        found.append(replace(problem, text=text.format(**numbers, c=c)))
+    raise ValueError(f"there are not {n} different stories")

@@ -1,0 +1,9 @@
+"""The frame of a lesson.
+
+- `lesson`: the table of lessons, how one starts, a copy of one's own
+- `widgets`: explorers, and their static twin
+- `compare`: when are two results the same, and how do they differ?
+- `attempt`: running a learner's function
+- `exercise`: checks that name the mistake
+- `claims`: the ledger of claims
+"""

@@ -1,0 +1,252 @@
+"""How an exercise is checked: run the attempt on probes, compare, name the mistake.
+
+A check never raises and never stops a notebook: whoever has not solved an exercise goes on with
+the kit's own function.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distillkit.teaching.attempt import STOPPED, Trial, one_line, run_once, with_gradients
+from distillkit.teaching.compare import difference, same, short
+
+DONE, WRONG, OPEN = "done", "wrong", "not attempted"
+_STATUS: dict[str, tuple[str, int]] = {}  # exercise -> (last outcome, checks so far)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer: the message that names it, and a function that makes it."""
+
+    message: str
+    function: Callable
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found: DONE, WRONG or OPEN, and the words for the learner."""
+
+    kind: str
+    message: str
+
+
+@dataclass
+class Exercise:
+    """A function that learners write, checked against `reference` on `probes`.
+
+    `probes` are tuples of arguments, or a function without arguments that returns such tuples.
+    `gradient_of` names the argument (0, 1, …) whose gradient must be right, too, or several.
+    Values may differ by the relative and absolute tolerances.  An attempt has `seconds`.
+    """
+
+    name: str
+    reference: Callable
+    probes: Sequence[tuple] | Callable[[], Sequence[tuple]]
+    mistakes: Sequence[Mistake]
+    gradient_of: int | tuple[int, ...] | None = None
+    rtol: float = 1e-4
+    atol: float = 1e-6
+    seconds: float = 10.0
+    _known: dict[int, list[Trial]] = field(default_factory=dict, repr=False)
+
+    def __call__(self, attempt: Any) -> Callable:
+        """Print the outcome; return the attempt if it is right, else the kit's function."""
+        outcome = self.judge(attempt)
+        if attempt is not self.reference:  # a check run twice must not undo the first outcome
+            _STATUS[self.name] = (outcome.kind, _STATUS.get(self.name, ("", 0))[1] + 1)
+        say(outcome.message)
+        return attempt if outcome.kind == DONE else self.reference
+
+    def judge(self, attempt: Any) -> Outcome:
+        """Return the outcome of an attempt without printing or remembering it."""
+        try:
+            return self._judge(attempt)
+        except STOPPED as error:  # a fault of the check must not stop a lesson, either
+            return self._wrong(f"the check itself stopped: {one_line(error)}")
+
+    def _judge(self, attempt: Any) -> Outcome:
+        if attempt is None or attempt is ...:
+            return self._open("")
+        if attempt is self.reference:
+            return self._open("\n  This is the kit's own: run the cell that defines yours first.")
+        if not callable(attempt):
+            return self._wrong(f"it must be a function, and it is {short(attempt)}")
+        expected, got = self._runs(self.reference), []
+        for run in self._each(attempt):
+            got.append(run)
+            if isinstance(run.error, NotImplementedError) and len(got) == 1:
+                return self._open("")
+            if sum(r.seconds for r in got) > self.seconds or isinstance(
+                run.error, KeyboardInterrupt
+            ):
+                break
+        if all(r.error is None and (r.value is None or r.value is ...) for r in got) and not all(
+            r.value is None for r in expected
+        ):
+            return self._open(self._hint_of_none(attempt))
+        notes = self._notes(got)
+        problem = self._problem(attempt, expected, got)
+        if problem is None:
+            return Outcome(DONE, f"✓ {self.name}{notes}")
+        return self._wrong((self._mistake(got) or problem) + notes)
+
+    def _problem(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str | None:
+        """Return the first thing that is wrong: stopped, type, shape, value, argument, gradient."""
+        for at, run in enumerate(got):
+            if isinstance(run.error, KeyboardInterrupt):
+                return (f"you stopped it after {run.seconds:.0f} s on input {at + 1}: "
+                        "does a loop never end?")  # fmt: skip
+        if len(got) < len(expected) or sum(r.seconds for r in got) > self.seconds:
+            total = sum(r.seconds for r in got)
+            return (f"it took {total:.3g} s for {len(got)} of {len(expected)} inputs, and it has "
+                    f"{self.seconds:g} s: is there a loop that can be one operation?")  # fmt: skip
+        checks = (self._stopped, self._value, self._changed, self._gradient)
+        for check in checks:
+            for at, (want, run) in enumerate(zip(expected, got, strict=True)):
+                if words := check(attempt, want, run):
+                    return f"{words}\n  on input {at + 1} of {len(got)}: {self._describe(at)}"
+        return None
+
+    def _stopped(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
+        if type(run.error) is type(want.error):
+            return None
+        if run.error is None:
+            return (f"it returns {short(run.value)}, and it should raise "
+                    f"{type(want.error).__name__}")  # fmt: skip
+        return f"it stops: {one_line(run.error, attempt)}"
+
+    def _value(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
+        if want.error is not None:
+            return None
+        return difference(want.value, run.value, self.rtol, self.atol)
+
+    def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
+        for name, ours, theirs in zip(self._names(), want.arguments, run.arguments, strict=False):
+            if not same(ours, theirs, 0.0, 0.0, unknown=True):
+                return (f"it changes its argument {name} in place; work on a copy (operations like "
+                        "-= and methods whose name ends in _ change a tensor)")  # fmt: skip
+        return None
+
+    def _gradient(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
+        if want.gradients is None:
+            return None
+        if run.gradient_error is not None:
+            return ("the value is right, but it stops once gradients are asked for: "
+                    f"{one_line(run.gradient_error, attempt)}")  # fmt: skip
+        for at, ours, theirs in zip(self._traced(), want.gradients, run.gradients, strict=True):
+            if same(ours, theirs, 10 * self.rtol, 10 * self.atol):
+                continue
+            name = self._names()[at]
+            if not theirs.any():
+                return (f"the value is right, but no gradient reaches {name}: .item(), .detach(), "
+                        "no_grad or a new tensor made from numbers cuts it")  # fmt: skip
+            if not ours.any():
+                return f"the value is right, but a gradient reaches {name}, and none should"
+            return (f"the value is right, but the gradient with respect to {name} is not: expected "
+                    f"{short(ours)}, got {short(theirs)}")  # fmt: skip
+        return None
+
+    def _mistake(self, got: list[Trial]) -> str | None:
+        """Return the message of the listed mistake that does the same on every probe."""
+        for at, mistake in enumerate(self.mistakes):
+            if at not in self._known:
+                self._known[at] = self._runs(mistake.function)
+            known = self._known[at]
+            if len(known) == len(got) and all(
+                self._alike(a, b) for a, b in zip(known, got, strict=True)
+            ):
+                return mistake.message
+        return None
+
+    def _alike(self, a: Trial, b: Trial) -> bool:
+        return (
+            type(a.error) is type(b.error)
+            and type(a.gradient_error) is type(b.gradient_error)
+            and same(a.value, b.value, self.rtol, self.atol)
+            and same(a.arguments, b.arguments, 0.0, 0.0, unknown=True)
+            and same(a.gradients, b.gradients, 10 * self.rtol, 10 * self.atol)
+        )
+
+    # --- running ---
+
+    def _fresh(self) -> list[tuple]:
+        return [*self.probes()] if callable(self.probes) else copy.deepcopy([*self.probes])
+
+    def _runs(self, function: Callable) -> list[Trial]:
+        with warnings.catch_warnings():  # those of the kit's mistakes would puzzle a learner
+            warnings.simplefilter("ignore")
+            return list(self._each(function))
+
+    def _each(self, function: Callable) -> Iterator[Trial]:
+        for arguments, again in zip(self._fresh(), self._fresh(), strict=True):
+            done = run_once(function, arguments)
+            if self._traced() and done.error is None:
+                done = with_gradients(done, function, again, self._traced())
+            yield done
+
+    def _traced(self) -> tuple[int, ...]:
+        if self.gradient_of is None:
+            return ()
+        return (self.gradient_of,) if isinstance(self.gradient_of, int) else self.gradient_of
+
+    # --- words ---
+
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.reference).parameters)
+
+    def _describe(self, at: int) -> str:
+        pairs = zip(self._names(), self._fresh()[at], strict=False)
+        return ", ".join(f"{name} = {short(value)}" for name, value in pairs)
+
+    def _open(self, hint: str) -> Outcome:
+        return Outcome(OPEN, f"{self.name}: not attempted yet, using the kit's{hint}")
+
+    def _wrong(self, words: str) -> Outcome:
+        after = f"The lesson goes on with the kit's {self.name}; change yours and run this again."
+        return Outcome(WRONG, f"✗ {self.name}: {words}\n  {after}")
+
+    def _hint_of_none(self, attempt: Callable) -> str:
+        code = getattr(attempt, "__code__", None)
+        written = code is not None and bool(code.co_names)  # a stub uses no name at all
+        return (
+            "\n  It returns None: if you have written it, is the `return` missing?"
+            if written
+            else ""
+        )
+
+    def _notes(self, got: list[Trial]) -> str:
+        printed = got[0].printed.strip() if got else ""
+        if not printed:
+            return ""
+        lines = printed[:500].splitlines()[:5]
+        return "\n  On the first input it printed:" + "".join(f"\n    {line}" for line in lines)
+
+
+def say(words: str) -> None:
+    """Print, folded; a console that lacks a character gets a question mark, not an exception."""
+    lines = words.splitlines()
+    words = "\n".join(textwrap.fill(line, 88, subsequent_indent="  ") for line in lines)
+    try:
+        print(words)
+    except UnicodeEncodeError:
+        print(words.encode("ascii", "replace").decode("ascii"))
+
+
+def progress() -> None:
+    """Print a table of the exercises checked in this session: done, wrong or not attempted."""
+    if not _STATUS:
+        return say("No exercise has been checked in this session yet.")
+    wide = max(map(len, _STATUS))
+    marks = {DONE: "✓", WRONG: "✗", OPEN: "·"}
+    for name, (kind, checks) in _STATUS.items():
+        times = "once" if checks == 1 else f"{checks} times"
+        say(f"{marks[kind]} {name:{wide}}  {kind:13}  checked {times}")
+    done = sum(kind == DONE for kind, _ in _STATUS.values())
+    say(f"{done} of {len(_STATUS)} done")

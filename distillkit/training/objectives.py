@@ -1,0 +1,122 @@
+"""What a step of training minimises: the next token of a trace, or what a teacher says there.
+
+An objective takes what the student says at the supervised nodes of a prefix tree, and the tree as
+`pack` made it, and returns the weighted *sum* of a loss over them: the mean is taken over the whole
+batch, also when it is computed in parts and by several processes.
+
+Dimension key: L nodes of the tree, E hidden width, N supervised positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from peft import PeftModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from distillkit.models.loading import own_logits, refuse_other_attention
+from distillkit.training.losses import forward_kl, negative_log_likelihood
+from distillkit.training.packing import ROUND
+
+# cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
+# than a multiple of 128 (seen on an H200, torch 2.11 for CUDA 13).
+ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+
+
+class ModelOut(NamedTuple):
+    """What a model says at the supervised positions: logits, and the last layer's hidden states."""
+
+    logits_NV: torch.Tensor
+    hidden_NE: torch.Tensor
+
+
+Batch = dict[str, torch.Tensor]
+Objective = Callable[[ModelOut, Batch], torch.Tensor]
+Divergence = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+
+
+def read(model: Any, batch: Batch) -> ModelOut:
+    """Run a causal model, with or without an adapter, over a tree that `pack` has made.
+
+    The output head is computed at the supervised nodes only: it is a quarter of a 0.5B model's
+    work and its logits are most of the memory.  Raises ModelError for a model in which a token
+    does not see all tokens before it.
+    """
+    causal = model.get_base_model() if isinstance(model, PeftModel) else model
+    refuse_other_attention(causal, int(batch["position_ids"].max()) + 1, ours=False)
+    tree = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
+    n = len(batch["nodes_N"])
+    filled = torch.nn.functional.pad(batch["nodes_N"], (0, -n % ROUND))  # few different sizes
+    with sdpa_kernel(ATTENTION):
+        logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled], **tree)
+    return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
+
+
+def read_teacher(teacher: Any, batch: Batch, adapter: bool = True) -> ModelOut:
+    """Let a teacher read the student's tree: in eval mode, without a gradient, on its own device.
+
+    `adapter=False` switches its adapter off meanwhile.  Mode and adapter are then as before.
+    """
+    here = {name: tensor.to(teacher.device) for name, tensor in batch.items()}
+    here["attention_mask"] = here["attention_mask"].to(teacher.dtype)
+    before = teacher.training
+    teacher.eval()
+    try:
+        with torch.no_grad(), nullcontext() if adapter else teacher.disable_adapter():
+            said = read(teacher, here)
+    finally:
+        teacher.train(before)
+    return ModelOut(*(tensor.to(batch["nodes_N"].device) for tensor in said))
+
+
+def next_token(out: ModelOut, batch: Batch) -> torch.Tensor:
+    """Return the weighted sum of -log p(next token), in nats: cross-entropy, the default."""
+    nll_N = negative_log_likelihood(out.logits_NV, batch["labels_N"])
+    return (batch["weights_N"] * nll_N).sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """The objective of being like a teacher at every supervised position: T² · divergence.
+
+    `divergence(student_NV, teacher_NV, temperature)` is `forward_kl`, `reverse_kl`, `jsd` (or
+    `functools.partial(jsd, beta=0.1)`); T² keeps the gradient's size (Hinton et al. 2015, sec. 2).
+    The teacher reads the same tree as the student.  It may be the student itself, a model with an
+    adapter, which is then read with `adapter=False`: that is what it was before training.
+    """
+
+    teacher: Any
+    divergence: Divergence = forward_kl
+    temperature: float = 1.0
+    adapter: bool = True
+
+    def __call__(self, out: ModelOut, batch: Batch) -> torch.Tensor:
+        """Return the weighted sum of the divergence over the supervised positions, in nats."""
+        # After the student: autocast would keep weights that it first saw without a gradient
+        said = read_teacher(self.teacher, batch, self.adapter)
+        loss_N = self.divergence(out.logits_NV, said.logits_NV, self.temperature)
+        return self.temperature**2 * (batch["weights_N"] * loss_N).sum()
+
+    @property
+    def depends_on(self) -> list:
+        """Return what a run's mark says of this objective, the teacher's weights by a few."""
+        frozen = [p for p in self.teacher.parameters() if not p.requires_grad or self.adapter]
+        return [name_of(self.divergence), self.temperature, self.adapter,
+                [p.flatten()[:4].tolist() for p in frozen]]  # fmt: skip
+
+
+def name_of(function: Callable) -> object:
+    """Return a function's name and what `partial` has fixed of it: the same in any process."""
+    if isinstance(function, partial):
+        return [name_of(function.func), function.args, sorted(function.keywords.items())]
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def description(objective: Objective) -> object:
+    """Return what a run's mark says of an objective: its `depends_on`, or else its name."""
+    return getattr(objective, "depends_on", None) or name_of(objective)

@@ -1,0 +1,126 @@
+"""Models whose own forward pass has more than the kit's: refused by name, or computed by it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+import torch
+
+from distillkit.generation.sampler import sample
+from distillkit.models.downloads import ModelError
+from distillkit.models.loading import own_logits, refuse_other_attention
+from distillkit.training.gradients import CompletionLoss
+from distillkit.training.loop import distill
+from distillkit.training.packing import encode, pack
+from tests.conftest import tiny_model
+
+GEMMA = {"head_dim": 8, "query_pre_attn_scalar": 8}
+GPT_OSS = {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1}
+WINDOW = {"use_sliding_window": True, "sliding_window": 64}
+
+
+@pytest.mark.parametrize(("kind", "config", "said"), [
+    ("Mistral", {"sliding_window": 64}, "sliding_window = 64 with texts of 300 tokens"),
+    ("Qwen2", {**WINDOW, "max_window_layers": 1}, "sliding_window = 64"),
+    ("Gemma3", {**GEMMA, "sliding_window": 64}, "sliding_window = 64"),
+    ("Gemma2", GEMMA, "attn_logit_softcapping = 50.0"),
+    ("Gemma2", {**GEMMA, "attn_logit_softcapping": None}, "final_logit_softcapping = 30.0"),
+    ("GptOss", {**GPT_OSS, "sliding_window": 512}, "attention sinks"),
+    ("Granite", {"logits_scaling": 8.0}, "logits_scaling = 8.0"),
+    ("Cohere", {"logit_scale": 0.5}, "logit_scale = 0.5"),
+])  # fmt: skip
+def test_what_would_be_wrong_without_a_word_is_refused_before_any_work(tiny, kind, config, said):
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    with pytest.raises(ModelError, match=rf"{kind}ForCausalLM.*{said}"):
+        refuse_other_attention(model, 300)
+    model.forward = model.base_model.forward = lambda *_, **__: pytest.fail("computed")
+    with pytest.raises(ModelError, match=said.partition(" with")[0]):
+        sample(model, tiny.tokenizer, ["a" * 40, "b" * 40], max_new_tokens=260)
+
+
+@pytest.mark.parametrize(("kind", "config"), [
+    ("Qwen2", {}),
+    ("Llama", {}),
+    ("Qwen2", {"sliding_window": 64}),  # and use_sliding_window is off
+    ("Qwen2", {**WINDOW, "max_window_layers": 2}),  # only from the third of two layers on
+    ("Qwen2", {"use_sliding_window": True, "sliding_window": 300, "max_window_layers": 0}),
+    ("Mistral", {"sliding_window": None}),
+    ("Mistral", {"sliding_window": 300}),
+    ("Gemma2", {**GEMMA, "sliding_window": 300, "attn_logit_softcapping": None,
+                "final_logit_softcapping": None}),
+    ("Gemma3", GEMMA),
+    ("Granite", {"logits_scaling": 1.0, "attention_multiplier": 0.1, "embedding_multiplier": 12.0}),
+    ("Cohere", {"logit_scale": 1.0}),
+])  # fmt: skip
+def test_harmless_settings_are_not_refused_and_the_words_are_the_models_own(tiny, kind, config):
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    refuse_other_attention(model, 300)
+    prompts = ["Solve for x: 3x = 6", "Solve for x: 12x + 4 = 60"]
+    texts = sample(model, tiny.tokenizer, prompts, max_new_tokens=6)
+    for prompt, (completion,) in zip(prompts, texts, strict=True):
+        ids = tiny.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        for _ in range(completion.tokens):
+            with torch.no_grad():
+                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        own = tiny.tokenizer.decode(ids[-completion.tokens :], skip_special_tokens=True)
+        assert completion.text == own
+
+
+@pytest.mark.parametrize(("kind", "config"), [
+    ("Qwen2", {}), ("Granite", {"logits_scaling": 8.0}), ("Cohere", {"logit_scale": 0.5}),
+    ("Gemma2", {**GEMMA, "final_logit_softcapping": 5.0}),
+])  # fmt: skip
+def test_logits_at_chosen_positions_are_the_models_own(tiny, kind, config):
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    ids = torch.arange(60).view(2, 30)
+    with torch.no_grad():
+        logits, hidden = own_logits(model, lambda hidden: hidden[:, [3, 7]], input_ids=ids)
+        whole = model(ids).logits
+    assert torch.equal(logits, whole[:, [3, 7]]) and hidden.shape == (2, 2, 32)
+    assert torch.equal(model(ids).logits, whole), "the head is as before"
+
+
+def test_training_needs_no_attention_of_the_kits(tiny):
+    """A tree of texts is computed by the model's own attention, which has its cap and sinks."""
+    refuse_other_attention(tiny_model("Gemma2", tiny.tokenizer, **GEMMA), 300, ours=False)
+    mistral = tiny_model("Mistral", tiny.tokenizer, sliding_window=64)
+    with pytest.raises(ModelError, match="sliding_window = 64 with texts of 65"):
+        refuse_other_attention(mistral, 65, ours=False)
+    refuse_other_attention(mistral, 64, ours=False)
+
+
+def traces(*lengths):
+    completion = [{"role": "assistant", "content": "x = 3"}]
+    return [{"id": f"t{n}", "prompt": [{"role": "user", "content": "a" * n}],
+             "completion": completion} for n in lengths]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "config"), [
+    ("Qwen2", {}),
+    ("Granite", {"logits_scaling": 8.0, "attention_multiplier": 0.1, "embedding_multiplier": 12.0}),
+    ("Cohere", {"logit_scale": 0.5}),
+    ("Gemma2", {**GEMMA, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 5.0}),
+    ("GptOss", GPT_OSS),
+    ("Mistral", {"sliding_window": 64}),
+])  # fmt: skip
+def test_the_loss_that_is_trained_on_is_the_models_own(tiny, kind, config):
+    """The scale and the cap of the logits were left out: 8.27 in place of 5.64 nats."""
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    examples = encode(traces(10, 14), tiny.tokenizer)
+    with torch.no_grad():
+        own = [model(torch.tensor([e.ids]), labels=torch.tensor([e.labels])).loss for e in examples]
+        ours = CompletionLoss(model)(**pack(examples))
+    counts = [sum(label >= 0 for label in e.labels) for e in examples]
+    total = sum(loss * count for loss, count in zip(own, counts, strict=True))
+    assert float(ours) == pytest.approx(float(total), rel=1e-4)
+
+
+def test_a_text_longer_than_the_window_is_refused_before_the_first_step(tiny):
+    model = tiny_model("Mistral", tiny.tokenizer, sliding_window=64)
+    steps = []
+    with pytest.raises(ModelError, match=r"MistralForCausalLM.*sliding_window = 64"):
+        distill(model, tiny.tokenizer, traces(*[4] * 30, 200), on_step=steps.append)
+    assert steps == []
+    with pytest.raises(ModelError, match="sliding_window = 64"):
+        CompletionLoss(model)(**pack(encode(traces(200), tiny.tokenizer)))

@@ -1,0 +1,399 @@
+"""The main job from end to end: the command, its files, stopping and going on, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from distillkit import plots
+from distillkit.cli import main
+from distillkit.pipeline.figures import draw_accuracy
+from distillkit.pipeline.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_problems
+from distillkit.pipeline.report import write_report
+from distillkit.problems.equations import BROAD, FAR, make_problems, overlap
+from distillkit.runtime.files import read_jsonl, write_json
+from distillkit.runtime.progress import Stages
+from distillkit.runtime.session import Session
+from distillkit.traces.filters import judge
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
+
+
+def demo_words(student, out: Path) -> list[str]:
+    return ["demo", "--tier", "tiny", "--student", str(student), "--teacher", "solver",
+            "--traces", "48", "--test", "6", "--out", str(out)]  # fmt: skip
+
+
+STARTER = """
+import accelerate, json, os, peft, sys, time, torch, traceback, transformers
+from pathlib import Path
+from distillkit.cli import main
+
+for line in sys.stdin:
+    words, marker, number, log = json.loads(line)
+    child, end = os.fork(), time.monotonic() + 120
+    if not child:
+        with open(log, "w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        code = 70
+        try:
+            code = main(words)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)
+    status = 0
+    while not os.path.exists(marker) and time.monotonic() < end:
+        time.sleep(0.002)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+    else:
+        os.kill(child, number)
+        _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def stop_at(tmp_path_factory):
+    """Return `stop(file, signal, words)`: the command in a process of its own, stopped at a file.
+
+    It gives the exit code and what was said.  Importing the libraries takes longer than the
+    command, so one process does it and is forked for each call, before they compute anything.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("forks a process, as POSIX does")
+    log = tmp_path_factory.mktemp("stopped") / "said.txt"
+    starter = subprocess.Popen([sys.executable, "-c", STARTER], cwd=ROOT, text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+
+    def stop(marker: Path, number: int, words: list[str]) -> tuple[int, str]:
+        request = [words, str(marker), number, str(log)]
+        starter.stdin.write(json.dumps(request) + "\n")
+        starter.stdin.flush()
+        return int(starter.stdout.readline()), log.read_text()
+
+    with starter:
+        yield stop
+        starter.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_folder, tmp_path_factory) -> Path:
+    """A finished run of the demo with a tiny random model."""
+    out = tmp_path_factory.mktemp("demo") / "run"
+    assert main(demo_words(tiny_folder, out)) == 0
+    return out
+
+
+def test_the_report_holds_everything_the_readme_promises(finished):
+    report = json.loads((finished / "report.json").read_text())
+    assert set(report["student"]) >= {"name", "source", "sha256"}
+    assert report["teacher"]["name"] == "solver"
+    for column in ("before", "few_shot", "after"):
+        assert set(report[column]["test"]) >= {"exact", "format", "n", "low", "high"}
+        assert report[column]["test"]["n"] == 6
+    seconds = {"download", "load", "sample", "train", "evaluate", "total"}
+    assert set(report["seconds"]) >= seconds
+    assert report["seconds"]["total"] >= report["seconds"]["train"] > 0
+    assert set(report["tokens_per_second"]) == {"train", "sample"}
+    assert report["peak_memory_bytes"] > 10**8 and report["seed"] == 0
+    assert set(report["versions"]) >= {"python", "torch", "transformers", "peft"}
+    assert report["funnel"]["total"] == 48 == report["funnel"]["kept"]
+
+
+def test_the_run_leaves_adapter_traces_log_and_a_page_that_needs_nothing_else(finished):
+    page = (finished / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+    assert page.count('<div class="pair">') == 3
+    families = json.loads((finished / "report.json").read_text())["families"]
+    drawn = draw_accuracy(families["before"], families["few_shot"], families["after"])
+    assert (finished / "accuracy.png").read_bytes() == plots.to_png(drawn, dpi=120)
+    assert (finished / "adapter" / "adapter_model.safetensors").exists()
+    traces = read_jsonl(finished / "traces.jsonl")
+    assert sum("family" in trace for trace in traces) == 48
+    assert sum("family" not in trace for trace in traces) == 12  # 80 % and 20 %
+    assert "[4/4]" in (finished / "run.log").read_text()
+    assert not list(finished.rglob("*.pt")) and not list(finished.rglob("*.bin"))
+
+
+def test_a_finished_run_is_not_done_again(finished, capsys):
+    assert main(["demo", "--resume", str(finished)]) == 0
+    assert "finished" in capsys.readouterr().out
+
+
+def test_a_folder_with_something_in_it_is_not_written_to(finished, tiny_folder, capsys):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    assert main(demo_words(tiny_folder, finished)) == 1
+    assert "not empty" in capsys.readouterr().err
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "marker", ["settings.json", "before.jsonl", "few_shot.jsonl", "training/train.jsonl",
+               "adapter/adapter_config.json"],
+)  # fmt: skip
+def test_after_kill_9_a_resumed_run_gives_the_same_numbers(
+    finished, stop_at, tiny_folder, tmp_path, marker
+):
+    out = tmp_path / "run"
+    code, said = stop_at(out / marker, signal.SIGKILL, demo_words(tiny_folder, out))
+    assert code == -signal.SIGKILL, said
+    assert (out / marker).exists()
+    assert not (out / "report.json").exists(), "killed too late to test anything"
+    assert main(["demo", "--resume", str(out)]) == 0
+    unbroken = json.loads((finished / "report.json").read_text())
+    resumed = json.loads((out / "report.json").read_text())
+    for name in NUMBERS:
+        assert resumed[name] == unbroken[name], name
+    for name in ("before", "after"):
+        texts = [[row["text"] for row in read_jsonl(d / f"{name}.jsonl")] for d in (out, finished)]
+        assert texts[0] == texts[1]
+
+
+def test_ctrl_c_says_how_to_go_on(stop_at, tiny_folder, tmp_path):
+    out = tmp_path / "run"
+    begun = out / "training" / "train.jsonl"
+    code, said = stop_at(begun, signal.SIGINT, demo_words(tiny_folder, out))
+    assert code == 130, said
+    assert f"--resume {out}" in said and "Traceback" not in said
+
+
+def test_resume_keeps_the_settings_and_says_so(tmp_path, capsys):
+    assert main(["demo", "--resume", str(tmp_path)]) == 1
+    assert "no run to resume" in capsys.readouterr().err
+    for given in (["--traces", "5"], ["--seed", "0"]):
+        assert main(["demo", "--resume", str(tmp_path), *given]) == 1
+        assert f"leave out {given[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "inf", "nan", "x"])
+@pytest.mark.parametrize("word", ["--epochs", "--rate"])
+def test_epochs_and_rate_are_finite_and_above_zero(tmp_path, capsys, word, number):
+    with pytest.raises(SystemExit):
+        main(["distill", "f.jsonl", "--out", str(tmp_path / "x"), word, number])
+    assert word in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("loss nan"), ModuleNotFoundError("bnb")])
+def test_what_a_training_raises_is_one_line(monkeypatch, capsys, tmp_path, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("distillkit.pipeline.distill_file.distill_file", broken)
+    assert main(["distill", "f.jsonl", "--out", str(tmp_path / "x"), "--tier", "tiny"]) == 1
+    assert capsys.readouterr().err == f"distillkit: {error}\n"
+
+
+@pytest.mark.parametrize("stored", ['{"families": [], "matmul": "float32"}', "{}"])
+def test_a_run_of_another_version_is_refused_without_a_traceback(tmp_path, capsys, stored):
+    (tmp_path / "settings.json").write_text(stored)
+    assert main(["demo", "--resume", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "another version of the kit" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo", "--teacher", "oracle", "--out", "{out}"], "unknown teacher 'oracle'"),
+        (["demo", "--teacher", "openai:m@https://a:hunter2@b/v1", "--out", "{out}"], "password"),
+        (["demo", "--student", "no/such-model", "--out", "{out}"], "no such folder"),
+        (["evaluate", "{out}", "--problems", "{out}", "--out", "{out}/x"], "No such file"),
+        (["teach", "solver", "--families", "cubic", "--out", "{out}.jsonl"], "unknown family"),
+    ],
+)
+def test_wrong_input_is_one_clear_message(
+    words, message, tmp_path, capsys, monkeypatch, tiny_folder
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = [word.format(out=tmp_path / "out") for word in words]
+    if "--student" not in words and words[0] == "demo":
+        words += ["--student", str(tiny_folder)]
+    if words[0] == "demo":
+        words += ["--tier", "tiny", "--test", "1"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not any("hunter2" in path.read_text() for path in tmp_path.rglob("*.*"))
+
+
+def test_a_run_does_not_go_on_with_another_model(tiny_folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "run"
+    words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--test", "1", "--teacher",
+             "solver", "--traces", "4", "--out", str(out)]  # fmt: skip
+    monkeypatch.setattr("distillkit.pipeline.demo.distill", lambda *_, **__: 1 / 0)
+    assert main(words) == 1  # stops before the training
+    state = json.loads((out / "progress.json").read_text())
+    write_json(out / "progress.json", {**state, "student": "of another file"})
+    assert main(["demo", "--resume", str(out)]) == 1
+    assert "begun with another model" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_was_stopped_goes_on(finished, tmp_path, monkeypatch, capsys):
+    problems, out = tmp_path / "mine.jsonl", tmp_path / "answers.jsonl"
+    problems.write_text('{"question": "Solve for t: 2t = 8", "answer": 4}\n')
+    words = ["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]
+    with monkeypatch.context() as stopped:
+        stopped.setattr("distillkit.evaluation.scoring.write_answers", lambda *_: 1 / 0)
+        assert main(words) == 1
+    (journal,) = tmp_path.glob(".answers.jsonl.*")
+    assert len(read_jsonl(journal)) == 1 and not out.exists()
+    with monkeypatch.context() as kept:
+        kept.setattr("distillkit.evaluation.scoring.sample", lambda *_, **__: 1 / 0)
+        assert main(words) == 0
+    assert len(read_jsonl(out)) == 1 and not journal.exists()
+
+
+def test_a_run_that_was_stopped_shows_its_end(tiny_folder, tmp_path, capsys, monkeypatch):
+    """Forty of the candidates were there, and the others were counted as 8/48."""
+    out = tmp_path / "run"
+    with monkeypatch.context() as stopped:
+        stopped.setattr("distillkit.pipeline.demo.distill", lambda *_, **__: 1 / 0)
+        assert main(demo_words(tiny_folder, out)) == 1
+    lines = (out / "candidates.jsonl").read_text().splitlines(keepends=True)
+    (out / "candidates.jsonl").write_text("".join(lines[:41]))
+    capsys.readouterr()
+    assert main(["demo", "--resume", str(out)]) == 0
+    assert "candidates: 8/8\n" in capsys.readouterr().out
+
+
+def test_teach_goes_on_with_a_journal_of_more_than_is_asked(tmp_path, capsys):
+    words = ["teach", "solver", "--out", str(tmp_path / "t.jsonl"), "--problems"]
+    assert main([*words, "20"]) == 0
+    assert main([*words, "22"]) == 0
+    assert "candidates: 1/2" in capsys.readouterr().out
+    assert main([*words, "4"]) == 0
+    assert "candidates: " not in capsys.readouterr().out
+
+
+REPORT = {"settings": {"tier": "tiny", "student": "s", "quant": ""},
+          "student": {"source": "", "sha256": ""}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("{", "report.json is no JSON file"),
+    ("[]", "no report of a demo: it is no object"),
+    ("{}", "no report of a demo: no field 'settings'"),
+    (json.dumps({**REPORT, "settings": []}), "the field 'settings' is []"),
+    (json.dumps({**REPORT, "student": {"source": ""}}), "no field 'student.sha256'"),
+])  # fmt: skip
+def test_a_report_of_odd_shape_is_a_sentence(tmp_path, capsys, content, said):
+    (tmp_path / "report.json").write_text(content)
+    (tmp_path / "q.jsonl").write_text('{"question": "2t = 8?", "answer": 4}\n')
+    words = ["evaluate", str(tmp_path), "--problems", str(tmp_path / "q.jsonl")]
+    assert main([*words, "--out", str(tmp_path / "a.jsonl")]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"seconds": 3}', "torn"])
+def test_the_state_of_a_run_of_odd_shape_is_a_sentence(tmp_path, content):
+    (tmp_path / "progress.json").write_text(content)
+    with pytest.raises(ValueError, match=r"progress\.json is n"):
+        Stages(tmp_path)
+
+
+def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):
+    problems = tmp_path / "mine.jsonl"
+    problems.write_bytes(
+        b'\xef\xbb\xbf{"question": "Solve for t: 2t = 8", "answer": 4}\r\n'
+        b'{"question": "Solve x^2 = 4", "answer": [2, -2], "family": "quadratic"}\n'
+        b'{"question": "x + y = 3, x - y = 1", "answer": "x = 2, y = 1"}\n'
+        b'{"question": "what?", "answer": "who knows"}\n'
+        b'{"question": "torn'
+    )
+    out = tmp_path / "answers.jsonl"
+    assert main(["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "3 questions read, 2 lines refused" in said
+    assert "answers: 3/3\n" in said
+    assert "refused line 4" in said and "refused line 5" in said
+    rows = read_jsonl(out)
+    assert len(rows) == 3
+    assert set(rows[0]) == {"id", "question", "answer", "output", "read", "exact", "lenient",
+                            "format", "finish"}  # fmt: skip
+    assert main(["evaluate", str(finished), "--problems", str(problems), "--out", str(out)]) == 1
+    assert "exists and is kept" in capsys.readouterr().err
+
+
+def test_teach_journals_and_goes_on(tmp_path, capsys):
+    words = ["teach", "solver", "--problems", "8", "--k", "1", "--out", str(tmp_path / "t.jsonl")]
+    assert main(words) == 0
+    first = (tmp_path / "t.jsonl").read_bytes()
+    said = capsys.readouterr().out
+    assert "candidates: 8/8\n" in said and "pass@1: 100 %" in said
+    assert all(not any(judge(row).values()) for row in read_jsonl(tmp_path / "t.jsonl"))
+    assert main(words) == 0
+    assert (tmp_path / "t.jsonl").read_bytes() == first
+
+
+def test_a_journal_of_another_teacher_is_not_continued(tmp_path, capsys):
+    (tmp_path / "t.jsonl").write_text('{"id": "a/0", "teacher": {"name": "other"}}\n')
+    words = ["teach", "solver", "--problems", "8", "--out", str(tmp_path / "t.jsonl")]
+    assert main(words) == 1
+    assert "does not say in its first line" in capsys.readouterr().err
+
+
+def test_text_in_the_report_is_escaped(finished, tmp_path):
+    report = json.loads((finished / "report.json").read_text())
+    report["student"]["name"] = "<script>alert(1)</script>"
+    row = {"text": "<img src=x onerror=alert(1)>", "exact": False,
+           "problem": {"text": "<b>", "answer": "&"}}  # fmt: skip
+    write_report(tmp_path / "r.html", report, [], [(row, row)])
+    page = (tmp_path / "r.html").read_text()
+    assert "<script>alert" not in page and "<img src=x" not in page and "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("curriculum", CURRICULA)
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_training_equation_is_a_test_equation(tier, curriculum):
+    kit = Session(tier, "cpu", "float32", "any", 0)
+    settings = settings_for(kit, curriculum)
+    assert isinstance(settings, Settings)
+    unseen = [p for part in unseen_problems(settings) for p in part]
+    for seed in range(5):
+        train = make_problems(200, settings.families, "train", seed)
+        assert overlap(train, unseen) == []
+
+
+@pytest.mark.parametrize("curriculum", CURRICULA)
+def test_a_shorter_test_is_the_beginning_of_a_longer_one(curriculum):
+    kit = Session("cpu", "cpu", "float32", "any", 0)
+    short, long = (unseen_problems(settings_for(kit, curriculum, test=n, ood=n)) for n in (20, 60))
+    assert [part[:20] for part in long] == list(short)
+
+
+def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path, tiny_folder):
+    assert not any(set(FAR) & set(c.get("families", ())) for c in CURRICULA.values())
+    out = tmp_path / "run"
+    words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--curriculum", "broad",
+             "--traces", "22", "--test", "3", "--out", str(out)]  # fmt: skip
+    assert main(words) == 0
+    asked = [row["problem"]["text"] for row in read_jsonl(out / "candidates.jsonl")]
+    assert sum(not text.startswith("Solve for") for text in asked) > 4
+    families = [row["problem"]["family"] for row in read_jsonl(out / "candidates.jsonl")]
+    share = round(CURRICULA["broad"]["shares"]["broad"])
+    turn = families[: len(BROAD) - 1 + share]
+    assert Counter(turn) == {**dict.fromkeys(BROAD, 1), "broad": share}
+    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 560
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_the_whole_job_with_a_real_small_model(smollm, tmp_path):
+    """SmolLM2 learns the form from a few traces: format rises far, whatever its arithmetic."""
+    words = ["demo", "--tier", "tiny", "--traces", "64", "--test", "8"]
+    assert main([*words, "--out", str(tmp_path / "r")]) == 0
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report["student"]["sha256"] == smollm.sha256
+    assert report["before"]["test"]["format"] <= 0.25
+    assert report["after"]["test"]["format"] >= 0.75

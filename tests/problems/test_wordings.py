@@ -1,0 +1,99 @@
+"""Other people's wording: the task stays the same, and a story gives its equation."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distillkit.problems import wordings as kit
+from distillkit.problems.algebra import parse_equation, parse_number
+from distillkit.problems.answers import parse_answer
+from distillkit.problems.equations import FAMILIES, canonical, make_problems, overlap
+
+ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems"})
+
+
+@given(st.sampled_from(ONE_UNKNOWN), st.integers(0, 10**6))
+def test_only_the_words_change(family, seed):
+    (problem,) = make_problems(1, (family,), seed=seed)
+    (other,) = kit.reworded([problem], seed)
+    assert (other.family, other.split, other.id) == (problem.family, problem.split, problem.id)
+    assert canonical(other.equation) == canonical(problem.equation)
+    assert parse_answer(other.answer).values == parse_answer(problem.answer).values
+    shown = next(
+        shown for phrase in kit.PHRASES
+        if (shown := between(phrase, other.text, other.answer[0])) is not None
+    )  # fmt: skip
+    assert parse_equation(shown) == parse_equation(other.equation)
+
+
+def between(phrase, text, name):
+    """Return what stands in the place of {e}, None if the text is of another phrase."""
+    before, after = (re.escape(part.replace("{x}", name)) for part in phrase.split("{e}"))
+    found = re.fullmatch(f"{before}([^?:]*=[^?:]*?){after}", text)
+    try:
+        return found and parse_equation(found[1]) and found[1]
+    except ValueError:
+        return None
+
+
+def test_every_phrase_letter_sign_and_order_turns_up():
+    problems = make_problems(400, ("brackets", "both-sides"))
+    texts = kit.reworded(problems)
+    openings = {re.split(r"\{", phrase)[0] for phrase in kit.PHRASES} - {""}
+    assert all(any(p.text.startswith(opening) for p in texts) for opening in openings)
+    assert {p.answer[0] for p in texts} == set(kit.LETTERS)
+    assert all(any(sign in p.text for p in texts) for sign in ("*", "·", " * "))
+    assert sum("*" not in p.text and "·" not in p.text for p in texts) > 100
+    swapped = sum(parse_equation(p.equation)[0] != parse_equation(q.equation)[0]
+                  for p, q in zip(problems, texts) if p.answer[0] == q.answer[0])  # fmt: skip
+    assert swapped
+
+
+def test_the_seed_decides_the_words():
+    problems = make_problems(20)
+    assert kit.reworded(problems, 1) == kit.reworded(problems, 1) != kit.reworded(problems, 2)
+
+
+def test_a_system_stays_as_it_is():
+    problems = make_problems(5, ("systems",))
+    assert kit.reworded(problems) == problems
+
+
+@pytest.mark.parametrize("number", range(len(kit.STORIES)))
+def test_a_story_says_what_its_equation_says(number):
+    _, equation, low, high = kit.STORIES[number]
+    mine = kit.stories(len(kit.STORIES) * 5, seed=3)[number :: len(kit.STORIES)]
+    for problem in mine:
+        name, value = problem.answer.split(" = ")
+        assert low <= parse_number(value) <= high and parse_number(value).denominator == 1
+        assert f" {name}" in problem.text and problem.text.endswith(f"What is {name}?")
+        told, used = (set(re.findall(r"\d+", t)) for t in (problem.text, problem.equation))
+        assert told <= used and used - told <= set(re.findall(r"\d+", equation))
+    assert len({p.answer for p in mine}) > 1
+
+
+def test_stories_are_different_and_keep_away_from_known_equations():
+    known = make_problems(200, ("one-step", "two-step", "brackets"))
+    found = kit.stories(60, seed=1, avoid=known)
+    assert len({p.id for p in found}) == 60 and not overlap(found, known)
+    assert found == kit.stories(60, seed=1, avoid=known)
+    assert {p.family for p in found} == {"stories"}
+
+
+@pytest.mark.parametrize(("split", "kept"), [("test", True), ("ood", True), ("train", False)])
+def test_the_equation_of_a_story_is_of_the_split_that_it_is_told_for(split, kept):
+    """Of 68 stories 48 had an equation that a training set may hold."""
+    for problem in kit.stories(68, split):
+        digest = hashlib.sha256(canonical(problem.equation).encode()).digest()
+        assert (digest[0] < 64) == kept, problem.equation
+
+
+def test_more_stories_than_there_are_is_said(monkeypatch):
+    monkeypatch.setattr(kit, "STORIES", kit.STORIES[5:6])  # with the fewest numbers
+    with pytest.raises(ValueError, match="there are not 1500 different stories"):
+        kit.stories(1500)

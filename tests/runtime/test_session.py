@@ -1,0 +1,95 @@
+"""The session: what it chooses, and that it says why."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from distillkit.runtime import session
+
+
+@pytest.mark.parametrize(("gain", "kind"), [(0.9, "float32"), (1.2, "float32"), (3.1, "bfloat16")])
+def test_bfloat16_is_taken_only_where_it_pays(monkeypatch, gain, kind):
+    monkeypatch.setattr(session, "bfloat16_gain", lambda: gain)
+    machine = session.start("cpu")
+    assert machine.dtype == kind
+    assert f"{kind} (" in str(machine)
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_the_type_can_be_chosen(monkeypatch, kind):
+    monkeypatch.setattr(session, "bfloat16_gain", lambda: pytest.fail("measured in vain"))
+    assert session.start("tiny", dtype=kind).dtype == kind
+
+
+def test_the_tiny_tier_is_the_same_on_every_machine(monkeypatch):
+    monkeypatch.setattr(session, "bfloat16_gain", lambda: 9.0)
+    assert session.start("tiny").dtype == "float32"
+
+
+def test_the_gain_is_a_ratio_of_times(monkeypatch):
+    """A clock by which every float32 product takes 3 and every bfloat16 product 1."""
+    now, cost = [0.0], {torch.float32: 3.0, torch.bfloat16: 1.0}
+    monkeypatch.setattr(session.time, "perf_counter", lambda: now[0])
+
+    def linear(x, w):
+        now[0] += cost[x.dtype] * (x.dtype == w.dtype)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+    assert session.bfloat16_gain(rows=8) == 3.0
+
+
+def test_the_gain_is_measured_here():
+    assert 0.05 < session.bfloat16_gain(rows=8) < 50
+
+
+def test_an_unknown_type_is_named():
+    with pytest.raises(ValueError, match=r"'int3'.*float32, bfloat16"):
+        session.start("cpu", dtype="int3")
+
+
+def test_an_unknown_tier_is_named():
+    with pytest.raises(ValueError, match=r"'big'.*tiny, cpu, gpu"):
+        session.start("big")
+
+
+def test_importing_the_kit_imports_no_torch():
+    """What a learner waits for in the first cell; torch comes when something needs it."""
+    code = (
+        "import sys, distillkit as dk, distillkit.cli;"
+        "dk.make_problems(3); dk.TEMPLATES; dk.extract('x = 1');"
+        "print([m for m in ('torch', 'transformers', 'peft', 'accelerate') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_a_library_does_not_ask_a_learner_for_kernels_that_the_kit_never_downloads():
+    assert not logging.getLogger("bitsandbytes.backends.cpu.ops").isEnabledFor(logging.WARNING)
+
+
+@pytest.fixture
+def old_card(monkeypatch):
+    """A card that only emulates bfloat16, as a T4 does."""
+    cuda = {"is_available": lambda: True, "set_device": lambda _: None,
+            "get_device_name": lambda: "T4", "manual_seed_all": lambda _: None,
+            "is_bf16_supported": lambda including_emulation=True: including_emulation}  # fmt: skip
+    for name, value in cuda.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+
+@pytest.mark.parametrize("dtype", [None, "float16"])
+def test_a_card_that_emulates_bfloat16_gets_float16(old_card, dtype):
+    machine = session.start("gpu", dtype=dtype)
+    assert (machine.device, machine.dtype) == ("cuda", "float16")
+
+
+@pytest.mark.parametrize(("tier", "message"), [("foo", "unknown tier 'foo'"), ("gpu", "sees none")])
+def test_the_tier_of_the_environment_is_checked_too(monkeypatch, tier, message):
+    monkeypatch.setenv("DISTILLKIT_TIER", tier)
+    with pytest.raises(ValueError, match=message):
+        session.start()

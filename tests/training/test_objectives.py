@@ -1,0 +1,251 @@
+"""Objectives on the prefix tree: a teacher's word at the same nodes, weights, an own teacher."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from conftest import tiny_model
+
+from distillkit.training import objectives as kit
+from distillkit.training.gradients import CompletionLoss
+from distillkit.training.lora import lora, with_adapter
+from distillkit.training.losses import forward_kl, jsd, reverse_kl
+from distillkit.training.packing import encode, pack, supervised
+from distillkit.training.plain_loop import padded
+from tests.training.test_loop import TRACES, control_c_at, losses, same_weights, train, weights
+from tests.training.test_losses import probabilities, reference_kl
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny):
+    """Another random model of the same family, with a larger vocabulary, in training mode."""
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.add_tokens(["<more>", "<and more>"])
+    return tiny_model("Qwen2", tokenizer, attention_dropout=0.5).train()
+
+
+@pytest.fixture
+def student(fresh_tiny):
+    """A student whose adapter does something."""
+    model = with_adapter(fresh_tiny.model, lora(r=2))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.3, generator=torch.Generator().manual_seed(5))
+    return model.train()
+
+
+def said_one_by_one(model, examples):
+    """The logits of a plain model before each label, each example read alone."""
+    rows = []
+    with torch.no_grad():
+        for example in examples:
+            logits = model(input_ids=torch.tensor([example.ids])).logits[0]
+            rows += [logits[i - 1] for i, label in enumerate(example.labels) if label != -100]
+    return torch.stack(rows)
+
+
+# --- the teacher reads the student's tree: each check takes the module that is to obey it ---------
+
+
+def check_the_teacher_is_read_at_the_same_positions(module, tiny, student, teacher):
+    """Second route: both models read each example alone, and the KL is taken in float64."""
+    examples = encode(TRACES[:3], tiny.tokenizer)
+    quiet = copy.deepcopy(teacher).eval()
+    for divergence, order in ((forward_kl, 1), (reverse_kl, -1)):
+        match = module.Match(teacher, divergence, 2.0)
+        got = CompletionLoss(student, match)(**pack(examples))
+        v = student.config.vocab_size
+        both = [probabilities(said_one_by_one(m, examples)[:, :v], 2.0) for m in (quiet, student)]
+        assert got.item() == pytest.approx(4 * reference_kl(*both[::order]).sum(), rel=1e-4)
+
+
+def check_the_teacher_stays_as_it_is(module, tiny, student, teacher):
+    before, mode = copy.deepcopy(teacher.state_dict()), teacher.training
+    batch = pack(encode(TRACES[:2], tiny.tokenizer))
+    CompletionLoss(student, module.Match(teacher))(**batch).backward()
+    assert teacher.training is mode and all(m.training is mode for m in teacher.modules())
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
+    assert not module.read_teacher(teacher, batch).logits_NV.requires_grad
+
+
+def check_the_student_with_its_adapter_off_is_its_teacher(module, tiny, student, teacher):
+    """The same loss and gradient as with a copy of the untouched base for a teacher."""
+    batch = pack(encode(TRACES[:2], tiny.tokenizer))
+    found = []
+    for match in (module.Match(student, adapter=False), module.Match(copy.deepcopy(tiny.model))):
+        student.zero_grad()
+        loss = CompletionLoss(student, match)(**batch)
+        loss.backward()
+        gradients = [p.grad.clone() for p in student.parameters() if p.requires_grad]
+        found.append((loss.item(), gradients))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5) and found[0][0] > 1
+    assert len(found[0][1]) == len(found[1][1]) == 28  # A and B of seven matrices in two layers
+    for own, other in zip(found[0][1], found[1][1]):
+        torch.testing.assert_close(own, other)
+    assert student.training
+
+
+def check_weights_count(module, tiny, student, teacher):
+    """Half the weight is half the loss, and a position of weight 0 has no say."""
+    one, two = encode(TRACES[:2], tiny.tokenizer)
+    half, none = ([w] * len(two.ids) for w in (0.5, 0.0))
+    for objective in (module.next_token, module.Match(teacher, jsd)):
+        loss = CompletionLoss(student.eval(), objective)
+        alone = [loss(**pack([e])).item() for e in (one, two)]
+        got = [loss(**pack([one, replace(two, weights=w)])).item() for w in (half, none)]
+        assert got == pytest.approx([alone[0] + alone[1] / 2, alone[0]], rel=1e-4)
+
+
+def check_the_default_is_cross_entropy(module, tiny, student, teacher):
+    examples = encode(TRACES[:3], tiny.tokenizer)
+    got = CompletionLoss(student, module.next_token)(**pack(examples)) / supervised(examples)
+    assert got.item() == pytest.approx(student(**padded(examples)).loss.item(), rel=1e-5)
+
+
+CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items())
+          if name.startswith("check_")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_objectives_obey(tiny, student, teacher, name):
+    CHECKS[name](kit, tiny, student, teacher)
+
+
+MUTANTS = {
+    "teacher in training mode": ("    teacher.eval()\n", "",
+                                 "the_teacher_is_read_at_the_same_positions"),
+    "teacher left in eval mode": ("teacher.train(before)", "pass",
+                                  "the_teacher_stays_as_it_is"),
+    "teacher keeps a graph": ("torch.no_grad()", "nullcontext()", "the_teacher_stays_as_it_is"),
+    "adapter never off": ("nullcontext() if adapter else teacher.disable_adapter()",
+                          "nullcontext()", "the_student_with_its_adapter_off_is_its_teacher"),
+    "no T²": ("self.temperature**2 * ", "", "the_teacher_is_read_at_the_same_positions"),
+    "T forgotten": ("said.logits_NV, self.temperature)", "said.logits_NV, 1.0)",
+                    "the_teacher_is_read_at_the_same_positions"),
+    "one place late": ("said.logits_NV, self", "said.logits_NV.roll(1, 0), self",
+                       "the_teacher_is_read_at_the_same_positions"),
+    "both of them are the student": ("said.logits_NV, self", "out.logits_NV, self",
+                                     "the_teacher_is_read_at_the_same_positions"),
+    "mean in place of a sum": ('(batch["weights_N"] * loss_N).sum()',
+                               '(batch["weights_N"] * loss_N).mean()',
+                               "the_teacher_is_read_at_the_same_positions"),
+    "weights ignored by a divergence": ('(batch["weights_N"] * loss_N)', "loss_N",
+                                        "weights_count"),
+    "weights ignored": ('(batch["weights_N"] * nll_N)', "nll_N", "weights_count"),
+    "mean of the default": ("nll_N).sum()", "nll_N).mean()", "the_default_is_cross_entropy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_objective_is_noticed(mutant, tiny, student, teacher, name):
+    old, new, check = MUTANTS[name]
+    with pytest.raises(AssertionError):
+        CHECKS[check](mutant(kit, old, new), tiny, student, copy.deepcopy(teacher))
+
+
+def test_in_16_bits_the_own_teacher_takes_nothing_from_the_gradient(tiny, student):
+    """Autocast keeps 16-bit copies of weights; one that was made without a gradient has none."""
+    batch = pack(encode(TRACES[:2], tiny.tokenizer))
+    norms = []
+    for precision in (torch.bfloat16, torch.float32):
+        student.zero_grad()
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            CompletionLoss(student, kit.Match(student, adapter=False))(**batch).backward()
+        norms.append(torch.stack([p.grad.norm() for p in student.parameters() if p.requires_grad]))
+    assert (norms[0] > 0).all()
+    assert norms[0].tolist() == pytest.approx(norms[1].tolist(), rel=0.1)
+
+
+def test_a_teacher_in_16_bits_reads_the_tree_of_a_student_in_32(tiny, student, teacher):
+    batch = pack(encode(TRACES[:2], tiny.tokenizer))
+    whole = CompletionLoss(student, kit.Match(teacher))(**batch).item()
+    short = CompletionLoss(student, kit.Match(copy.deepcopy(teacher).bfloat16()))(**batch).item()
+    assert short == pytest.approx(whole, rel=0.05) and short != whole
+
+
+def shifted(model):
+    """A copy with other weights of the same shapes."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.get_input_embeddings().weight.add_(0.5)
+    return other
+
+
+# --- a whole run ----------------------------------------------------------------------------------
+
+
+def test_the_student_gets_nearer_to_its_teacher(fresh_tiny, teacher):
+    match = kit.Match(teacher, temperature=2.0)
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, objective=match, rate=2e-2, epochs=20)
+    assert run.log[-1]["loss"] < 0.7 * run.log[0]["loss"]
+
+
+def test_an_objective_of_ones_own_matches_hidden_states(fresh_tiny):
+    """What a pruned student does: the last layer's states of its parent, at the same nodes."""
+    parent = copy.deepcopy(fresh_tiny.model)
+    with torch.no_grad():
+        fresh_tiny.model.base_model.layers[1].mlp.down_proj.weight.mul_(0.5)
+
+    def states(out, batch):
+        gap_NE = out.hidden_NE - kit.read_teacher(parent, batch).hidden_NE
+        return (batch["weights_N"] * gap_NE.pow(2).mean(-1)).sum()
+
+    run = train(fresh_tiny.model, fresh_tiny.tokenizer, objective=states, adapter=False, epochs=10)
+    assert run.log[-1]["loss"] < 0.3 * run.log[0]["loss"]
+
+
+def test_parts_of_a_batch_change_nothing_for_a_weighted_divergence(tiny, teacher):
+    examples = [
+        replace(e, weights=[0.1 + i % 3 for i in range(len(e.ids))])
+        for e in encode(TRACES, tiny.tokenizer)
+    ]
+    one, many = (
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, examples, part_tokens=tokens,
+              objective=kit.Match(teacher, reverse_kl))
+        for tokens in (10_000, 1)
+    )  # fmt: skip
+    for whole, parts in zip(one.log, many.log):
+        assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+        assert parts["gradient"] == pytest.approx(whole["gradient"], rel=1e-3)
+
+
+def test_a_stopped_run_with_a_teacher_goes_on_exactly(tiny, teacher, tmp_path):
+    def again(**more):
+        return train(copy.deepcopy(tiny.model), tiny.tokenizer, **more,
+                     objective=kit.Match(teacher, partial(jsd, beta=0.3)))  # fmt: skip
+
+    whole = again()
+    again(out=tmp_path, on_step=control_c_at(3))
+    run = again(out=tmp_path)
+    assert losses(run) == losses(whole) and same_weights(weights(run), weights(whole))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda t: kit.Match(t, partial(jsd, beta=0.4)),
+        lambda t: kit.Match(t, reverse_kl),
+        lambda t: kit.Match(t, partial(jsd, beta=0.3), temperature=2.0),
+        lambda t: kit.Match(shifted(t), partial(jsd, beta=0.3)),
+        lambda t: kit.next_token,
+    ],
+    ids=["beta", "divergence", "temperature", "teacher", "no teacher"],
+)
+def test_a_run_does_not_go_on_with_another_objective(tiny, teacher, tmp_path, other):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2),
+          objective=kit.Match(teacher, partial(jsd, beta=0.3)))  # fmt: skip
+    with pytest.raises(ValueError, match="new folder"):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, objective=other(teacher))
+
+
+def test_the_mark_of_an_objective_is_the_same_in_any_process(teacher):
+    """A function's address is not, so no `repr` of one may be in it."""
+    said = repr(kit.description(kit.Match(teacher, partial(jsd, beta=0.3))))
+    assert " at 0x" not in said and "jsd" in said and "0.3" in said
+    assert kit.description(kit.next_token) == "next_token"
