@@ -1,5 +1,6 @@
 """Makes .venv beside this file, installs what a command needs, then runs the command in it:
 python kit.py demo | lab | doctor | test [words for pytest] | any other distillkit command"""
+
 import contextlib, hashlib, os, re, shutil, signal, subprocess, sys, time, urllib.request, venv
 from pathlib import Path
 
@@ -14,13 +15,16 @@ MENDS = {  # words in the output of a failed step -> what to do
     "no module named ensurepip": "on Debian or Ubuntu: sudo apt install python3-venv",
     "connection|name resol|timed out|certificate": "go online (behind a proxy: set HTTPS_PROXY)",
     "no matching dist|different python": "delete .venv, use Python 3.11 to 3.14 (Intel Mac: Colab)",
-    "": f"read {LOG}; if that does not help, delete {VENV}"}
+    "": f"read {LOG}; if that does not help, delete {VENV}",
+}
+
 
 def stop(step, output, mend=None):
     words = next(words for words in MENDS if re.search(words, output, re.I))
     lines = [line for line in output.splitlines() if line.strip() and re.search(words, line, re.I)]
     mend = f"mend: {mend or MENDS[words]}; then run this again"
     sys.exit("\n  ".join([f"kit: FAILED: {step}", "reason:", *lines[-4:], mend]))
+
 
 def pip_install(*words):
     print(end=f"kit: installing {words[-1]!a} ", flush=True)  # a folder may be of any letters
@@ -34,6 +38,7 @@ def pip_install(*words):
     if child.returncode:
         stop(f"installing {words[-1]}", LOG.read_text(errors="replace"))
 
+
 def install(extras):
     STAMP.unlink(missing_ok=True)
     if not PYTHON.exists() or not any(PYTHON.parent.glob("pip*")):
@@ -45,6 +50,7 @@ def install(extras):
             index = ["--extra-index-url", CPU_WHEELS]
     pip_install(*index, next(p for p in PINS.read_text().split() if p.startswith("torch==")))
     pip_install("-e", f"{ROOT}[{','.join(sorted(extras))}]" if extras else str(ROOT))
+
 
 def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
@@ -59,10 +65,14 @@ def main(words):
     found = subprocess.run([PYTHON, "-P", "-c", ask], capture_output=True, text=True).stdout.strip()
     if not os.path.exists(found) or not OURS.samefile(found):
         STAMP.unlink()
-        stop("checking the name distillkit", f"the import finds {found or 'nothing'}, not {OURS}",
-             f"{PYTHON} -m pip uninstall distillkit (Arcee's has that name), unset PYTHONPATH")
-    if words[0] == "test" and subprocess.call([PYTHON, "-m", "ruff", "check", ROOT]):
-        return 1
+        stop(
+            "checking the name distillkit",
+            f"the import finds {found or 'nothing'}, not {OURS}",
+            f"{PYTHON} -m pip uninstall distillkit (Arcee's has that name), unset PYTHONPATH",
+        )
+    for lint in (["check"], ["format", "--check", "-q"]) if words[0] == "test" else ():
+        if subprocess.call([PYTHON, "-m", "ruff", *lint, ROOT]):
+            return 1
     os.chdir({"lab": ROOT / "notebooks", "test": ROOT}.get(words[0], "."))
     start = {"lab": ["jupyterlab"], "test": ["pytest"]}.get(words[0], ["distillkit", words[0]])
     command = [PYTHON, "-P", "-m", *start, *words[1:]]
@@ -70,6 +80,7 @@ def main(words):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
         return subprocess.call(command)
     os.execv(PYTHON, command)
+
 
 if __name__ == "__main__":
     try:

@@ -19,7 +19,7 @@ FOLDER = {  # what the lesson has in the package
 from distillkit.teaching.exercise import Exercise, Mistake
 
 twice = Exercise("twice", lambda x: 2 * x, [(1,), (3,)], [Mistake("a square", lambda x: x * x)])
-"""
+""",
 }
 IMPORT = "from distillkit.lessons.l99_dummy import checks"
 MASTER = f"""\

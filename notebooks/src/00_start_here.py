@@ -158,10 +158,14 @@ change = report["change"]
 share, low, high = (100 * change[k] for k in ("difference", "low", "high"))
 few, after = (100 * report[k]["test"]["exact"] for k in ("few_shot", "after"))
 print("On the kinds it was taught, the student gained")
-print(f"- against the plain question {share:.0f} points (95 % interval "
-      f"{low:.0f} to {high:.0f}, one seed, the same equations);")
-print(f"- against six examples in the prompt {after - few:.0f} points "
-      f"({few:.0f} % and {after:.0f} %).")
+print(
+    f"- against the plain question {share:.0f} points (95 % interval "
+    f"{low:.0f} to {high:.0f}, one seed, the same equations);"
+)
+print(
+    f"- against six examples in the prompt {after - few:.0f} points "
+    f"({few:.0f} % and {after:.0f} %)."
+)
 if guess is not None:
     measured = 100 * report["after"]["test"]["exact"]
     print(f"Your guess: {guess} %. Measured: {measured:.0f} %.")

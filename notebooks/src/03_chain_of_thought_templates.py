@@ -192,6 +192,7 @@ for stage in ("untouched", "few-shot"):
 # (*length*: cut off by the limit; *stop*: it ended at the template's closing
 # text; *eos*: the model ended by itself):
 
+
 # %%
 def obeyed(row):
     return TEMPLATES[row["template"]].parse(row["text"]).ok
@@ -328,8 +329,13 @@ for name in list(distilled)[1:]:
 for split in ("taught", "other"):
     found, untrained = {}, {}
     for name in ("answer-only", "think"):
-        rows = [r for r in everything if r["split"] == split
-                and r["form"] in ("terse", "") and r["template"] == name]
+        rows = [
+            r
+            for r in everything
+            if r["split"] == split
+            and r["form"] in ("terse", "")
+            and r["template"] == name
+        ]
         of = {stage: [100 * float(r["exact"]) for r in rows
                       if r["stage"] == stage]
               for stage in ("few-shot", "distilled")}  # fmt: skip
@@ -337,9 +343,11 @@ for split in ("taught", "other"):
     print(f"{split} kinds:", statistics.conclusion(
         ("the answer alone", "steps and answer"), *found.values(),
         "right answers in 100"))  # fmt: skip
-    print("  untrained, with examples in the prompt: the answer alone "
-          f"{untrained['answer-only'][0]:.0f}, steps and answer "
-          f"{untrained['think'][0]:.0f} of 100")
+    print(
+        "  untrained, with examples in the prompt: the answer alone "
+        f"{untrained['answer-only'][0]:.0f}, steps and answer "
+        f"{untrained['think'][0]:.0f} of 100"
+    )
 
 # %% [markdown]
 # **Careful.** Most of the difference is there without training: an untrained

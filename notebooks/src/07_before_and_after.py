@@ -160,8 +160,12 @@ print(rows[0]["machine"], rows[0]["dtype"], rows[0]["traces"], "traces")
 for row in (r for r in rows if r["stage"] == "distilled"):
     if row["family"] != "all":
         continue
-    few = next(r for r in rows if r["stage"] == "few-shot"
-               and (r["split"], r["family"]) == (row["split"], "all"))
+    few = next(
+        r
+        for r in rows
+        if r["stage"] == "few-shot"
+        and (r["split"], r["family"]) == (row["split"], "all")
+    )
     gain = [100 * float(row[k]) for k in ("gain", "gain_low", "gain_high")]
     print(f"{row['split']:22} {100 * float(few['exact']):3.0f} % → "
           f"{100 * float(row['exact']):3.0f} %   gain {gain[0]:+.0f} "
@@ -235,16 +239,21 @@ p_value = checks.p_value(p_value)
 n_test = 2 if machine.fast else 24
 test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
 with model.disable_adapter():
-    before = dk.evaluate(model, tokenizer, test, shots=SHOTS,
-                         max_new_tokens=limit)
+    before = dk.evaluate(
+        model, tokenizer, test, shots=SHOTS, max_new_tokens=limit
+    )
 after = dk.evaluate(model, tokenizer, test, max_new_tokens=limit)
 right = [[row["exact"] for row in rows] for rows in (before, after)]
 gained, lost = flips(*right)
-print(f"gained {gained}, lost {lost}, p = {p_value(gained, lost):.3g} "
-      f"(the kit's: {mcnemar(*right):.3g})")
+print(
+    f"gained {gained}, lost {lost}, p = {p_value(gained, lost):.3g} "
+    f"(the kit's: {mcnemar(*right):.3g})"
+)
 difference, low, high = paired_difference(*right)
-print(f"difference {100 * difference:+.0f} points "
-      f"({100 * low:+.0f} to {100 * high:+.0f}, n = {len(test)})")
+print(
+    f"difference {100 * difference:+.0f} points "
+    f"({100 * low:+.0f} to {100 * high:+.0f}, n = {len(test)})"
+)
 
 # %% [markdown]
 # The interval comes from drawing the equations again and again (bootstrap).
@@ -262,15 +271,21 @@ print(f"difference {100 * difference:+.0f} points "
 report = read_json(data_path("demo_report.json"))
 for stage in ("before", "few_shot", "after"):
     found = report[stage]["test"]
-    print(f"{stage:9} exact {100 * found['exact']:3.0f} % "
-          f"({100 * found['low']:.0f} to {100 * found['high']:.0f}), "
-          f"in the form {100 * found['format']:.0f} %")
+    print(
+        f"{stage:9} exact {100 * found['exact']:3.0f} % "
+        f"({100 * found['low']:.0f} to {100 * found['high']:.0f}), "
+        f"in the form {100 * found['format']:.0f} %"
+    )
 same = report["teacher"]["agreement"]
-print(f"same answer as the teacher, kinds never taught included: "
-      f"{100 * same['before']:.0f} % before, {100 * same['after']:.0f} % after")
+print(
+    f"same answer as the teacher, kinds never taught included: "
+    f"{100 * same['before']:.0f} % before, {100 * same['after']:.0f} % after"
+)
 theirs = read_jsonl(data_path("teacher_test_qwen2.5-coder-1.5b.jsonl"))
-print(f"live, the student of this lesson: {100 * agreement(after, theirs):.0f}"
-      f" % the same as that teacher's (n = {len(after)})")
+print(
+    f"live, the student of this lesson: {100 * agreement(after, theirs):.0f}"
+    f" % the same as that teacher's (n = {len(after)})"
+)
 
 # %% [markdown]
 # ## What it saves
@@ -284,8 +299,10 @@ print(f"live, the student of this lesson: {100 * agreement(after, theirs):.0f}"
 # %%
 rows = read_csv(data_path("sizes.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
-print("            weights      MB   exact answers    prompt  tokens  s all"
-      "  alone")
+print(
+    "            weights      MB   exact answers    prompt  tokens  s all"
+    "  alone"
+)
 for row in rows:
     exact, low, high = (100 * float(row[k]) for k in ("exact", "low", "high"))
     print(f"{row['who']:10} {int(row['weights']) / 1e6:6.0f} M "
@@ -312,8 +329,10 @@ answers = read_jsonl(data_path("generalisation_answers.jsonl"))
 broad = [row for row in answers if row["split"] == "broad"]
 kinds = slips(broad)
 for kind, n, large, minus in kinds:
-    print(f"{kind:14} {n:3}  ({large} with three digits or more, "
-          f"{minus} with a minus)")
+    print(
+        f"{kind:14} {n:3}  ({large} with three digits or more, "
+        f"{minus} with a minus)"
+    )
 show(*figures.draw_slips(kinds, len(broad)))
 
 # %% [markdown]
@@ -347,8 +366,10 @@ run = dk.distill(model, tokenizer, dk.to_traces(kept), config=config)
 for name, asked in questions.items():
     now = dk.evaluate(model, tokenizer, asked, max_new_tokens=limit)
     both = [[row["exact"] for row in rows] for rows in (earlier[name], now)]
-    print(f"{name}: {sum(both[0])} → {sum(both[1])} of {len(asked)}, "
-          f"p = {p_value(*flips(*both)):.3g}")
+    print(
+        f"{name}: {sum(both[0])} → {sum(both[1])} of {len(asked)}, "
+        f"p = {p_value(*flips(*both)):.3g}"
+    )
 
 # %% [markdown]
 # It learned the new kind, and it lost the old ones: **catastrophic

@@ -55,9 +55,7 @@ def test_drawing_is_generates(tiny, setting):
     torch.manual_seed(3)
     ours = kit.write(tiny.model, prompt_T, kit.drawn(**setting), 24)
     torch.manual_seed(3)
-    theirs = generated(
-        tiny, prompt_T, (), do_sample=True, **{"top_k": 0, "top_p": 1.0} | setting
-    )
+    theirs = generated(tiny, prompt_T, (), do_sample=True, **{"top_k": 0, "top_p": 1.0} | setting)
     assert ours == theirs
 
 

@@ -223,9 +223,7 @@ def _steps(
     return wrong
 
 
-def _each_row_its_best(
-    scores_B: Tensor, log_probs_BV: Tensor, beams: int
-) -> list[tuple[int, int]]:
+def _each_row_its_best(scores_B: Tensor, log_probs_BV: Tensor, beams: int) -> list[tuple[int, int]]:
     return list(enumerate(log_probs_BV.argmax(-1).tolist()))[:beams]
 
 

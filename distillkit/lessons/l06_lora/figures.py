@@ -32,9 +32,8 @@ def draw_training(log: Sequence[dict]) -> Drawn:
     axes.xaxis.get_major_locator().set_params(integer=True)
     rate = sum(row["tokens"] for row in log) / sum(row["seconds"] for row in log)
     left = sum(row["seconds"] for row in log) / len(log) * (total - last["step"])
-    caption = (
-        f"Step {last['step']} of {total}, loss {last['loss']:.3f}, {rate:.0f} tokens/s"
-        + (f"; about {left:.0f} s left." if left else "; done.")
+    caption = f"Step {last['step']} of {total}, loss {last['loss']:.3f}, {rate:.0f} tokens/s" + (
+        f"; about {left:.0f} s left." if left else "; done."
     )
     return figure, caption
 
