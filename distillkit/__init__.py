@@ -12,47 +12,103 @@ from typing import Any
 __version__ = "0.1.0"
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels on a hub, unused
 
+_MODULES = {  # modules of which a lesson uses several functions: dk.statistics.table
+    "plots": "plots",
+    "decoding": "generation.decoding",
+    "memory": "training.memory",
+    "statistics": "evaluation.statistics",
+}
 _HOME = {  # public name -> the module it lives in
+    # this machine, and the files of the kit
     "start": "runtime.session",
-    "start_lesson": "teaching.lesson",
-    "make_problem": "problems.equations",
-    "make_problems": "problems.equations",
+    "data_path": "runtime.session",
+    "read_csv": "runtime.files",
+    "read_json": "runtime.files",
+    "read_jsonl": "runtime.files",
+    # models
+    "load": "models.loading",
+    # problems
     "FAMILIES": "problems.equations",
     "NARROW": "problems.equations",
     "OUT_OF_DISTRIBUTION": "problems.equations",
-    "TEMPLATES": "traces.templates",
-    "SHOTS": "traces.templates",
+    "make_problem": "problems.equations",
+    "make_problems": "problems.equations",
+    "parse_equation": "problems.algebra",
     "extract": "problems.answers",
     "same_value": "problems.answers",
-    "load": "models.loading",
+    "FORMS": "problems.trace_forms",
+    # writing text with a model
     "sample": "generation.sampler",
+    "next_token_probs": "generation.sampler",
+    # a teacher's candidates, and the rules that make traces of them
+    "TEMPLATES": "traces.templates",
+    "THINK": "traces.templates",
+    "SHOTS": "traces.templates",
+    "messages": "traces.templates",
+    "chat_text": "traces.templates",
+    "render_solution": "traces.templates",
     "teacher": "traces.teachers",
+    "Local": "traces.teachers",
+    "TeacherError": "traces.teachers",
     "RULES": "traces.filters",
+    "judge": "traces.filters",
+    "first_wrong_step": "traces.filters",
     "reject": "traces.filters",
+    "pass_at_k": "traces.filters",
     "choose": "traces.filters",
     "to_traces": "traces.filters",
-    "pass_at_k": "traces.filters",
     "mix": "traces.filters",
-    "lora": "training.lora",
-    "TrainingConfig": "training.loop",
-    "distill": "training.loop",
+    # training a student on them
+    "encode": "training.packing",
     "Stream": "training.packing",
-    "Match": "training.objectives",
+    "lora": "training.lora",
+    "with_adapter": "training.lora",
+    "layers_of": "training.lora",
+    "factors": "training.lora",
+    "decomposed": "training.lora",
+    "ready_student": "training.lora",
     "forward_kl": "training.losses",
     "reverse_kl": "training.losses",
     "jsd": "training.losses",
+    "distillation_loss": "training.losses",
+    "Match": "training.objectives",
+    "TrainingConfig": "training.loop",
+    "distill": "training.loop",
+    "train_plainly": "training.plain_loop",
+    # what it learned, and whether that is more than chance
     "evaluate": "evaluation.scoring",
+    "score": "evaluation.scoring",
     "summary": "evaluation.scoring",
+    "agreement": "evaluation.scoring",
+    "write_answers": "evaluation.scoring",
+    "slips": "evaluation.slips",
+    "wilson": "evaluation.statistics",
+    "paired_difference": "evaluation.statistics",
+    "mcnemar": "evaluation.statistics",
+    # the whole flow as one job, and its report
+    "HARD": "pipeline.recipes",
+    "settings_for": "pipeline.recipes",
+    "run_demo": "pipeline.demo",
+    "with_interval": "pipeline.report",
+    "draw_accuracy": "pipeline.figures",
+    # lessons
+    "start_lesson": "teaching.lesson",
+    "all_lessons": "teaching.lesson",
+    "show": "teaching.widgets",
+    "explore": "teaching.widgets",
+    "Live": "teaching.widgets",
     "progress": "teaching.exercise",
 }
-__all__ = list(_HOME)
+__all__ = [*_MODULES, *_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"distillkit.{_MODULES[name]}")
     if name not in _HOME:
         raise AttributeError(f"module 'distillkit' has no attribute {name!r}")
     return getattr(import_module(f"distillkit.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,6 @@
 """Every lesson runs from top to bottom in fast mode: as a learner left it, and with solutions."""
 
+import ast
 import os
 import re
 import time
@@ -121,6 +122,20 @@ def test_every_master_is_in_the_table_and_the_other_way_round():
         assert bool(lesson.machine and lesson.date) == measured, f"{lesson}: where, and when?"
         described = [lesson.reading, lesson.before, lesson.weights, lesson.tensors]
         assert [bool(words) for words in described] == 4 * [not lesson.planned], lesson
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda m: m.stem)
+def test_a_lesson_needs_two_lines_to_import_the_kit(master):
+    found = []
+    for node in ast.walk(ast.parse(master.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found.append(node.module)
+        elif isinstance(node, ast.Import):
+            found += [f"{alias.name} as {alias.asname}" for alias in node.names]
+    folders = (ROOT / "distillkit" / "lessons").glob(f"l{master.name[:2]}_*")
+    own = [f"distillkit.lessons.{folder.name}" for folder in folders]
+    kit = [name for name in found if name.startswith("distillkit")]
+    assert kit == ["distillkit as dk", *own]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+import distillkit as dk
 
 PACKAGE = Path(__file__).resolve().parent.parent / "distillkit"
 ROOMS = (  # lowest first: a room imports what stands before it, never what stands after it
@@ -145,3 +149,23 @@ import numpy.linalg
 )
 def test_the_check_finds_what_goes_up(module, imported, wrong):
     assert bool(against_the_order(module, {imported})) is wrong
+
+
+@pytest.mark.parametrize("name", dk.__all__)
+def test_every_public_name_leads_to_something(name):
+    assert getattr(dk, name) is not None
+    assert name in dir(dk)
+
+
+def test_no_public_name_hides_a_module():
+    """`import distillkit.problems` sets `dk.problems`, so no public name may be called that."""
+    assert set(dk.__all__) & {room_of(module) for module in MODULES} == {"plots"}
+    assert dk.plots is sys.modules["distillkit.plots"]
+
+
+def test_the_package_is_imported_without_what_takes_long():
+    look = "import sys, distillkit; print({'torch', 'numpy', 'matplotlib'} & {*sys.modules})"
+    found = subprocess.run(
+        [sys.executable, "-c", look], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "set()\n"

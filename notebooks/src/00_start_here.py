@@ -41,22 +41,18 @@ guess = 90
 # answers problems that neither training nor the rules have seen.
 
 # %%
-from distillkit import plots
-from distillkit.pipeline.figures import draw_accuracy
-from distillkit.teaching.widgets import show
-
 BOXES = ["problems", "teacher", "candidates", "rules", "traces", "student"]
 
 
 def draw_flow(counts):
-    figure, axes = plots.new_figure(8.6, 1.6)
+    figure, axes = dk.plots.new_figure(8.6, 1.6)
     axes.set(xlim=(-0.5, 5.5), ylim=(-1, 1))
     axes.axis("off")
-    arrow = {"arrowstyle": "->", "color": plots.GREY, "lw": 1.5}
+    arrow = {"arrowstyle": "->", "color": dk.plots.GREY, "lw": 1.5}
     for x, name in enumerate(BOXES):
         model = name in ("teacher", "student")
-        color = plots.BLUE if model else "white"
-        box = {"boxstyle": "round,pad=0.5", "fc": color, "ec": plots.BLUE}
+        color = dk.plots.BLUE if model else "white"
+        box = {"boxstyle": "round,pad=0.5", "fc": color, "ec": dk.plots.BLUE}
         ink = {"color": "white" if model else "black", "fontsize": 11}
         axes.text(x, 0.2, name, ha="center", va="center", bbox=box, **ink)
         axes.text(x, -0.75, counts.get(name, ""), ha="center", fontsize=9)
@@ -71,10 +67,7 @@ def draw_flow(counts):
 # stored beside the kit.
 
 # %%
-from distillkit.runtime.files import read_json
-from distillkit.runtime.session import data_path
-
-report = read_json(data_path("demo_report.json"))
+report = dk.read_json(dk.data_path("demo_report.json"))
 funnel, traces = report["funnel"], report["traces"]
 counts = {
     "problems": f"{funnel['problems']} equations",
@@ -88,7 +81,7 @@ caption = (
     "From left to right: the rules let only a part of the teacher's texts "
     "pass, and the student learns from that part."
 )
-show(draw_flow(counts), caption)
+dk.show(draw_flow(counts), caption)
 
 # %% [markdown]
 # The rules stand in a row, and each one stops some texts. Of
@@ -129,18 +122,13 @@ run_it_here = False  # True: do the main job on this machine
 if run_it_here:
     from pathlib import Path
 
-    from distillkit.pipeline.demo import run_demo
-    from distillkit.pipeline.recipes import settings_for
-
     folder = Path("runs") / f"first-{machine.tier}"
-    report = run_demo(settings_for(machine), folder)
+    report = dk.run_demo(dk.settings_for(machine), folder)
 print(f"{report['student']['name']}, {report['machine']}")
 print(f"{report['date']}, seed {report['seed']}, {report['command']}")
 print(f"{report['seconds']['total'] / 60:.0f} minutes in all")
 
 # %%
-from distillkit.pipeline.report import with_interval
-
 rows = {
     "before, asked plainly": report["before"],
     "before, six examples in the prompt": report["few_shot"],
@@ -150,7 +138,7 @@ if report["teacher"]["exact"]:
     rows["the teacher itself"] = report["teacher"]["exact"]
 print(f"{'exact answers (95 % interval)':36}{'taught kinds':24}other kinds")
 for name, row in rows.items():
-    taught, other = with_interval(row["test"]), with_interval(row["ood"])
+    taught, other = dk.with_interval(row["test"]), dk.with_interval(row["ood"])
     print(f"{name:36}{taught:24}{other}")
 
 # %%
@@ -177,7 +165,7 @@ caption = (
     "longer and the thin intervals lie apart, training did more than examples "
     "in the prompt."
 )
-show(draw_accuracy(*kinds), caption)
+dk.show(dk.draw_accuracy(*kinds), caption)
 
 # %% [markdown]
 # ## What can go wrong
@@ -193,9 +181,7 @@ show(draw_accuracy(*kinds), caption)
 # ## The map of the series
 
 # %%
-from distillkit.teaching.lesson import all_lessons
-
-for lesson in all_lessons().values():
+for lesson in dk.all_lessons().values():
     print(f"{lesson.number}  {lesson.title}: {lesson.expected()}")
 
 # %% [markdown]

@@ -52,11 +52,12 @@ my_guess = None  # errors left of 100, for example 95
 # %%
 import torch
 import torch.nn.functional as F
-from distillkit.evaluation import statistics
-from distillkit.lessons.l01_soft_labels import checks, checks_bugs, figures
-from distillkit.lessons.l01_soft_labels import digits as labels
-from distillkit.teaching.widgets import explore, show
-from distillkit.training import losses
+from distillkit.lessons.l01_soft_labels import (
+    checks,
+    checks_bugs,
+    digits,
+    figures,
+)
 
 # %% [markdown]
 # ## The idea: a cat, a dog, a tiger
@@ -82,7 +83,7 @@ for T in (0.25, 1.0, 3.0, 20.0):
     print(f"T = {T:5.2f}: ", "  ".join(words))
 
 # %%
-show(*figures.draw_softened(logits, 3.0, animals))
+dk.show(*figures.draw_softened(logits, 3.0, animals))
 
 # %% [markdown]
 # ### Exercise 1: soft labels
@@ -108,12 +109,12 @@ softened = checks.softened(softened)
 # that learned from the labels of the whole pool and answer together.
 
 # %%
-data = labels.load_digits()
+data = digits.load_digits()
 quick = {"members": 2, "epochs": 15} if machine.fast else {}
-teacher = labels.train_teacher(data, **quick)
-pool_logits = labels.ask(teacher, data.pool_BP)
-test_logits = labels.ask(teacher, data.test_BP)
-teacher_errors = labels.error_rate(test_logits, data.test_labels_B)
+teacher = digits.train_teacher(data, **quick)
+pool_logits = digits.ask(teacher, data.pool_BP)
+test_logits = digits.ask(teacher, data.test_BP)
+teacher_errors = digits.error_rate(test_logits, data.test_labels_B)
 print(f"pool {len(data.pool_BP)}, test {len(data.test_BP)} digits")
 print(f"the teacher makes {teacher_errors:.1f} errors in 100 test digits")
 
@@ -124,7 +125,7 @@ print(f"the teacher makes {teacher_errors:.1f} errors in 100 test digits")
 
 # %%
 sureness = test_logits.softmax(-1).max(-1).values.argsort()
-digits = [str(d) for d in range(10)]
+classes = [str(d) for d in range(10)]
 
 
 def draw_label(temperature, rank):
@@ -132,11 +133,11 @@ def draw_label(temperature, rank):
     picture = data.test_BP[place]
     label = str(data.test_labels_B[place].item())
     return figures.draw_softened(
-        test_logits[place], temperature, digits, picture, label
+        test_logits[place], temperature, classes, picture, label
     )
 
 
-explore(
+dk.explore(
     draw_label,
     temperature=[0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0],
     rank=(0, 599, 1),
@@ -161,8 +162,8 @@ explore(
 # %%
 images, truth = data.pool_BP[:100], data.pool_labels_B[:100]
 soft = pool_logits[:100]
-student = labels.new_student(seed=0)  # untrained: one hidden layer of 16
-answers = labels.ask(student, images)
+student = digits.new_student(seed=0)  # untrained: one hidden layer of 16
+answers = digits.ask(student, images)
 
 by_hand = -answers.log_softmax(-1)[torch.arange(100), truth].mean()
 by_torch = F.cross_entropy(answers, truth)
@@ -253,7 +254,7 @@ for T in (4.0, 1.0, 0.25):
 # between hard and soft loss stays nearly the same when you change T**.
 
 # %%
-show(*figures.draw_gradient_sizes(answers, soft))
+dk.show(*figures.draw_gradient_sizes(answers, soft))
 
 # %% [markdown]
 # ## Textbook and professor: the balance α
@@ -282,7 +283,7 @@ balanced_loss = checks.balanced_loss(balanced_loss)
 # %%
 for alpha in (0.0, 0.5, 1.0):
     mine = balanced_loss(answers, soft, truth, alpha, 4.0)
-    kits = losses.distillation_loss(answers, soft, truth, alpha, 4.0)
+    kits = dk.distillation_loss(answers, soft, truth, alpha, 4.0)
     print(f"alpha {alpha}: yours {mine:.6f}   the kit's {kits:.6f}")
 
 # %% [markdown]
@@ -375,11 +376,11 @@ mended_c = checks_bugs.mended_c(mended_c)
 
 # %%
 S = range(4 if machine.fast else 20)
-smooth = labels.smoothed_labels(data.pool_labels_B, smoothing=0.1)
+smooth = digits.smoothed_labels(data.pool_labels_B, smoothing=0.1)
 
 
 def teach(teacher_BC=pool_logits, **how):
-    return labels.student_errors(data, teacher_BC, S, **how)
+    return digits.student_errors(data, teacher_BC, S, **how)
 
 
 hard, soft_only = teach(alpha=0.0), teach(alpha=1.0, temperature=4.0)
@@ -387,16 +388,16 @@ both = teach(alpha=0.5, temperature=4.0)
 smoothed = teach(smooth, alpha=1.0, temperature=1.0)
 ways = {"hard labels": hard, "label smoothing": smoothed, "both": both}
 ways["soft labels"] = soft_only
-print(statistics.table(ways, baseline="hard labels"))
+print(dk.statistics.table(ways, baseline="hard labels"))
 
 # %%
-print(statistics.conclusion(("hard labels", "soft labels"), hard, soft_only))
+print(dk.statistics.conclusion(("hard labels", "soft labels"), hard, soft_only))
 print(
-    statistics.conclusion(
+    dk.statistics.conclusion(
         ("label smoothing", "soft labels"), smoothed, soft_only
     )
 )
-show(*figures.draw_ways(ways))
+dk.show(*figures.draw_ways(ways))
 
 # %% [markdown]
 # ### Would another teacher say the same?
@@ -408,10 +409,12 @@ show(*figures.draw_ways(ways))
 
 # %%
 small = {"members": 1, "epochs": 10} if machine.fast else {}
-anew = [labels.new_pair(s, **small) for s in range(3 if machine.fast else 10)]
+anew = [digits.new_pair(s, **small) for s in range(3 if machine.fast else 10)]
 new_hard, new_soft = ([pair[i] for pair in anew] for i in (0, 1))
 print("Everything anew for each seed:")
-print(statistics.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
+print(
+    dk.statistics.conclusion(("hard labels", "soft labels"), new_hard, new_soft)
+)
 
 # %% [markdown]
 # ## Experiment 2: which temperature?
@@ -424,16 +427,16 @@ print(statistics.conclusion(("hard labels", "soft labels"), new_hard, new_soft))
 by_T = {T: teach(alpha=1.0, temperature=T) for T in (1, 2, 8, 16)}
 by_T = dict(sorted({**by_T, 4: soft_only}.items()))
 rows = {"hard": hard, **{f"T = {T}": e for T, e in by_T.items()}}
-print(statistics.table(rows, baseline="hard"))
+print(dk.statistics.table(rows, baseline="hard"))
 
 # %%
-below = [T for T, e in by_T.items() if statistics.paired(hard, e)[2] < 0]
+below = [T for T, e in by_T.items() if dk.statistics.paired(hard, e)[2] < 0]
 which = ", ".join(map(str, below)) or "none"
 print(f"At {len(below)} of {len(by_T)} temperatures the interval of the")
 print(f"difference lies wholly below hard labels: T = {which}.")
-print(statistics.conclusion(("T = 1", "T = 4"), by_T[1], by_T[4]))
+print(dk.statistics.conclusion(("T = 1", "T = 4"), by_T[1], by_T[4]))
 levels = {"hard labels": hard, "label smoothing": smoothed}
-show(*figures.draw_sweep(by_T, "temperature", levels, log=True))
+dk.show(*figures.draw_sweep(by_T, "temperature", levels, log=True))
 
 # %% [markdown]
 # ## Experiment 3: textbook, professor, or both?
@@ -447,17 +450,19 @@ by_alpha = {a: teach(alpha=a, temperature=4.0) for a in (0.25, 0.75)}
 by_alpha |= {0.0: hard, 0.5: both, 1.0: soft_only}
 by_alpha = dict(sorted(by_alpha.items()))
 rows = {f"alpha = {a}": e for a, e in by_alpha.items()}
-print(statistics.table(rows, baseline="alpha = 0.0"))
+print(dk.statistics.table(rows, baseline="alpha = 0.0"))
 
 # %%
 for end, errors in ((0, hard), (1, soft_only)):
     print(
-        statistics.conclusion((f"alpha = {end}", "alpha = 0.5"), errors, both)
+        dk.statistics.conclusion(
+            (f"alpha = {end}", "alpha = 0.5"), errors, both
+        )
     )
-wins = [statistics.paired(end, both)[2] < 0 for end in (hard, soft_only)]
+wins = [dk.statistics.paired(end, both)[2] < 0 for end in (hard, soft_only)]
 print("So the claim is", "shown" if all(wins) else "not shown", "here:")
 print(f"the balance beats {sum(wins)} of the 2 ends.")
-show(*figures.draw_sweep(by_alpha, "alpha"))
+dk.show(*figures.draw_sweep(by_alpha, "alpha"))
 
 # %% [markdown]
 # ## Experiment 4: how much does it matter?
@@ -474,8 +479,8 @@ for n in (50, 200, 400):
 # %%
 for n in (50, 100, 200, 400):
     pair = [by_n[way][n] for way in ("hard labels", "soft labels")]
-    print(f"{n:3} digits:", statistics.conclusion(("hard", "soft"), *pair))
-show(*figures.draw_curves(by_n))
+    print(f"{n:3} digits:", dk.statistics.conclusion(("hard", "soft"), *pair))
+dk.show(*figures.draw_curves(by_n))
 
 # %% [markdown]
 # ## Experiment 5: the digit the student never saw
@@ -493,7 +498,7 @@ show(*figures.draw_curves(by_n))
 # %%
 MISSING = {"hard labels": 0.0, "soft labels": 1.0}  # the alphas
 missing = {
-    way: [labels.miss_digit(data, pool_logits, s, alpha=a) for s in S]
+    way: [digits.miss_digit(data, pool_logits, s, alpha=a) for s in S]
     for way, a in MISSING.items()
 }
 students = {way: results[0] for way, results in missing.items()}
@@ -503,7 +508,7 @@ def draw_bias(bias):
     return figures.draw_missing(students, bias)
 
 
-explore(
+dk.explore(
     draw_bias,
     bias=(0.0, 20.0, 0.25),
     static=[{"bias": b} for b in (0.0, 3.0, 8.0, 20.0)],
@@ -524,22 +529,22 @@ for way, results in missing.items():
         found[name], errors[name] = map(list, zip(*values))
     print(f"{way}: mean bias {sum(biases) / len(biases):.1f}")
 print("\n3s recognised, in 100")
-print(statistics.table(found, baseline="hard labels + bias"))
+print(dk.statistics.table(found, baseline="hard labels + bias"))
 print("\nerrors in 100 test digits, all classes")
-print(statistics.table(errors, baseline="hard labels + bias"))
+print(dk.statistics.table(errors, baseline="hard labels + bias"))
 
 # %%
-mean, low, high = statistics.interval(found["soft labels"])
+mean, low, high = dk.statistics.interval(found["soft labels"])
 print(
     f"Without a bias the student on soft labels recognises {mean:.0f} of "
     f"100 digits of a kind it never saw (95 % interval {low:.0f} to "
     f"{high:.0f}, {len(S)} seeds); the one on hard labels recognises "
-    f"{statistics.interval(found['hard labels'])[0]:.0f}."
+    f"{dk.statistics.interval(found['hard labels'])[0]:.0f}."
 )
 names = ("soft labels", "soft labels + bias")
-print(statistics.conclusion(names, *(errors[n] for n in names)))
+print(dk.statistics.conclusion(names, *(errors[n] for n in names)))
 names = ("hard labels + bias", "soft labels + bias")
-print(statistics.conclusion(names, *(errors[n] for n in names)))
+print(dk.statistics.conclusion(names, *(errors[n] for n in names)))
 
 # %% [markdown]
 # For comparison, Hinton, Vinyals and Dean (2015, section 3) on MNIST, 10,000
@@ -550,14 +555,14 @@ print(statistics.conclusion(names, *(errors[n] for n in names)))
 # ## Look back at your guess
 
 # %%
-mean, low, high = statistics.interval(soft_only)
+mean, low, high = dk.statistics.interval(soft_only)
 print(
     f"Soft labels: {mean:.1f} errors in 100 (95 % interval {low:.1f} to "
-    f"{high:.1f}); hard labels: {statistics.interval(hard)[0]:.1f}; "
+    f"{high:.1f}); hard labels: {dk.statistics.interval(hard)[0]:.1f}; "
     f"the teacher: "
     f"{teacher_errors:.1f}."
 )
-left = 100 * mean / statistics.interval(hard)[0]
+left = 100 * mean / dk.statistics.interval(hard)[0]
 print(f"Of 100 errors with hard labels {left:.0f} are left with soft labels.")
 if my_guess is not None:
     print(f"Your guess was {my_guess}.")

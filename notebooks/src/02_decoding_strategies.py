@@ -54,14 +54,7 @@ guess_one_of_eight = None  # of 100
 
 # %%
 import torch
-from distillkit.evaluation import statistics
-from distillkit.generation import decoding
-from distillkit.generation.sampler import next_token_probs
 from distillkit.lessons.l02_decoding import checks, figures
-from distillkit.runtime.files import read_csv
-from distillkit.runtime.session import data_path
-from distillkit.teaching.widgets import explore, show
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
@@ -79,7 +72,7 @@ def ids_of(text):
 # Softmax turns them into probabilities.
 
 # %%
-logits = decoding.next_logits(model, ids_of("The capital of France is"))
+logits = dk.decoding.next_logits(model, ids_of("The capital of France is"))
 probs = logits.softmax(-1)
 print(f"{len(probs):,} probabilities, sum {probs.sum():.4f}")
 for p, token in zip(*(t.tolist() for t in probs.topk(5))):
@@ -103,13 +96,13 @@ for p, token in zip(*(t.tolist() for t in probs.topk(5))):
 def draw_next(prompt, temperature, top_k, top_p):
     if not prompt.strip():
         raise ValueError("type a few words first")
-    logits = decoding.next_logits(model, ids_of(prompt[:500]))
+    logits = dk.decoding.next_logits(model, ids_of(prompt[:500]))
     best = logits.topk(figures.SHOWN).indices.tolist()
     texts = [tokenizer.decode([token]) for token in best]
     return figures.draw_next_token(logits, texts, temperature, top_k, top_p)
 
 
-explore(
+dk.explore(
     draw_next,
     prompt="Two plus two is",
     temperature=[0.1, 0.3, 0.7, 1.0, 1.5, 3.0],
@@ -145,7 +138,7 @@ def nucleus(probs_V, top_p):
 nucleus = checks.nucleus(nucleus)
 
 # %%
-second = next_token_probs(logits[None], top_p=0.9)[0]
+second = dk.next_token_probs(logits[None], top_p=0.9)[0]
 same = torch.allclose(nucleus(probs, 0.9), second)
 print("yours equals the sampler's:", same)
 print("tokens left of", len(probs), "at top-p 0.9:", int((second > 0).sum()))
@@ -158,7 +151,9 @@ print("tokens left of", len(probs), "at top-p 0.9:", int((second > 0).sum()))
 # equation, and we take the mean over all its tokens.
 
 # %%
-text = chat_text(tokenizer, messages("Solve for x: 3x + 5 = 20", THINK, SHOTS))
+text = dk.chat_text(
+    tokenizer, dk.messages("Solve for x: 3x + 5 = 20", dk.THINK, dk.SHOTS)
+)
 solution = "<think>\n3x = 20 - 5\n3x = 15\nx = 15 / 3\nx = 5\n</think>"
 prompt, answer = ids_of(text), ids_of(solution + "\n<answer>5</answer>")
 with torch.inference_mode():
@@ -167,8 +162,8 @@ with torch.inference_mode():
 
 
 def mean_entropy(**setting):
-    rows = next_token_probs(steps, **setting)
-    return sum(decoding.entropy(row) for row in rows) / len(rows)
+    rows = dk.next_token_probs(steps, **setting)
+    return sum(dk.decoding.entropy(row) for row in rows) / len(rows)
 
 
 by_T = {T: mean_entropy(temperature=T) for T in (0.1, 0.5, 1.0, 1.5, 2.0, 3.0)}
@@ -176,7 +171,7 @@ for T, bits in by_T.items():
     print(f"T = {T:3.1f}: {bits:6.3f} bits")
 print(f"T = 2, top-p 0.9: {mean_entropy(temperature=2.0, top_p=0.9):.3f} bits")
 print(f"T = 2, top-k 5:   {mean_entropy(temperature=2.0, top_k=5):.3f} bits")
-show(*figures.draw_sharpening(by_T, by_T[1.0]))
+dk.show(*figures.draw_sharpening(by_T, by_T[1.0]))
 
 # %% [markdown]
 # ## Greedy: always the likeliest
@@ -201,23 +196,23 @@ def greedy_text(next_logits, prompt, limit, stop):
 greedy_text = checks.greedy_text(greedy_text)
 
 # %% [markdown]
-# The same loop stands in `decoding.write`, with one thing more: a cache, so
+# The same loop stands in `dk.decoding.write`, with one thing more: a cache, so
 # that each step reads only the newest token. We compare three routes: yours,
 # the kit's, and `generate` of transformers.
 
 # %%
-question = chat_text(tokenizer, messages("Solve for x: 2x = 6", THINK))
+question = dk.chat_text(tokenizer, dk.messages("Solve for x: 2x = 6", dk.THINK))
 start, limit = ids_of(question), 12 if machine.fast else 24
 end = tokenizer.eos_token_id
 
 
 def read(ids):
     with torch.inference_mode():
-        return decoding.next_logits(model, torch.tensor(ids))
+        return dk.decoding.next_logits(model, torch.tensor(ids))
 
 
 mine = greedy_text(read, start.tolist(), limit, end)
-kits = decoding.write(model, start, decoding.likeliest, limit, {end})
+kits = dk.decoding.write(model, start, dk.decoding.likeliest, limit, {end})
 words = {"max_new_tokens": limit, "eos_token_id": end, "pad_token_id": end}
 words["attention_mask"] = torch.ones_like(start)[None]
 words["repetition_penalty"] = 1.0  # some models bring another one
@@ -240,13 +235,15 @@ print(tokenizer.decode(kits))
 # %%
 setting = {"temperature": 0.7, "top_k": 50, "top_p": 0.9}
 torch.manual_seed(1)
-kits = decoding.write(model, start, decoding.drawn(**setting), limit, {end})
+kits = dk.decoding.write(
+    model, start, dk.decoding.drawn(**setting), limit, {end}
+)
 torch.manual_seed(1)
 theirs = model.generate(start[None], do_sample=True, **setting, **words)
 print("the kit's = generate:", kits == theirs[0, len(start) :].tolist())
 for seed in range(3):
     torch.manual_seed(seed)
-    new = decoding.write(model, start, decoding.drawn(0.7), limit, {end})
+    new = dk.decoding.write(model, start, dk.decoding.drawn(0.7), limit, {end})
     print(f"seed {seed}: {tokenizer.decode(new)!r}")
 
 # %% [markdown]
@@ -277,13 +274,13 @@ beam_step = checks.beam_step(beam_step)
 
 # %%
 beams = 4
-kits = decoding.beam_search(model, start, beams, limit, {end})
+kits = dk.decoding.beam_search(model, start, beams, limit, {end})
 more = {"num_beams": beams, "early_stopping": True, "do_sample": False}
 theirs = model.generate(start[None], **more, **words)
-greedy = decoding.write(model, start, decoding.likeliest, limit, {end})
+greedy = dk.decoding.write(model, start, dk.decoding.likeliest, limit, {end})
 print("the kit's = generate:", kits == theirs[0, len(start) :].tolist())
 for name, new in (("greedy", greedy), (f"{beams} beams", kits)):
-    score = decoding.log_prob(model, start, new)
+    score = dk.decoding.log_prob(model, start, new)
     print(f"{name:7}  log p = {score:7.2f}  {tokenizer.decode(new)!r}")
 
 # %% [markdown]
@@ -299,7 +296,7 @@ for name, new in (("greedy", greedy), (f"{beams} beams", kits)):
 # again.
 
 # %%
-recorded = read_csv(data_path("decoding_strategies.csv"))
+recorded = dk.read_csv(dk.data_path("decoding_strategies.csv"))
 NUMBERS = ("candidates", "right", "formed", "different")
 for row in recorded:
     row.update({name: int(row[name]) for name in NUMBERS})
@@ -329,7 +326,7 @@ for t in totals:
     )
 
 # %%
-show(*figures.draw_strategies(totals, k=8))
+dk.show(*figures.draw_strategies(totals, k=8))
 
 # %% [markdown]
 # The intervals in the picture treat candidates as independent. Eight
@@ -349,8 +346,8 @@ def solved(name):
 
 
 for name in sampled[1:]:
-    gap, low, high = statistics.paired(shares("greedy"), shares(name))
-    one, below, above = statistics.paired(solved("greedy"), solved(name))
+    gap, low, high = dk.statistics.paired(shares("greedy"), shares(name))
+    one, below, above = dk.statistics.paired(solved("greedy"), solved(name))
     print(
         f"{name:17} against greedy: one candidate {gap:+4.0f} points "
         f"({low:+.0f} to {high:+.0f}), one of 8 {one:+4.0f} "
@@ -366,7 +363,7 @@ plain = {
     for name in ("greedy, plain", "4 beams")
 }
 scores = [[float(r["log_prob"]) for r in rows] for rows in plain.values()]
-gap, low, high = statistics.paired(*scores)
+gap, low, high = dk.statistics.paired(*scores)
 print(
     f"log p of the text, beams minus greedy: {gap:+.3f} nats "
     f"(95 % interval {low:+.3f} to {high:+.3f}, {len(scores[0])} equations)"
@@ -375,7 +372,7 @@ gaps = [b - a for a, b in zip(*scores)]
 more, less = (sum(g > 0.01 for g in gaps), sum(g < -0.01 for g in gaps))
 print(f"likelier on {more}, less likely on {less}, the same on the others")
 right = [[100.0 * r["right"] for r in rows] for rows in plain.values()]
-gap, low, high = statistics.paired(*right)
+gap, low, high = dk.statistics.paired(*right)
 print(f"right answers: {gap:+.0f} points ({low:+.0f} to {high:+.0f})")
 seconds = [sum(float(r["seconds"]) for r in rows) for rows in plain.values()]
 print(f"time: {seconds[1] / seconds[0]:.1f} times as long")

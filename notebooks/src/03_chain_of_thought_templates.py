@@ -51,23 +51,7 @@ guess_answer_only = None  # of 100
 # %%
 from collections import Counter
 
-from distillkit.evaluation import statistics
 from distillkit.lessons.l03_templates import checks, figures
-from distillkit.plots import draw_arms
-from distillkit.problems.equations import make_problem
-from distillkit.problems.trace_forms import FORMS
-from distillkit.runtime.files import read_csv, read_jsonl
-from distillkit.runtime.session import data_path
-from distillkit.teaching.widgets import explore, show
-from distillkit.traces.templates import (
-    SHOTS,
-    TEMPLATES,
-    THINK,
-    chat_text,
-    messages,
-    render_solution,
-)
-from distillkit.training.packing import encode
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 tokenizer = student.tokenizer
@@ -80,10 +64,10 @@ tokenizer = student.tokenizer
 # text back.
 
 # %%
-problem = make_problem("3x + 5 = 20")
-for template in TEMPLATES.values():
+problem = dk.make_problem("3x + 5 = 20")
+for template in dk.TEMPLATES.values():
     print(f"--- {template.name}: {template.instruction}")
-    print(render_solution(problem, template))
+    print(dk.render_solution(problem, template))
 
 # %% [markdown]
 # ### Exercise 1: write
@@ -104,7 +88,7 @@ write_think = checks.write_think(write_think)
 
 # %%
 steps = ["3x = 20 - 5", "3x = 15", "x = 15 / 3", "x = 5"]
-same = write_think(steps, "x = 5") == render_solution(problem, THINK)
+same = write_think(steps, "x = 5") == dk.render_solution(problem, dk.THINK)
 print("yours equals the kit's:", same)
 
 # %% [markdown]
@@ -121,19 +105,21 @@ print("yours equals the kit's:", same)
 
 # %%
 def draw_example(equation, template):
-    problem = make_problem(equation)
-    form = TEMPLATES[template]
-    reply = {"role": "assistant", "content": render_solution(problem, form)}
-    prompt = messages(problem.text, form)
-    (example,) = encode([{"prompt": prompt, "completion": [reply]}], tokenizer)
+    problem = dk.make_problem(equation)
+    form = dk.TEMPLATES[template]
+    reply = {"role": "assistant", "content": dk.render_solution(problem, form)}
+    prompt = dk.messages(problem.text, form)
+    (example,) = dk.encode(
+        [{"prompt": prompt, "completion": [reply]}], tokenizer
+    )
     tokens = [tokenizer.decode([token]) for token in example.ids]
     return figures.draw_mask(tokens, example.labels)
 
 
-explore(
+dk.explore(
     draw_example,
     equation="3x + 5 = 20",
-    template=list(TEMPLATES),
+    template=list(dk.TEMPLATES),
     static=[{"template": name} for name in ("think", "json", "answer-only")],
 )
 
@@ -158,10 +144,10 @@ def with_labels(prompt, completion, end):
 with_labels = checks.with_labels(with_labels)
 
 # %%
-reply = {"role": "assistant", "content": render_solution(problem, THINK)}
-chat = messages(problem.text, THINK)
-(example,) = encode([{"prompt": chat, "completion": [reply]}], tokenizer)
-text = chat_text(tokenizer, chat)
+reply = {"role": "assistant", "content": dk.render_solution(problem, dk.THINK)}
+chat = dk.messages(problem.text, dk.THINK)
+(example,) = dk.encode([{"prompt": chat, "completion": [reply]}], tokenizer)
+text = dk.chat_text(tokenizer, chat)
 prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
 own = tokenizer(reply["content"], add_special_tokens=False)["input_ids"]
 ids, labels = with_labels(prompt, own, tokenizer.eos_token_id)
@@ -175,11 +161,11 @@ print("yours equals the kit's:", (ids, labels) == (example.ids, example.labels))
 # them and count why a text was refused.
 
 # %%
-path = data_path("template_outputs.jsonl")
-recorded = read_jsonl(path)
+path = dk.data_path("template_outputs.jsonl")
+recorded = dk.read_jsonl(path)
 print(recorded[0]["student"])
 for stage in ("untouched", "few-shot"):
-    for name, template in TEMPLATES.items():
+    for name, template in dk.TEMPLATES.items():
         rows = [r for r in recorded if r["stage"] == stage]
         rows = [r for r in rows if r["template"] == name]
         why = Counter(template.parse(r["text"]).problem or "read" for r in rows)
@@ -195,7 +181,7 @@ for stage in ("untouched", "few-shot"):
 
 # %%
 def obeyed(row):
-    return TEMPLATES[row["template"]].parse(row["text"]).ok
+    return dk.TEMPLATES[row["template"]].parse(row["text"]).ok
 
 
 refused = [r for r in recorded if not obeyed(r)]
@@ -238,7 +224,7 @@ read_think = checks.read_think(read_think)
 
 # %%
 texts = [r["text"] for r in recorded]
-kits = [p.answer if (p := THINK.parse(t)).ok else None for t in texts]
+kits = [p.answer if (p := dk.THINK.parse(t)).ok else None for t in texts]
 mine = [read_think(t) for t in texts]
 print(f"{len(texts)} recorded texts: yours agrees with the kit's on",
       sum(a == b for a, b in zip(mine, kits)))  # fmt: skip
@@ -254,12 +240,11 @@ print(f"{len(texts)} recorded texts: yours agrees with the kit's on",
 # The same question in each template, with six solved examples in the prompt.
 
 # %%
-asked = make_problem("4x - 9 = 2x + 5", split="test")
+asked = dk.make_problem("4x - 9 = 2x + 5", split="test")
 limit = 24 if machine.fast else 128
-for template in TEMPLATES.values():
-    (row,) = dk.evaluate(
-        student.model, tokenizer, [asked], template, SHOTS, max_new_tokens=limit
-    )
+for template in dk.TEMPLATES.values():
+    (row,) = dk.evaluate(student.model, tokenizer, [asked], template, dk.SHOTS,
+                         max_new_tokens=limit)  # fmt: skip
     verdict = "exact" if row["exact"] else "form" if row["format"] else "no"
     print(f"--- {template.name}: {verdict}, {row['tokens']} tokens")
     print(row["text"][:200])
@@ -277,7 +262,7 @@ for template in TEMPLATES.values():
 # again.
 
 # %%
-everything = read_csv(data_path("templates.csv"))
+everything = dk.read_csv(dk.data_path("templates.csv"))
 table = [r for r in everything if r["split"] == "taught"]
 print(table[0]["machine"], table[0]["dtype"], "n =", table[0]["n"])
 print("template      stage      seed  in form  exact  lenient  tokens")
@@ -301,14 +286,14 @@ few_shot = {
     for r in table
     if r["stage"] == "few-shot"
 }
-distilled = {name: exact_by_seed(name) for name in TEMPLATES}
+distilled = {name: exact_by_seed(name) for name in dk.TEMPLATES}
 distilled["arithmetic"] = exact_by_seed("think", "arithmetic")
-show(*figures.draw_templates(few_shot, distilled))
+dk.show(*figures.draw_templates(few_shot, distilled))
 
 # %%
-print(statistics.table(distilled, "think"))
+print(dk.statistics.table(distilled, "think"))
 for name in list(distilled)[1:]:
-    words = statistics.conclusion(
+    words = dk.statistics.conclusion(
         ("'think'", f"'{name}'"), distilled["think"], distilled[name],
         "right answers in 100",
     )  # fmt: skip
@@ -340,7 +325,7 @@ for split in ("taught", "other"):
                       if r["stage"] == stage]
               for stage in ("few-shot", "distilled")}  # fmt: skip
         found[name], untrained[name] = of["distilled"], of["few-shot"]
-    print(f"{split} kinds:", statistics.conclusion(
+    print(f"{split} kinds:", dk.statistics.conclusion(
         ("the answer alone", "steps and answer"), *found.values(),
         "right answers in 100"))  # fmt: skip
     print(
@@ -362,7 +347,7 @@ for split in ("taught", "other"):
 # can write one solution in several forms:
 
 # %%
-for name, steps_of in FORMS.items():
+for name, steps_of in dk.FORMS.items():
     print(f"--- {name}")
     print("\n".join(steps_of("7x - 12 = 4x + 30")))
 
@@ -377,7 +362,7 @@ for name, steps_of in FORMS.items():
 # it again.
 
 # %%
-rows = read_csv(data_path("curriculum.csv"))
+rows = dk.read_csv(dk.data_path("curriculum.csv"))
 rows = [r for r in rows if r["split"] == "worded"]
 ways, tokens = {}, {}
 others = ("traces", "times", "few-shot", "untouched")  # more than one change
@@ -387,8 +372,8 @@ for r in sorted(rows, key=lambda r: r["seed"]):
         tokens.setdefault(r["recipe"], []).append(float(r["answer_tokens"]))
 for name, found in tokens.items():
     print(f"{name:24} {sum(found) / len(found):4.0f} tokens an answer")
-print(statistics.table(ways, "base"))
-show(*draw_arms(ways))
+print(dk.statistics.table(ways, "base"))
+dk.show(*dk.plots.draw_arms(ways))
 
 # %% [markdown]
 # So many comparisons, and one interval in twenty misses 0 by luck alone. Three

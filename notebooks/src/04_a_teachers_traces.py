@@ -55,16 +55,7 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
-from distillkit.evaluation import statistics
-from distillkit.evaluation.scoring import score
-from distillkit.evaluation.statistics import wilson
 from distillkit.lessons.l04_traces import checks, figures
-from distillkit.problems.algebra import parse_equation
-from distillkit.problems.equations import make_problem, make_problems
-from distillkit.teaching.widgets import explore
-from distillkit.traces.filters import first_wrong_step, judge
-from distillkit.traces.teachers import Local, TeacherError
-from distillkit.traces.templates import SHOTS, TEMPLATES, THINK, messages
 
 # %% [markdown]
 # ## Drawing the steps out
@@ -78,19 +69,25 @@ from distillkit.traces.templates import SHOTS, TEMPLATES, THINK, messages
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
 n, limit = (4, 24) if machine.fast else (24, 128)
-asked = make_problems(max(100, n), dk.NARROW, "test", 100)[:n]
+asked = dk.make_problems(max(100, n), dk.NARROW, "test", 100)[:n]
 right = {}
 for name in ("answer-only", "think"):
-    rows = dk.evaluate(model, tokenizer, asked, TEMPLATES[name], SHOTS,
+    rows = dk.evaluate(model, tokenizer, asked, dk.TEMPLATES[name], dk.SHOTS,
                        max_new_tokens=limit)  # fmt: skip
     right[name] = [100.0 * row["lenient"] for row in rows]
-    low, high = wilson(sum(row["lenient"] for row in rows), n)
+    low, high = dk.wilson(sum(row["lenient"] for row in rows), n)
     tokens = sum(row["tokens"] for row in rows) / n
     print(f"{name:12} {sum(right[name]) / n:3.0f} % right "
           f"({100 * low:.0f} to {100 * high:.0f}, n = {n}), "
           f"{tokens:.0f} tokens an answer")  # fmt: skip
-print(statistics.conclusion(("answer only", "steps first"), *right.values(),
-                            "right answers in 100", "equations"))  # fmt: skip
+print(
+    dk.statistics.conclusion(
+        ("answer only", "steps first"),
+        *right.values(),
+        "right answers in 100",
+        "equations",
+    )
+)
 
 # %% [markdown]
 # ## Four kinds of teacher, one method
@@ -106,8 +103,8 @@ print(statistics.conclusion(("answer only", "steps first"), *right.values(),
 
 # %%
 recorded = dk.teacher("recorded")
-local = Local(model, tokenizer, student.name, student.source,
-              max_new_tokens=limit)  # fmt: skip
+local = dk.Local(model, tokenizer, student.name, student.source,
+                 max_new_tokens=limit)  # fmt: skip
 problem = recorded.problems(("both-sides",))[0]
 for teacher in (dk.teacher("solver"), recorded, local):
     (candidate,) = teacher.sample([problem], k=1, temperature=0.7)
@@ -125,7 +122,7 @@ server = dk.teacher(
 )
 try:
     print(server.sample([problem], k=1)[0]["text"])
-except TeacherError as error:
+except dk.TeacherError as error:
     print(error)
 
 # %% [markdown]
@@ -142,7 +139,7 @@ for candidate in everything:
     by_problem.setdefault(candidate["problem"]["id"], []).append(candidate)
 hard_first = sorted(
     by_problem.values(),
-    key=lambda four: -sum(any(judge(c).values()) for c in four),
+    key=lambda four: -sum(any(dk.judge(c).values()) for c in four),
 )
 
 
@@ -150,7 +147,7 @@ def draw_problem(rank):
     return figures.draw_candidates(hard_first[rank])
 
 
-explore(
+dk.explore(
     draw_problem,
     rank=(0, len(hard_first) - 1, 1),
     static=[{"rank": rank} for rank in (0, 20, 40, 299)],
@@ -183,9 +180,9 @@ first_wrong = checks.first_wrong(first_wrong)
 
 # %%
 steps = ["3x - 8x = 13 + 7", "-5x = 21", "x = -4"]
-found = first_wrong([parse_equation(step) for step in steps], Fraction(-4))
+found = first_wrong([dk.parse_equation(step) for step in steps], Fraction(-4))
 print("first wrong line:", found, "→", steps[found])
-kits = first_wrong_step("3x - 7 = 8x + 13", "\n".join(steps))
+kits = dk.first_wrong_step("3x - 7 = 8x + 13", "\n".join(steps))
 print("the kit's checker:", kits)
 
 # %% [markdown]
@@ -196,9 +193,9 @@ print("the kit's checker:", kits)
 # ## How good is this teacher?
 
 # %%
-usable = {c["id"]: not any(judge(c).values()) for c in everything}
+usable = {c["id"]: not any(dk.judge(c).values()) for c in everything}
 exact = {
-    c["id"]: score(c["text"], c["finish"], c["problem"]["answer"])["exact"]
+    c["id"]: dk.score(c["text"], c["finish"], c["problem"]["answer"])["exact"]
     for c in everything
 }
 print("family         exact   usable   all four right   at least one")
@@ -238,7 +235,7 @@ def price(problems, k, prompt_tokens, answer_tokens, per_in, per_out):
 price = checks.price(price)
 
 # %%
-chat = messages(problem.text, THINK, SHOTS)
+chat = dk.messages(problem.text, dk.THINK, dk.SHOTS)
 prompt_tokens = len(
     tokenizer.apply_chat_template(
         chat, tokenize=True, add_generation_prompt=True, return_dict=False
@@ -255,7 +252,7 @@ def draw_cost(per_in, per_out, usable_share, traces):
     return figures.draw_cost(each_seconds, one, usable_share, traces)
 
 
-explore(
+dk.explore(
     draw_cost,
     per_in=(0.0, 5.0, 0.1, 0.3),
     per_out=(0.0, 20.0, 0.1, 1.2),
@@ -321,7 +318,7 @@ for key, value in everything[0]["teacher"].items():
 needed = ("name", "source", "sha256", "template", "sampling", "seed")
 told = sum(all(c["teacher"].get(k) not in (None, "") for k in needed)
            for c in everything)  # fmt: skip
-low, high = wilson(told, len(everything))
+low, high = dk.wilson(told, len(everything))
 print(f"{told} of {len(everything)} candidates say all of it "
       f"({100 * low:.1f} to {100 * high:.0f} %)")  # fmt: skip
 
@@ -349,19 +346,19 @@ print(f"{told} of {len(everything)} candidates say all of it "
 
 # %%
 shares = {}
-for shots in ((), SHOTS[:2], SHOTS):
+for shots in ((), dk.SHOTS[:2], dk.SHOTS):
     local.shots = shots
     found = local.sample(asked, k=2, seed=1)
-    good = [not any(judge(c).values()) for c in found]
+    good = [not any(dk.judge(c).values()) for c in found]
     name = f"{len(shots)} examples"
     shares[name] = [50.0 * (a + b) for a, b in zip(good[::2], good[1::2])]
-    low, high = wilson(sum(good), len(good))
+    low, high = dk.wilson(sum(good), len(good))
     print(f"{name}: {100 * sum(good) / len(good):3.0f} % usable "
           f"({100 * low:.0f} to {100 * high:.0f})")  # fmt: skip
-print(statistics.conclusion(("2 examples", "6 examples"),
-                            shares["2 examples"], shares["6 examples"],
-                            "usable candidates in 100",
-                            "equations"))  # fmt: skip
+print(dk.statistics.conclusion(("2 examples", "6 examples"),
+                               shares["2 examples"], shares["6 examples"],
+                               "usable candidates in 100",
+                               "equations"))  # fmt: skip
 
 # %% [markdown]
 # ### Exercise 3: your own examples
@@ -376,15 +373,15 @@ print(statistics.conclusion(("2 examples", "6 examples"),
 mine = ["3x + 5 = 20"]  # your equations here
 
 if not machine.fast:
-    local.shots = [make_problem(equation, "example") for equation in mine]
+    local.shots = [dk.make_problem(equation, "example") for equation in mine]
     found = local.sample(asked, k=2, seed=1)
-    good = [not any(judge(c).values()) for c in found]
+    good = [not any(dk.judge(c).values()) for c in found]
     print(f"yours: {100 * sum(good) / len(good):.0f} % usable")
     mine_shares = [50.0 * (a + b) for a, b in zip(good[::2], good[1::2])]
-    print(statistics.conclusion(("the kit's six", "yours"),
-                                shares["6 examples"], mine_shares,
-                                "usable candidates in 100",
-                                "equations"))  # fmt: skip
+    print(dk.statistics.conclusion(("the kit's six", "yours"),
+                                   shares["6 examples"], mine_shares,
+                                   "usable candidates in 100",
+                                   "equations"))  # fmt: skip
 
 # %% [markdown]
 # ## Look back at your guesses

@@ -54,18 +54,11 @@ guess_student = None  # of 100 equations
 import random
 from collections import Counter
 
-from distillkit.evaluation import statistics
-from distillkit.evaluation.statistics import wilson
 from distillkit.lessons.l05_rejection import checks, figures
-from distillkit.plots import draw_arms
-from distillkit.runtime.files import read_csv, read_jsonl
-from distillkit.runtime.session import data_path
-from distillkit.teaching.widgets import explore, show
-from distillkit.traces.filters import RULES, judge, reject
 
 recorded = dk.teacher("recorded")
 candidates = recorded.sample(recorded.problems())
-labelled = read_jsonl(data_path("labelled_candidates.jsonl"))
+labelled = dk.read_jsonl(dk.data_path("labelled_candidates.jsonl"))
 print(f"{len(candidates)} candidates, {len(labelled)} labelled ones")
 
 # %% [markdown]
@@ -76,12 +69,12 @@ print(f"{len(candidates)} candidates, {len(labelled)} labelled ones")
 # into which one fault was put on purpose. Here is one example for each rule.
 
 # %%
-for rule in RULES:
+for rule in dk.RULES:
     bad = next(
         row for row in labelled
-        if rule.name in row["faults"] and judge(row)[rule.name]
+        if rule.name in row["faults"] and dk.judge(row)[rule.name]
     )  # fmt: skip
-    print(f"--- {rule.name}: {judge(bad)[rule.name]}")
+    print(f"--- {rule.name}: {dk.judge(bad)[rule.name]}")
     print(bad["text"][:150])
 
 # %% [markdown]
@@ -114,9 +107,9 @@ def precision_recall(rejected, faulty):
 precision_recall = checks.precision_recall(precision_recall)
 
 # %%
-judged = [judge(row) for row in labelled]
+judged = [dk.judge(row) for row in labelled]
 counts, left = {}, list(zip(labelled, judged))
-for rule in RULES:
+for rule in dk.RULES:
     rejected = [bool(verdict[rule.name]) for _, verdict in left]
     faulty = [rule.name in row["faults"] for row, _ in left]
     precision, recall = precision_recall(rejected, faulty)
@@ -125,7 +118,7 @@ for rule in RULES:
     left = [pair for pair, r in zip(left, rejected) if not r]
     print(f"{rule.name:14} precision {precision:.2f}, recall {recall:.2f} "
           f"({sum(faulty)} faulty)")  # fmt: skip
-show(*figures.draw_rules(counts))
+dk.show(*figures.draw_rules(counts))
 
 # %% [markdown]
 # Each rule sees only what the rules before it let through, as in the funnel
@@ -157,7 +150,7 @@ out = [any(verdict.values()) for verdict in judged]
 bad = [bool(row["faults"]) for row in labelled]
 both = sum(r and f for r, f in zip(out, bad))
 for name, of in (("precision", sum(out)), ("recall", sum(bad))):
-    low, high = wilson(both, of)
+    low, high = dk.wilson(both, of)
     print(f"{name}: {100 * both / of:.0f} % "
           f"({100 * low:.0f} to {100 * high:.0f}, n = {of})")  # fmt: skip
 for mark, mutation in (("faults", "mutations"), ("real", "real ones")):
@@ -184,10 +177,10 @@ def draw_kept(family, k):
     some = [dict(c) for c in candidates if c["candidate"] < k]
     if family != "all":
         some = [c for c in some if c["problem"]["family"] == family]
-    return figures.draw_kept(reject(some)[1].rows())
+    return figures.draw_kept(dk.reject(some)[1].rows())
 
 
-explore(
+dk.explore(
     draw_kept,
     family=families,
     k=(1, 4, 1),
@@ -226,7 +219,7 @@ keep = checks.keep(keep)
 # %%
 simple = [
     (c["problem"]["id"], " ".join(c["text"].split()),
-     not any(judge(c).values())) for c in candidates
+     not any(dk.judge(c).values())) for c in candidates
 ]  # fmt: skip
 for most in (1, 2, 4):
     kept = keep(simple, most)
@@ -276,12 +269,12 @@ for n, c, k in ((8, 2, 1), (8, 2, 4), (8, 6, 2)):
 # equations, from lesson 02.
 
 # %%
-strategies = read_csv(data_path("decoding_strategies.csv"))
+strategies = dk.read_csv(dk.data_path("decoding_strategies.csv"))
 right = {
     name: [int(row["right"]) for row in strategies if row["strategy"] == name]
     for name in ("T 0.3", "T 0.7", "T 1", "T 1.5")
 }
-show(*figures.draw_pass_at_k(right, 8))
+dk.show(*figures.draw_pass_at_k(right, 8))
 
 # %% [markdown]
 # A higher temperature makes one candidate worse and eight candidates
@@ -295,7 +288,7 @@ show(*figures.draw_pass_at_k(right, 8))
 # `python -m benchmarks.experiments.rejection` makes it again.
 
 # %%
-rows = read_csv(data_path("rejection.csv"))
+rows = dk.read_csv(dk.data_path("rejection.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
 arms = {}
 print("teacher   arm             usable traces   exact answers by seed")
@@ -308,13 +301,13 @@ for teacher in ("good", "damaged"):
         share /= sum(int(r["traces"]) for r in some)
         print(f"{teacher:9} {arm:15} {100 * share:11.0f} %   "
               + ", ".join(f"{e:.0f}" for e in exact))  # fmt: skip
-show(*draw_arms(arms))
+dk.show(*dk.plots.draw_arms(arms))
 
 # %%
 unit = "right answers in 100"
 for teacher in ("good", "damaged"):
     print(
-        statistics.conclusion(
+        dk.statistics.conclusion(
             (f"everything of the {teacher} teacher", "the verified traces"),
             arms[f"{teacher}, everything"],
             arms[f"{teacher}, verified"],
@@ -328,11 +321,11 @@ both = {
 }  # fmt: skip
 print(
     "mean of both teachers:",
-    statistics.conclusion(
+    dk.statistics.conclusion(
         ("everything", "the verified traces"), *both.values(), unit
     ),
 )
-print(statistics.conclusion(
+print(dk.statistics.conclusion(
     ("the good teacher, verified", "the damaged teacher, verified"),
     arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
 
@@ -358,7 +351,7 @@ print(statistics.conclusion(
 # `python -m benchmarks.experiments.general_share` makes it again.
 
 # %%
-rows = read_csv(data_path("general_share.csv"))
+rows = dk.read_csv(dk.data_path("general_share.csv"))
 start = next(row for row in rows if row["share"] == "untouched")
 print(f"untouched: loss {float(start['general_loss']):.3f}, "
       f"tags {start['equation_form']} of {start['held_out']}")  # fmt: skip
@@ -373,22 +366,22 @@ for share in ("0.0", "0.2", "0.5"):
         f"{name}: exact {', '.join(f'{e:.0f}' for e in exact[name])}; "
         f"loss {', '.join(f'{x:.3f}' for x in loss[name])}; tags {tags}"
     )
-show(*draw_arms(loss, "loss on held-out general answers (nats)"))
+dk.show(*dk.plots.draw_arms(loss, "loss on held-out general answers (nats)"))
 
 # %%
 for name in ("20 % general", "50 % general"):
     print(
-        statistics.conclusion(
+        dk.statistics.conclusion(
             ("no general examples", name),
             exact["0 % general"],
             exact[name],
             unit,
         )
     )
-    print(statistics.conclusion(("no general examples", name),
-                                [100 * x for x in loss["0 % general"]],
-                                [100 * x for x in loss[name]],
-                                "hundredths of a nat of loss"))  # fmt: skip
+    print(dk.statistics.conclusion(("no general examples", name),
+                                   [100 * x for x in loss["0 % general"]],
+                                   [100 * x for x in loss[name]],
+                                   "hundredths of a nat of loss"))  # fmt: skip
 
 # %% [markdown]
 # **Not shown.** The loss on general answers rises by 0.01 to 0.02 in every arm,
@@ -410,7 +403,7 @@ for name in ("20 % general", "50 % general"):
 # again.
 
 # %%
-rows = read_csv(data_path("self_improvement.csv"))
+rows = dk.read_csv(dk.data_path("self_improvement.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
 stages = {}
 for row in rows:
@@ -422,12 +415,12 @@ for name, values in stages.items():
         f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
         + (f"; new ones solved: {', '.join(solved)}" if solved else "")
     )
-show(*draw_arms(stages))
+dk.show(*dk.plots.draw_arms(stages))
 
 # %%
 for name in ("first", "first, repeated", "solver's"):
-    print(statistics.conclusion((name, "round 2"), stages[name],
-                                stages["round 2"], unit))  # fmt: skip
+    print(dk.statistics.conclusion((name, "round 2"), stages[name],
+                                   stages["round 2"], unit))  # fmt: skip
 
 # %% [markdown]
 # **Not what it looks like.** Two rounds add about 27 right answers in 100, with
@@ -444,7 +437,7 @@ for name in ("first", "first, repeated", "solver's"):
 # ## Look back at your guesses
 
 # %%
-rows = read_csv(data_path("rejection.csv"))
+rows = dk.read_csv(dk.data_path("rejection.csv"))
 damaged = [r for r in rows if r["teacher"] == "damaged"]
 usable = int(damaged[0]["pool_usable"]) / int(damaged[0]["pool"])
 reached = arms["damaged, verified"]

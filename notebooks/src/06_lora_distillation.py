@@ -56,18 +56,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from distillkit.evaluation import statistics
-from distillkit.evaluation.statistics import paired_difference, wilson
 from distillkit.lessons.l06_lora import checks, figures
-from distillkit.pipeline.recipes import HARD
-from distillkit.problems.equations import make_problem, make_problems
-from distillkit.runtime.files import read_csv, read_jsonl
-from distillkit.runtime.session import data_path
-from distillkit.teaching.widgets import Live, explore, show
-from distillkit.traces.templates import SHOTS
-from distillkit.training import lora as adapters
-from distillkit.training import memory, plain_loop
-from distillkit.training.lora import lora, with_adapter
 
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
@@ -110,8 +99,8 @@ lora_layer = checks.lora_layer(lora_layer)
 # with random numbers, because a $B$ of zeros would prove nothing.
 
 # %%
-adapted = with_adapter(model, lora(r=4, alpha=8))
-layer = adapters.layers_of(adapted)["0.self_attn.o_proj"]
+adapted = dk.with_adapter(model, dk.lora(r=4, alpha=8))
+layer = dk.layers_of(adapted)["0.self_attn.o_proj"]
 A, B = layer.lora_A["default"].weight, layer.lora_B["default"].weight
 torch.nn.init.normal_(B, std=0.1)
 W = layer.base_layer.weight
@@ -145,13 +134,13 @@ def trained_parameters(shapes, r):
 trained_parameters = checks.trained_parameters(trained_parameters)
 
 # %%
-shape = memory.shape_of(model.config)
+shape = dk.memory.shape_of(model.config)
 total = shape.matrices() + shape.others()
 print(f"{total:,} weights; the seven matrices of a layer: {shape.linears()}")
 for r in (1, 4, 16, 64):
     trained = shape.layers * trained_parameters(shape.linears(), r)
     print(f"r = {r:2}: {trained:>10,} trained, {100 * trained / total:.2f} %")
-adapted = with_adapter(model, lora(r=16))
+adapted = dk.with_adapter(model, dk.lora(r=16))
 counted = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
 mine = shape.layers * trained_parameters(shape.linears(), 16)
 print("yours equals peft's count:", mine == counted)
@@ -218,16 +207,18 @@ WAYS = {
 
 
 def draw_needs(model_name, rank, tokens):
-    sizes = memory.SHAPES[model_name]
-    return figures.draw_memory({
-        name: memory.training(sizes, kind, r and rank, tokens, tokens * 2 // 3)
+    sizes = dk.memory.SHAPES[model_name]
+    taught = tokens * 2 // 3
+    needs = {
+        name: dk.memory.training(sizes, kind, r and rank, tokens, taught)
         for name, (kind, r) in WAYS.items()
-    })  # fmt: skip
+    }
+    return figures.draw_memory(needs)
 
 
-explore(
+dk.explore(
     draw_needs,
-    model_name=list(memory.SHAPES),
+    model_name=list(dk.memory.SHAPES),
     rank=[1, 4, 8, 16, 64, 256],
     tokens=[64, 192, 512, 2048, 4096],
     static=[
@@ -245,7 +236,7 @@ explore(
 
 # %%
 print("model          type      tokens  measured  formula")
-for row in read_csv(data_path("memory.csv")):
+for row in dk.read_csv(dk.data_path("memory.csv")):
     found, expected = float(row["measured_mb"]), float(row["formula_mb"])
     print(
         f"{row['model']:14} {row['dtype']:9} {row['tokens']:>6} "
@@ -262,16 +253,16 @@ for row in read_csv(data_path("memory.csv")):
 
 # %%
 def draw_answering(model_name, texts, tokens):
-    sizes = memory.SHAPES[model_name]
+    sizes = dk.memory.SHAPES[model_name]
     return figures.draw_memory({
-        kind: memory.answering(sizes, kind, texts, tokens)
+        kind: dk.memory.answering(sizes, kind, texts, tokens)
         for kind in ("float32", "bfloat16", "int8", "nf4")
     })  # fmt: skip
 
 
-explore(
+dk.explore(
     draw_answering,
-    model_name=list(memory.SHAPES),
+    model_name=list(dk.memory.SHAPES),
     texts=[1, 8, 32, 128],
     tokens=[128, 512, 2048, 8192],
     static=[
@@ -293,8 +284,9 @@ for texts in (1, 4):
     with torch.inference_mode():
         cache = model(ids.expand(texts, -1), use_cache=True).past_key_values
     counted = sum(t.nbytes for pair in cache for t in pair[:2])
-    expected = memory.answering(shape, "bfloat16", texts, ids.shape[1],
-                                model.dtype.itemsize)["KV cache"]  # fmt: skip
+    expected = dk.memory.answering(
+        shape, "bfloat16", texts, ids.shape[1], model.dtype.itemsize
+    )["KV cache"]
     print(
         f"{texts} × {ids.shape[1]} tokens: {counted:,} bytes counted, "
         f"{expected:,.0f} by the formula"
@@ -312,10 +304,10 @@ for texts in (1, 4):
 n_traces, n_test = (8, 2) if machine.fast else (64, 24)
 teacher = dk.teacher("recorded")
 kept, funnel = dk.reject(teacher.sample(teacher.problems(dk.NARROW)))
-chosen = dk.to_traces(dk.choose(kept, n_traces, machine.seed, HARD))
-general = read_jsonl(data_path("general.jsonl"))
+chosen = dk.to_traces(dk.choose(kept, n_traces, machine.seed, dk.HARD))
+general = dk.read_jsonl(dk.data_path("general.jsonl"))
 traces = dk.mix(chosen, general, 0.2, machine.seed)
-test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
+test = dk.make_problems(100, dk.NARROW, "test", 100)[:n_test]
 print(
     f"{len(kept)} verified candidates, {len(chosen)} chosen, "
     f"{len(traces)} with general examples; {len(test)} new equations"
@@ -327,7 +319,9 @@ print(
 
 # %%
 limit = 24 if machine.fast else 128
-before = dk.evaluate(model, tokenizer, test, shots=SHOTS, max_new_tokens=limit)
+before = dk.evaluate(
+    model, tokenizer, test, shots=dk.SHOTS, max_new_tokens=limit
+)
 print(f"few-shot: {sum(r['exact'] for r in before)} of {len(before)} solved")
 
 # %% [markdown]
@@ -336,7 +330,7 @@ print(f"few-shot: {sum(r['exact'] for r in before)} of {len(before)} solved")
 # beginnings once, fits into the memory and can be stopped.
 
 # %%
-print(inspect.getsource(plain_loop.train_plainly))
+print(inspect.getsource(dk.train_plainly))
 
 # %% [markdown]
 # The loss looks at the solution and its end token, never at the question
@@ -347,7 +341,7 @@ print(inspect.getsource(plain_loop.train_plainly))
 # %%
 folder = Path(tempfile.mkdtemp())
 steps = -(-len(traces) // 4)
-live = Live(figures.draw_training)
+live = dk.Live(figures.draw_training)
 
 
 def on_step(row):
@@ -381,17 +375,17 @@ solved = {
     "distilled": [row["exact"] for row in after],
 }
 for name, right in solved.items():
-    low, high = wilson(sum(right), len(right))
+    low, high = dk.wilson(sum(right), len(right))
     print(
         f"{name:10} {100 * sum(right) / len(right):3.0f} % "
         f"({100 * low:.0f} to {100 * high:.0f}, n = {len(right)})"
     )
-gain, low, high = paired_difference(*solved.values())
+gain, low, high = dk.paired_difference(*solved.values())
 print(
     f"difference {100 * gain:+.0f} points "
     f"({100 * low:+.0f} to {100 * high:+.0f})"
 )
-show(*figures.draw_before_after(solved))
+dk.show(*figures.draw_before_after(solved))
 
 # %% [markdown]
 # The distilled student sees *no* examples in its prompt: what the prompt had to
@@ -408,8 +402,8 @@ show(*figures.draw_before_after(solved))
 
 # %%
 updates = {
-    name: adapters.decomposed(*adapters.factors(layer))[1].tolist()
-    for name, layer in adapters.layers_of(run.student).items()
+    name: dk.decomposed(*dk.factors(layer))[1].tolist()
+    for name, layer in dk.layers_of(run.student).items()
 }
 names = [name.split(".", 1)[1] for name in updates if name.startswith("0.")]
 
@@ -419,7 +413,7 @@ def draw_update(layer, matrix, rank):
     return figures.draw_spectrum(updates[name], rank, name)
 
 
-explore(
+dk.explore(
     draw_update,
     layer=(0, shape.layers - 1, 1),
     matrix=names,
@@ -439,7 +433,7 @@ explore(
 # asked again. `python -m benchmarks.experiments.ranks` makes it again.
 
 # %%
-rows = read_csv(data_path("ranks.csv"))
+rows = dk.read_csv(dk.data_path("ranks.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
 exact = {"narrow": {}, "broad": {}}
 for r in rows:
@@ -453,7 +447,7 @@ for split, found in exact.items():
             f"{split:6}, rank {rank:2}: {middle:3.0f} % ({low:.0f} to "
             f"{high:.0f}), {size:.1f} MB in 16 bits"
         )
-show(*figures.draw_ranks(exact["narrow"], untouched))
+dk.show(*figures.draw_ranks(exact["narrow"], untouched))
 
 # %% [markdown]
 # The figure shows the narrow kinds. The broad equations need more of the rank.
@@ -473,14 +467,14 @@ for rate in (5e-5, 5e-4, 5e-3):
     attempt = dk.distill(model, tokenizer, few, config=config)
     losses[f"rate {rate:g}"] = [row["loss"] for row in attempt.log]
     model = attempt.student.unload()
-show(*figures.draw_rates(losses))
+dk.show(*figures.draw_rates(losses))
 
 # %% [markdown]
 # Twice the kit's rate, three runs each of 64 traces, 60 equations asked:
 
 # %%
 for name in ("base", "rate 1e-3"):
-    rows = read_csv(data_path("ablation_training.csv"))
+    rows = dk.read_csv(dk.data_path("ablation_training.csv"))
     rows = [r for r in rows if r["change"] == name]
     share = ", ".join(f"{100 * float(r['exact']):.0f} %" for r in rows)
     last = ", ".join(f"{float(r['last_loss']):.3f}" for r in rows)
@@ -519,7 +513,7 @@ if importlib.util.find_spec("bitsandbytes"):
 else:
     kind = "bfloat16" if machine.dtype == "bfloat16" else "float32"
     for name in (kind, "nf4"):
-        parts = memory.training(shape, name)
+        parts = dk.memory.training(shape, name)
         print(f"{name:9} {sum(parts.values()) / 1e9:.2f} GB (by the formula)")
     print(
         "bitsandbytes is not installed here, so this cell only counts. "
@@ -535,7 +529,7 @@ else:
 # of other kinds. `python -m benchmarks.experiments.templates` makes it again.
 
 # %%
-rows = read_csv(data_path("templates.csv"))
+rows = dk.read_csv(dk.data_path("templates.csv"))
 rows = [r for r in rows if r["stage"] == "distilled"]
 rows = [r for r in rows if r["form"] == "terse"]
 for split in ("taught", "other"):
@@ -548,7 +542,7 @@ for split in ("taught", "other"):
         shares = ", ".join(f"{share:.0f}" for share in found[name])
         print(f"{split} kinds, {name:11}: {shares} of 100")
     print(
-        statistics.conclusion(
+        dk.statistics.conclusion(
             ("the answer alone", "steps and answer"),
             *found.values(),
             "right answers in 100",
@@ -570,7 +564,7 @@ for split in ("taught", "other"):
 # again and again. `python -m benchmarks.experiments.curriculum` makes it again.
 
 # %%
-rows = read_csv(data_path("curriculum.csv"))
+rows = dk.read_csv(dk.data_path("curriculum.csv"))
 rows = [r for r in rows if r["split"] == "worded"]
 few_shot = next(r for r in rows if r["recipe"] == "few-shot")
 once, again = "each seen once", "as many steps as 128"
@@ -591,12 +585,12 @@ for kind, curve in curves.items():
         )
     curves[kind] = {count: [100 * float(r["exact"]) for r in runs]
                     for count, runs in curve.items()}  # fmt: skip
-show(*figures.draw_curve(curves, 100 * float(few_shot["exact"])))
+dk.show(*figures.draw_curve(curves, 100 * float(few_shot["exact"])))
 
 # %%
 unit = "right answers in 100"
 print(
-    statistics.conclusion(
+    dk.statistics.conclusion(
         ("32 solutions, seen once", "four times"),
         curves[once][32],
         curves[again][32],
@@ -606,7 +600,7 @@ print(
 for few, times in ((32, "four"), (8, "sixteen")):
     names = (f"{few} solutions, {times} times", "128 solutions, seen once")
     print(
-        statistics.conclusion(
+        dk.statistics.conclusion(
             names, curves[again][few], curves[again][128], unit
         )
     )
@@ -631,8 +625,8 @@ for few, times in ((32, "four"), (8, "sixteen")):
 mine = "7(t - 3) + 12 = 4t - 2(t + 8)"
 
 del attempt, run, model, student  # make room
-ready = adapters.ready_student(machine)
-(row,) = dk.evaluate(ready.model, ready.tokenizer, [make_problem(mine)],
+ready = dk.ready_student(machine)
+(row,) = dk.evaluate(ready.model, ready.tokenizer, [dk.make_problem(mine)],
                      max_new_tokens=24 if machine.fast else 560)  # fmt: skip
 print(row["text"])
 print("right:", row["exact"], "| the answer is", row["problem"]["answer"])

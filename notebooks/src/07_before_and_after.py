@@ -55,20 +55,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from distillkit.evaluation.scoring import agreement, write_answers
-from distillkit.evaluation.slips import slips
-from distillkit.evaluation.statistics import mcnemar, paired_difference, wilson
-from distillkit.generation import decoding
 from distillkit.lessons.l07_before_after import checks, figures
-from distillkit.problems.equations import make_problem, make_problems
-from distillkit.runtime.files import read_csv, read_json, read_jsonl
-from distillkit.runtime.session import data_path
-from distillkit.teaching.widgets import explore, show
-from distillkit.traces.filters import first_wrong_step
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
-from distillkit.training import lora
 
-student = lora.ready_student(machine)
+student = dk.ready_student(machine)
 model, tokenizer = student.model, student.tokenizer
 limit = 24 if machine.fast else 320
 
@@ -84,7 +73,7 @@ limit = 24 if machine.fast else 320
 
 
 # %%
-WAYS = {"untouched": (), "with examples": SHOTS, "distilled": ()}
+WAYS = {"untouched": (), "with examples": dk.SHOTS, "distilled": ()}
 known = {}
 
 
@@ -105,22 +94,22 @@ def ask(problems):
 
 def looked_at(problem, row, shots):
     """Add to an answer: each token's probability and the first wrong step."""
-    prompt = chat_text(tokenizer, messages(problem.text, THINK, shots))
+    prompt = dk.chat_text(tokenizer, dk.messages(problem.text, dk.THINK, shots))
     ids = [
         torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"],
                      device=model.device) for text in (prompt, row["text"])
     ]  # fmt: skip
-    probs = decoding.probabilities(model, *ids)
+    probs = dk.decoding.probabilities(model, *ids)
     tokens = [tokenizer.decode([token]) for token in ids[1].tolist()]
-    wrong = first_wrong_step(
-        problem.equation, THINK.parse(row["text"]).reasoning
+    wrong = dk.first_wrong_step(
+        problem.equation, dk.THINK.parse(row["text"]).reasoning
     )
     return figures.Text(tokens, probs, row["exact"], wrong)
 
 
 # %%
 def draw_question(equation):
-    problem = make_problem(equation)
+    problem = dk.make_problem(equation)
     exact = dk.teacher("solver:collect").sample([problem], k=1)[0]["text"]
     answers = {"solver": figures.Text([exact], [], True), **ask([problem])[0]}
     return figures.draw_answers(problem.text, problem.answer, answers)
@@ -134,8 +123,8 @@ def draw_question(equation):
 
 # %%
 shown = ["7x - 4 = 3x + 16", "5(t - 9) - 28 = 2t + 8 - 4t"]
-ask([make_problem(equation) for equation in ["3x + 5 = 20", *shown]])
-explore(
+ask([dk.make_problem(equation) for equation in ["3x + 5 = 20", *shown]])
+dk.explore(
     draw_question,
     equation="3x + 5 = 20",
     static=[{"equation": equation} for equation in shown],
@@ -155,7 +144,7 @@ explore(
 # benchmarks.experiments.generalisation` makes it again.
 
 # %%
-rows = read_csv(data_path("generalisation.csv"))
+rows = dk.read_csv(dk.data_path("generalisation.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], rows[0]["traces"], "traces")
 for row in (r for r in rows if r["stage"] == "distilled"):
     if row["family"] != "all":
@@ -170,7 +159,7 @@ for row in (r for r in rows if r["stage"] == "distilled"):
     print(f"{row['split']:22} {100 * float(few['exact']):3.0f} % → "
           f"{100 * float(row['exact']):3.0f} %   gain {gain[0]:+.0f} "
           f"({gain[1]:+.0f} to {gain[2]:+.0f})")  # fmt: skip
-show(*figures.draw_splits([r for r in rows if r["family"] != "all"]))
+dk.show(*figures.draw_splits([r for r in rows if r["family"] != "all"]))
 
 # %% [markdown]
 # *Outside* are equations that nobody here wrote (reasoning-gym), some with
@@ -237,19 +226,19 @@ p_value = checks.p_value(p_value)
 
 # %%
 n_test = 2 if machine.fast else 24
-test = make_problems(100, dk.NARROW, "test", 100)[:n_test]
+test = dk.make_problems(100, dk.NARROW, "test", 100)[:n_test]
 with model.disable_adapter():
     before = dk.evaluate(
-        model, tokenizer, test, shots=SHOTS, max_new_tokens=limit
+        model, tokenizer, test, shots=dk.SHOTS, max_new_tokens=limit
     )
 after = dk.evaluate(model, tokenizer, test, max_new_tokens=limit)
 right = [[row["exact"] for row in rows] for rows in (before, after)]
 gained, lost = flips(*right)
 print(
     f"gained {gained}, lost {lost}, p = {p_value(gained, lost):.3g} "
-    f"(the kit's: {mcnemar(*right):.3g})"
+    f"(the kit's: {dk.mcnemar(*right):.3g})"
 )
-difference, low, high = paired_difference(*right)
+difference, low, high = dk.paired_difference(*right)
 print(
     f"difference {100 * difference:+.0f} points "
     f"({100 * low:+.0f} to {100 * high:+.0f}, n = {len(test)})"
@@ -268,7 +257,7 @@ print(
 # recorded in `data/demo_report.json` (100 equations).
 
 # %%
-report = read_json(data_path("demo_report.json"))
+report = dk.read_json(dk.data_path("demo_report.json"))
 for stage in ("before", "few_shot", "after"):
     found = report[stage]["test"]
     print(
@@ -281,9 +270,9 @@ print(
     f"same answer as the teacher, kinds never taught included: "
     f"{100 * same['before']:.0f} % before, {100 * same['after']:.0f} % after"
 )
-theirs = read_jsonl(data_path("teacher_test_qwen2.5-coder-1.5b.jsonl"))
+theirs = dk.read_jsonl(dk.data_path("teacher_test_qwen2.5-coder-1.5b.jsonl"))
 print(
-    f"live, the student of this lesson: {100 * agreement(after, theirs):.0f}"
+    f"live, the student of this lesson: {100 * dk.agreement(after, theirs):.0f}"
     f" % the same as that teacher's (n = {len(after)})"
 )
 
@@ -297,7 +286,7 @@ print(
 # it again.
 
 # %%
-rows = read_csv(data_path("sizes.csv"))
+rows = dk.read_csv(dk.data_path("sizes.csv"))
 print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
 print(
     "            weights      MB   exact answers    prompt  tokens  s all"
@@ -325,15 +314,15 @@ for row in rows:
 # wrong one; the line before says what the step had to do.
 
 # %%
-answers = read_jsonl(data_path("generalisation_answers.jsonl"))
+answers = dk.read_jsonl(dk.data_path("generalisation_answers.jsonl"))
 broad = [row for row in answers if row["split"] == "broad"]
-kinds = slips(broad)
+kinds = dk.slips(broad)
 for kind, n, large, minus in kinds:
     print(
         f"{kind:14} {n:3}  ({large} with three digits or more, "
         f"{minus} with a minus)"
     )
-show(*figures.draw_slips(kinds, len(broad)))
+dk.show(*figures.draw_slips(kinds, len(broad)))
 
 # %% [markdown]
 # Errors spread over many kinds, and each solution has about 18 lines. Fewer
@@ -351,8 +340,8 @@ show(*figures.draw_slips(kinds, len(broad)))
 family, count = "fractions", 4 if machine.fast else 40
 writer = dk.teacher("solver:collect")
 
-new = make_problems(count, (family,), "train", machine.seed)
-new_test = make_problems(n_test, (family,), "test", 100)
+new = dk.make_problems(count, (family,), "train", machine.seed)
+new_test = dk.make_problems(n_test, (family,), "test", 100)
 kept, funnel = dk.reject(writer.sample(new))
 questions = {family: new_test, "as before": test[: n_test // 2]}
 earlier = {
@@ -377,8 +366,8 @@ for name, asked in questions.items():
 # solutions of the old kinds beside the new ones. Do it: restart the kernel, run
 # all, but let `new` be
 #
-#     make_problems(count, (family,), "train", machine.seed) + make_problems(
-#         count, dk.NARROW, "train", machine.seed)
+#     [*dk.make_problems(count, (family,), "train", machine.seed),
+#      *dk.make_problems(count, dk.NARROW, "train", machine.seed)]
 #
 # Then try `systems`, fewer traces, or a teacher that writes shorter:
 # `solver:arithmetic`.
@@ -399,8 +388,8 @@ for name, asked in questions.items():
 
 # %%
 folder = Path(tempfile.mkdtemp())
-write_answers(folder / "answers.jsonl", after)
-low, high = wilson(sum(right[1]), len(right[1]))
+dk.write_answers(folder / "answers.jsonl", after)
+low, high = dk.wilson(sum(right[1]), len(right[1]))
 page = [
     "# Before and after", "", f"- student: {student.name}",
     f"- source: {student.source}", f"- machine: {machine}",
@@ -419,7 +408,7 @@ print((folder / "page.md").read_text(encoding="utf-8"))
 # ## Look back at your guesses
 
 # %%
-rows = read_csv(data_path("generalisation.csv"))
+rows = dk.read_csv(dk.data_path("generalisation.csv"))
 rows = [r for r in rows if r["stage"] == "distilled"]
 share = {r["family"]: 100 * float(r["exact"]) for r in rows}
 print(f"broad: {share['broad']:.0f} of 100; stories: {share['stories']:.0f}")
