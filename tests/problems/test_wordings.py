@@ -94,6 +94,8 @@ def test_the_equation_of_a_story_is_of_the_split_that_it_is_told_for(split, kept
 
 
 def test_more_stories_than_there_are_is_said(monkeypatch):
-    monkeypatch.setattr(kit, "STORIES", kit.STORIES[5:6])  # with the fewest numbers
-    with pytest.raises(ValueError, match="there are not 1500 different stories"):
-        kit.stories(1500)
+    only = ("{a} bags of n nuts are {c} nuts. How many are in a bag?", "{a}n = {c}", 2, 3)
+    monkeypatch.setattr(kit, "STORIES", [only])  # 16 equations in both halves
+    with pytest.raises(ValueError, match="there are not 17 different stories"):
+        kit.stories(17)
+    assert len({problem.equation for problem in kit.stories(3)}) == 3
