@@ -108,7 +108,7 @@ def test_a_solved_lesson_runs_to_its_end(master, tmp_path):
     notebook = build.assemble(master, solution=True)
     seconds, counted, widgets = run(notebook, tmp_path)
     check_the_run(notebook, widgets, counted, seconds, master.name[:2])
-    ends = [cell.outputs[0].text for cell in notebook.cells if "checks.progress()" in cell.source]
+    ends = [cell.outputs[0].text for cell in notebook.cells if "dk.progress()" in cell.source]
     assert all(re.search(r"^(\d+) of \1 done$", said, re.MULTILINE) for said in ends)
     assert bool(ends) == ("= checks." in master.read_text(encoding="utf-8"))
 
