@@ -16,6 +16,7 @@ from distillkit.models.loading import Loaded, load, resolve
 from distillkit.pipeline.recipes import Settings, examples, unseen_problems
 from distillkit.pipeline.report import (
     ACCURACY_HEAD,
+    Report,
     accuracy_rows,
     build_report,
     indented,
@@ -96,7 +97,7 @@ class Taught:
     traces: list[Trace]
 
 
-def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> dict:
+def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> Report:
     """Do the whole job in folder `out` (or go on with it) and return the report."""
     job = prepare(settings, out, command)
     before = answer_before(job)
@@ -220,10 +221,12 @@ def answer_after(job: Job, run: Run, before: Before) -> list[AnswerRow]:
     return after
 
 
-def report_run(job: Job, before: Before, taught: Taught, run: Run, after: list[AnswerRow]) -> dict:
+def report_run(
+    job: Job, before: Before, taught: Taught, run: Run, after: list[AnswerRow]
+) -> Report:
     """Write the report of a run and print its table."""
     report = build_report(
-        asdict(job.settings), job.stages.state, job.student, taught.teacher, taught.funnel,
+        job.settings, job.stages.state, job.student, taught.teacher, taught.funnel,
         taught.traces, run, before.zero_shot, before.few_shot, after, len(job.test),
     )  # fmt: skip
     pairs = shown_pairs(job, before, after)
@@ -241,7 +244,7 @@ def shown_pairs(
     return [(row, later[row["id"]]) for row in pick_shown(before.zero_shot, job.settings.families)]
 
 
-def load_run(folder: Path) -> tuple[Any, Any, dict]:
+def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
 
     Raises ValueError for a folder without report, ModelError if the base is not the same file.
@@ -286,7 +289,7 @@ def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
     ]
 
 
-def say_table(stages: Stages, report: dict) -> None:
+def say_table(stages: Stages, report: Report) -> None:
     """Print the table of the report and where everything is."""
     table = [ACCURACY_HEAD, *accuracy_rows(report)]
     widths = [max(len(row[i]) for row in table) for i in range(len(ACCURACY_HEAD))]

@@ -7,18 +7,24 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from accelerate import PartialState
+
+from distillkit.models.loading import Loaded, load
 from distillkit.pipeline.recipes import Settings
 from distillkit.runtime.files import odd_field, read_lines, whole_folder, write_json
 from distillkit.runtime.progress import Stages, steps_progress
 from distillkit.runtime.session import processor, start
 from distillkit.traces.candidates import CANDIDATE
-from distillkit.traces.filters import choose, reject, to_traces
+from distillkit.traces.filters import Trace, choose, reject, to_traces
+from distillkit.training.loop import Run, TrainingConfig, distill
+from distillkit.training.packing import Example, encode
 
 LONGEST = 128  # tokens that an answer may always have
 
 
-def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[list[dict], str]:
+def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[list[Trace], str]:
     """Read traces, or candidates of which the rules choose; return them and what was done.
 
     A trace has a prompt and a completion (lists of messages), a candidate a problem and a text, as
@@ -48,7 +54,7 @@ def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[li
     return to_traces(choose(kept, limit or problems, seed)), str(funnel)
 
 
-def _trace_fault(row: dict) -> str:
+def _trace_fault(row: dict[str, Any]) -> str:
     for name in ("prompt", "completion"):
         if not _is_messages(row.get(name)):
             return f"the field {name!r} is {json.dumps(row.get(name))[:40]}"
@@ -65,18 +71,12 @@ def _is_messages(value: object) -> bool:
 def distill_file(
     settings: Settings, path: Path, out: Path, precision: str = "", optimizer: str = "adamw",
     command: Sequence[str] = (),
-) -> dict:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     """Train a student on a file of traces, write adapter and report to `out`, return the report.
 
     The same call goes on with a stopped run.  Of several processes the first one writes and
     speaks.  `evaluate` and `load_run` take the folder as they take a demo's.
     """
-    from accelerate import PartialState
-
-    from distillkit.models.loading import load
-    from distillkit.training.loop import TrainingConfig, distill
-    from distillkit.training.packing import encode
-
     if (out / "report.json").exists():
         raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
     machine = start(settings.tier, settings.seed, settings.dtype)
@@ -92,27 +92,21 @@ def distill_file(
     say(f"student: {student.name} ({student.source}); {len(traces)} traces, "
         f"{together.num_processes} process(es)")  # fmt: skip
     say(f"stopped? go on with the same command, in {out}")
-    longest = max(sum(label >= 0 for label in e.labels) for e in encode(traces, student.tokenizer))
-    settings = replace(settings, traces=len(traces),
-                       max_new_tokens=max(LONGEST, longest * 5 // 4))  # fmt: skip
+    examples = encode(traces, student.tokenizer)
+    settings = replace(settings, traces=len(traces), max_new_tokens=room_for(examples))
     config = TrainingConfig(
         settings.rate, settings.batch_size, settings.epochs, settings.seed,
         optimizer=optimizer, precision=precision,
     )  # fmt: skip
     run = distill(
-        student.model, student.tokenizer, traces, config=config, out=out / "training",
+        student.model, student.tokenizer, examples, config=config, out=out / "training",
         on_step=steps_progress(stages) if first else None,
     )  # fmt: skip
     if not run.finished:
         raise KeyboardInterrupt
-    report = {
-        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
-        "settings": asdict(settings), "file": str(path), "machine": processor(),
-        "processes": together.num_processes, "command": shlex.join(["distillkit", *command]),
-        "training": {
-            "steps": len(run.log), "loss": [row["loss"] for row in run.log], "tokens": run.tokens,
-            "seconds": round(run.seconds, 1),
-        },
+    report = _report(settings, student, run) | {
+        "file": str(path), "processes": together.num_processes,
+        "command": shlex.join(["distillkit", *command]),
     }  # fmt: skip
     if first:
         with whole_folder(out / "adapter") as folder:
@@ -123,3 +117,20 @@ def distill_file(
         say(f"adapter: {out / 'adapter'}")
     together.destroy_process_group()
     return report
+
+
+def room_for(examples: Sequence[Example]) -> int:
+    """Return how many tokens an answer may have: a quarter more than the longest example's."""
+    longest = max(sum(label >= 0 for label in example.labels) for example in examples)
+    return max(LONGEST, longest * 5 // 4)
+
+
+def _report(settings: Settings, student: Loaded, run: Run) -> dict[str, Any]:
+    return {
+        "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
+        "settings": asdict(settings), "machine": processor(),
+        "training": {
+            "steps": len(run.log), "loss": [row["loss"] for row in run.log], "tokens": run.tokens,
+            "seconds": round(run.seconds, 1),
+        },
+    }  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from distillkit.evaluation.scoring import Summary
 from distillkit.plots import BLUE, GREY, ORANGE, _figure, error_bars
+from distillkit.training.checkpoints import LogRow
 
 BARS = ((GREY, "", "before, zero-shot"), (ORANGE, "//", "before, few-shot"), (BLUE, "", "after"))
+Families = Mapping[str, Summary]
 
 
-def draw_loss(log: Sequence[dict]) -> Figure:
+def draw_loss(log: Sequence[LogRow]) -> Figure:
     """Draw the training loss of each step against the number of traces' tokens seen."""
     figure = _figure(6.4, 3.2)
     axes = figure.add_subplot()
@@ -26,7 +29,7 @@ def draw_loss(log: Sequence[dict]) -> Figure:
     return figure
 
 
-def draw_accuracy(before: dict, few_shot: dict, after: dict) -> Figure:
+def draw_accuracy(before: Families, few_shot: Families, after: Families) -> Figure:
     """Draw exact answers by family with 95 % intervals: before, few-shot, after."""
     families = list(after)
     figure = _figure(7.2, 0.9 + 0.55 * len(families))

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from distillkit.evaluation.scoring import AnswerRow, Summary, agreement, by, summary
 from distillkit.evaluation.statistics import mcnemar, paired_difference
 from distillkit.models.loading import Loaded
 from distillkit.pipeline.figures import draw_accuracy, draw_loss
+from distillkit.pipeline.recipes import Settings
 from distillkit.plots import draw_funnel, to_png
 from distillkit.runtime.files import read_jsonl, write_atomic
 from distillkit.runtime.progress import printable
@@ -26,6 +27,7 @@ from distillkit.runtime.session import data_path, processor
 from distillkit.traces.candidates import TeacherRecord
 from distillkit.traces.filters import Funnel, Trace
 from distillkit.traces.templates import THINK
+from distillkit.training.checkpoints import LogRow
 from distillkit.training.loop import Run
 
 TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"  # its answers to the test equations
@@ -40,6 +42,54 @@ white-space:pre-wrap}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
 .big{font-size:1.3rem}.no{color:#a33}.yes{color:#06664a}
 @media(max-width:40rem){.pair{grid-template-columns:1fr}}
 """
+
+
+class Origin(TypedDict):
+    """A model's name, where it is from, and the hash of its file ("" if it has none)."""
+
+    name: str
+    source: str
+    sha256: str
+
+
+class TeacherOrigin(Origin):
+    """The teacher; with its own answers to the test equations where these are recorded."""
+
+    exact: NotRequired[dict[str, Summary]]  # by split
+    agreement: NotRequired[dict[str, float]]  # share of equal values, "before" and "after"
+
+
+class Change(TypedDict):
+    """The paired difference of exact answers, its 95 % interval and McNemar's p."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+class Report(TypedDict):
+    """The numbers of a run: `report.json`."""
+
+    student: Origin
+    teacher: TeacherOrigin
+    before: dict[str, Summary]  # by split: test, ood
+    few_shot: dict[str, Summary]
+    after: dict[str, Summary]
+    families: dict[str, dict[str, Summary]]  # before, few_shot, after -> family -> summary
+    change: Change
+    funnel: dict[str, Any]  # the fields of a `Funnel`
+    traces: dict[str, int]  # equations, general
+    seconds: dict[str, float]  # by stage, and the total
+    tokens_per_second: dict[str, float]  # train, sample
+    peak_memory_bytes: int
+    seed: int
+    settings: dict[str, Any]  # the fields of the `Settings`
+    template: str
+    versions: dict[str, str]
+    machine: str
+    date: str
+    command: str
 
 
 def percent(value: float) -> str:
@@ -92,7 +142,7 @@ def _transcript(before: AnswerRow, after: AnswerRow) -> str:
     )
 
 
-def accuracy_rows(report: dict) -> list[list[str]]:
+def accuracy_rows(report: Report) -> list[list[str]]:
     """Return the table's rows: split by split, before, few-shot, after, teacher."""
     names = {"test": "unseen, kinds it was taught", "ood": "unseen, kinds never taught"}
     rows = []
@@ -111,45 +161,25 @@ ACCURACY_HEAD = ["exact answers", "before, zero-shot", "before, few-shot", "afte
 
 def write_report(
     path: str | Path,
-    report: dict,
-    log: Sequence[dict],
+    report: Report,
+    log: Sequence[LogRow],
     pairs: Sequence[tuple[AnswerRow, AnswerRow]],
 ) -> None:
     """Write the HTML report, and its accuracy by family as `accuracy.png` beside it.
 
     `pairs` are (before, after) rows of the transcripts.
     """
-    student, teacher, test = report["student"], report["teacher"], report["after"].get("test")
     families = report["families"]
     accuracy = draw_accuracy(families["before"], families["few_shot"], families["after"])
-    funnel = Funnel(**report["funnel"]).rows()
-    change = report["change"]
-    memory = report["peak_memory_bytes"] / 1e9
-    speed = report["tokens_per_second"]
+    funnel = draw_funnel(Funnel(**report["funnel"]).rows())
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        "<meta name=viewport content='width=device-width'>",
-        f"<title>distillkit report</title><style>{STYLE}</style>",
-        f"<h1>{escape(student['name'])}, distilled</h1>",
-        f"<p>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
-        f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "
-        f"{escape(report['date'])}.</p>",
-        f"<p class=big>Exact answers on {test['n']} unseen equations: "
-        f"<b>{percent(report['before']['test']['exact'])}</b> before, "
-        f"<b>{percent(test['exact'])}</b> after. Difference "
-        f"{100 * change['difference']:+.0f} points, 95 % interval {100 * change['low']:+.0f} to "
-        f"{100 * change['high']:+.0f} (paired bootstrap); McNemar p = {change['p']:.2g}.</p>",
-        _table(ACCURACY_HEAD, accuracy_rows(report)),
-        "<p>Exact: the asked form was obeyed and the value is exactly right. In brackets: 95 % "
-        "Wilson interval. Few-shot: the same untouched student with solved examples in the prompt. "
-        f"After training {percent(test['format'])} of the answers have the asked form (before: "
-        f"{percent(report['before']['test']['format'])}).</p>",
+        *_result(report),
         "<h2>By family</h2>",
         _figure(accuracy, "Where the skill reaches and where it ends: families the student was "
                 "taught come first, families it never saw follow."),
         "<h2>What the rules kept</h2>",
-        _figure(draw_funnel(funnel), "The teacher's candidates left after each rule; in brackets "
-                "how many the rule stopped."),
+        _figure(funnel, "The teacher's candidates left after each rule; in brackets how many the "
+                "rule stopped."),
         f"<p>{report['traces']['equations']} verified traces and {report['traces']['general']} "
         "general examples were used for training.</p>",
         "<h2>Training</h2>",
@@ -157,6 +187,43 @@ def write_report(
                 "higher: free text is harder to predict than the next step of an equation."),
         "<h2>Before and after</h2>",
         *(_transcript(before, after) for before, after in pairs),
+        *_how_it_was_made(report),
+        "</html>\n",
+    ]  # fmt: skip
+    write_atomic(path, "\n".join(parts))
+    write_atomic(Path(path).with_name("accuracy.png"), to_png(accuracy, dpi=120))
+
+
+def _result(report: Report) -> list[str]:
+    """Return the head of the page: who taught whom, and the table of exact answers."""
+    student, teacher, change = report["student"], report["teacher"], report["change"]
+    before, after = report["before"]["test"], report["after"]["test"]
+    return [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'>",
+        f"<title>distillkit report</title><style>{STYLE}</style>",
+        f"<h1>{escape(student['name'])}, distilled</h1>",
+        f"<p>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
+        f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "
+        f"{escape(report['date'])}.</p>",
+        f"<p class=big>Exact answers on {after['n']} unseen equations: "
+        f"<b>{percent(before['exact'])}</b> before, <b>{percent(after['exact'])}</b> after. "
+        f"Difference {100 * change['difference']:+.0f} points, 95 % interval "
+        f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f} (paired bootstrap); "
+        f"McNemar p = {change['p']:.2g}.</p>",
+        _table(ACCURACY_HEAD, accuracy_rows(report)),
+        "<p>Exact: the asked form was obeyed and the value is exactly right. In brackets: 95 % "
+        "Wilson interval. Few-shot: the same untouched student with solved examples in the prompt. "
+        f"After training {percent(after['format'])} of the answers have the asked form (before: "
+        f"{percent(before['format'])}).</p>",
+    ]
+
+
+def _how_it_was_made(report: Report) -> list[str]:
+    """Return the end of the page: times, speed, memory, hashes, versions and the command."""
+    student, teacher = report["student"], report["teacher"]
+    speed, memory = report["tokens_per_second"], report["peak_memory_bytes"] / 1e9
+    return [
         "<h2>How it was made</h2>",
         _table(["stage", "seconds"], [[k, f"{v:.0f}"] for k, v in report["seconds"].items()]),
         f"<p>Training {speed['train']:.0f} tokens/s, answering {speed['sample']:.0f} tokens/s, "
@@ -167,15 +234,12 @@ def write_report(
             *[[name, version] for name, version in report["versions"].items()],
             ["command", report["command"]],
         ]),
-        "</html>\n",
     ]  # fmt: skip
-    write_atomic(path, "\n".join(parts))
-    write_atomic(Path(path).with_name("accuracy.png"), to_png(accuracy, dpi=120))
 
 
 def build_report(
-    settings: dict,
-    state: dict,
+    settings: Settings,
+    state: dict[str, Any],
     student: Loaded,
     teacher: TeacherRecord,
     funnel: Funnel,
@@ -185,47 +249,41 @@ def build_report(
     few_shot: Sequence[AnswerRow],
     after: Sequence[AnswerRow],
     split_at: int,
-) -> dict:
-    """Collect the numbers of a run for report.json; rows up to `split_at` are the test split."""
+) -> Report:
+    """Collect the numbers of a run for report.json; rows up to `split_at` are the test split.
 
-    def splits(rows: Sequence[AnswerRow]) -> dict[str, Summary]:
-        parts = {"test": rows[:split_at], "ood": rows[split_at:]}
-        return {name: summary(part) for name, part in parts.items() if part}
-
-    theirs = {row["id"]: row for row in read_jsonl(data_path(TEACHER_ANSWERS))}
-    known = settings["teacher"] == "recorded" and all(row["id"] in theirs for row in after)
-    teacher_rows = [theirs[row["id"]] for row in after] if known else []
+    `state` is that of the run's `Stages`: seconds, peak memory and command.
+    """
     old = [row["exact"] for row in before[:split_at]]
     new = [row["exact"] for row in after[:split_at]]
     difference, low, high = paired_difference(old, new)
     answered = [*before, *few_shot, *after]
-    seconds = dict(state["seconds"])
+    recorded = _recorded_answers(before, after, split_at) if settings.teacher == "recorded" else {}
+    equations = sum("family" in trace for trace in traces)
     return {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
         "teacher": {
-            **{key: teacher.get(key, "") for key in ("name", "source", "sha256")},
-            **({"exact": splits(teacher_rows), "agreement": {
-                "before": agreement(before, teacher_rows), "after": agreement(after, teacher_rows),
-            }} if known else {}),
+            "name": teacher["name"], "source": teacher["source"],
+            "sha256": teacher.get("sha256", ""),
+            **recorded,
         },
-        "before": splits(before), "few_shot": splits(few_shot), "after": splits(after),
+        "before": _by_split(before, split_at),
+        "few_shot": _by_split(few_shot, split_at),
+        "after": _by_split(after, split_at),
         "families": {
             "before": by(before, "family"), "few_shot": by(few_shot, "family"),
             "after": by(after, "family"),
         },
         "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
         "funnel": asdict(funnel),
-        "traces": {
-            "equations": sum("family" in trace for trace in traces),
-            "general": sum("family" not in trace for trace in traces),
-        },
-        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
+        "traces": {"equations": equations, "general": len(traces) - equations},
+        "seconds": {**state["seconds"], "total": round(sum(state["seconds"].values()), 2)},
         "tokens_per_second": {
             "train": run.tokens / max(run.seconds, 1e-9),
             "sample": sum(r["tokens"] for r in answered) / sum(r["seconds"] for r in answered),
         },
         "peak_memory_bytes": state["peak_memory_bytes"],
-        "seed": settings["seed"], "settings": settings, "template": THINK.name,
+        "seed": settings.seed, "settings": asdict(settings), "template": THINK.name,
         "versions": {
             "python": platform.python_version(),
             **{p: version(p) for p in ("torch", "transformers", "peft", "accelerate")},
@@ -233,3 +291,21 @@ def build_report(
         "machine": processor(), "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "command": state["command"],
     }  # fmt: skip
+
+
+def _by_split(rows: Sequence[AnswerRow], split_at: int) -> dict[str, Summary]:
+    parts = {"test": rows[:split_at], "ood": rows[split_at:]}
+    return {name: summary(part) for name, part in parts.items() if part}
+
+
+def _recorded_answers(
+    before: Sequence[AnswerRow], after: Sequence[AnswerRow], split_at: int
+) -> dict[str, Any]:
+    """Return the recorded teacher's accuracy and its agreement with the student; {} if it was
+    not asked all of these equations."""
+    theirs = {row["id"]: row for row in read_jsonl(data_path(TEACHER_ANSWERS))}
+    if not all(row["id"] in theirs for row in after):
+        return {}
+    rows = [theirs[row["id"]] for row in after]
+    shares = {"before": agreement(before, rows), "after": agreement(after, rows)}
+    return {"exact": _by_split(rows, split_at), "agreement": shares}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +104,7 @@ def clock(seconds: float) -> str:
     return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
 
 
-def steps_progress(screen: Screen) -> Callable[[dict], None]:
+def steps_progress(screen: Screen) -> Callable[[Mapping[str, float]], None]:
     """Return a callback for a training's log rows that shows step, loss and the time left.
 
     The first steps are slow (memory is taken, code is prepared for each new size), so the pace is
@@ -112,7 +112,7 @@ def steps_progress(screen: Screen) -> Callable[[dict], None]:
     """
     ends: list[float] = []
 
-    def on_step(row: dict) -> None:
+    def on_step(row: Mapping[str, float]) -> None:
         ends.append(time.monotonic())
         later, left = ends[len(ends) // 2 :], row["steps"] - row["step"]
         pace = (later[-1] - later[0]) / max(1, len(later) - 1)
@@ -124,7 +124,7 @@ def steps_progress(screen: Screen) -> Callable[[dict], None]:
 
 def rows_progress(
     screen: Screen, what: str, wanted: Collection[str], journal: Path | None = None
-) -> Callable[[dict], None]:
+) -> Callable[[object], None]:
     """Return a callback that shows how many rows are done, of the ids that are wanted, and the
     time left.
 
@@ -133,7 +133,7 @@ def rows_progress(
     total = len(set(wanted) - {row.get("id") for row in read_jsonl(journal)} if journal else wanted)
     began, count = time.monotonic(), 0
 
-    def on_done(_: dict) -> None:
+    def on_done(_: object) -> None:
         nonlocal count
         count += 1
         left = (time.monotonic() - began) / count * (total - count)

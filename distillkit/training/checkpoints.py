@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from accelerate import Accelerator
@@ -22,6 +23,19 @@ from distillkit.runtime.files import (
 
 TRAINED = "trained.safetensors"
 Parameters = dict[str, torch.nn.Parameter]  # by name: an adapter's, or a plain model's own
+
+
+class LogRow(TypedDict):
+    """What a step leaves in the log; rate and loss (in nats) are those it was done with."""
+
+    step: int  # 1, 2, …
+    steps: int  # of the whole run
+    loss: float
+    rate: float
+    gradient: float | None  # its norm before it was cut; None: it overflowed, no step was done
+    tokens: int  # of the examples of all processes
+    computed: int  # of these, without those that examples share
+    seconds: float
 
 
 def _flat(state: dict, place: str = "") -> dict[str, torch.Tensor | float]:
@@ -73,7 +87,7 @@ def save(
 
 def restore(
     out: Path, trained: Parameters, optimizer, accelerator: Accelerator, mark: str
-) -> tuple[int, list[dict]]:
+) -> tuple[int, list[LogRow]]:
     """Load the newest checkpoint into all of these; return its step and the log so far.
 
     Raises ValueError if its mark is another one: other traces, seed, batch size, rate or rank.

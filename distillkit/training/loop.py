@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
 
 from distillkit.models.loading import refuse_other_attention
 from distillkit.traces.filters import Trace
+from distillkit.training.checkpoints import LogRow
 from distillkit.training.lora import lora, with_adapter
 from distillkit.training.objectives import Objective, description, next_token
 from distillkit.training.packing import Example, Stream, encode, in_epochs
@@ -54,19 +55,6 @@ class TrainingConfig:
 
 
 RECIPE = TrainingConfig()
-
-
-class LogRow(TypedDict):
-    """What a step leaves in the log; rate and loss (in nats) are those it was done with."""
-
-    step: int  # 1, 2, …
-    steps: int  # of the whole run
-    loss: float
-    rate: float
-    gradient: float | None  # its norm before it was cut; None: it overflowed, no step was done
-    tokens: int  # of the examples of all processes
-    computed: int  # of these, without those that examples share
-    seconds: float
 
 
 @dataclass

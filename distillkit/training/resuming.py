@@ -11,7 +11,7 @@ from typing import Any
 from peft import PeftModel
 
 from distillkit.runtime.files import Journal, digest
-from distillkit.training.checkpoints import restore, save
+from distillkit.training.checkpoints import LogRow, restore, save
 from distillkit.training.processes import TrainState
 
 
@@ -37,7 +37,8 @@ class Recording:
 
     def __init__(self, out: Path | None, state: TrainState, mark: str, save_seconds: float):
         self.out, self.state, self.mark, self.save_seconds = out, state, mark, save_seconds
-        self.done, self.log = 0, []
+        self.done = 0
+        self.log: list[LogRow] = []
         if out:
             with state.accelerator.main_process_first():
                 self.done, self.log = restore(
@@ -55,7 +56,7 @@ class Recording:
         if self.journal:
             self.journal.close()
 
-    def add(self, row: dict) -> None:
+    def add(self, row: LogRow) -> None:
         """Add the row of a step to the log and to the journal."""
         self.log.append(row)
         if self.journal:
