@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import AttentionInterface
 
-from distillkit.models.loading import refuse_other_attention
+from distillkit.models.loading import own_logits, refuse_other_attention
 
 
 @dataclass
@@ -175,14 +175,15 @@ def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
 class Reader:
     """The forward passes of the sampler: the shared prefix, new prompts, one token for every row.
 
+    It has room for `width` rows of `tokens` tokens each behind the prefix, which is read at once.
     On a CUDA device the step of one token has the same shapes each time and is replayed as a
     graph: its several hundred kernels are so short that launching them one by one takes longer
     than computing them.
     """
 
     def __init__(self, base, prefix: list[int], width: int, tokens: int):
-        self.base, self.shared = base, len(prefix)
-        self.device, self.head = base.device, base.get_output_embeddings()
+        self.base, self.prefix = base, len(prefix)
+        self.device = base.device
         self.cache = SharedPrefixCache(width, tokens)
         self.graph = StepGraph(self._logits, width, self.device) if _fixed(base) else None
         if prefix:
@@ -211,15 +212,20 @@ class Reader:
         return self.graph(tokens_R1, starts_R)
 
     def _logits(self, tokens_RS, starts_R, last_R=None) -> torch.Tensor:
+        """Read tokens into the cache's `slots`; the logits after place `last_R` (or the last)."""
         self.cache.starts_R = starts_R
-        at_RS = self.shared + starts_R[:, None] + torch.arange(tokens_RS.shape[1],
+        at_RS = self.prefix + starts_R[:, None] + torch.arange(tokens_RS.shape[1],
                                                                device=self.device)  # fmt: skip
-        hidden_RSE = self.base.base_model(
-            tokens_RS, position_ids=at_RS, use_cache=False, kv=self.cache
-        ).last_hidden_state
-        if last_R is None:
-            return self.head(hidden_RSE[:, -1])
-        return self.head(hidden_RSE[torch.arange(len(last_R), device=self.device), last_R])
+
+        def last_of_each_row(hidden_RSE: torch.Tensor) -> torch.Tensor:
+            if last_R is None:
+                return hidden_RSE[:, -1]
+            return hidden_RSE[torch.arange(len(last_R), device=self.device), last_R]
+
+        logits_RV, _ = own_logits(
+            self.base, last_of_each_row, input_ids=tokens_RS, position_ids=at_RS, kv=self.cache
+        )
+        return logits_RV
 
 
 class StepGraph:
@@ -235,13 +241,14 @@ class StepGraph:
         self.tokens_R1 = torch.zeros(width, 1, dtype=torch.long, device=device)
         self.starts_R = torch.zeros(width, dtype=torch.long, device=device)
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.captures = device.type == "cuda"
+        self.logits_RV: torch.Tensor | None = None  # where a replay leaves its result
+        self.can_capture = device.type == "cuda"
 
     def __call__(self, tokens_R1: torch.Tensor, starts_R: torch.Tensor) -> torch.Tensor:
         """Return the logits after the given rows' tokens, (R, V), R at most the width."""
         rows = len(starts_R)
         self.tokens_R1[:rows], self.starts_R[:rows] = tokens_R1, starts_R
-        if self.captures and self.graph is None:
+        if self.can_capture and self.graph is None:
             self._capture()
         if self.graph is None:
             return self.step(self.tokens_R1, self.starts_R)[:rows]
@@ -260,7 +267,7 @@ class StepGraph:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self.logits_RV = self.step(self.tokens_R1, self.starts_R)
         except RuntimeError:
-            self.captures = False
+            self.can_capture = False
             torch.cuda.synchronize()
             return
         self.graph = graph
@@ -272,7 +279,11 @@ def _fixed(base) -> bool:
 
 
 class Texts:
-    """The texts that are being written: admitted, written on by one token, retired."""
+    """The texts that are being written: admitted, written on by one token, retired.
+
+    `own` holds each prompt's tokens after the shared prefix; the longest prompts go first.  Row i
+    of `rows` is row i of the reader's cache.
+    """
 
     def __init__(self, reader: Reader, own: Sequence[list[int]], k: int):
         self.reader, self.own, self.k = reader, own, k
@@ -280,10 +291,13 @@ class Texts:
         self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i])))
         self.rows: list[_Row] = []
 
-    def admit(self, streams: Callable[[int, int], list[float]]):
+    def admit(
+        self, streams: Callable[[int, int], list[float]]
+    ) -> tuple[list[_Row], torch.Tensor] | None:
         """Give waiting prompts the free rows, k each; return the rows and their logits (R, V).
 
-        Returns None while too few rows are free: reading several prompts together is cheaper.
+        Returns None if none waits, or while less than an eighth of the rows is free: reading
+        several prompts together is cheaper.  `streams(prompt, candidate)` gives a row its numbers.
         """
         free = (self.width - len(self.rows)) // self.k
         if not self.waiting or (self.rows and free < max(1, self.width // self.k // 8)):
@@ -296,7 +310,7 @@ class Texts:
         self.rows += fresh
         return fresh, logits_RV.repeat_interleave(self.k, 0)
 
-    def step(self):
+    def step(self) -> tuple[list[_Row], torch.Tensor]:
         """Read every row's last token; return the rows and the logits after it, (R, V)."""
         logits_RV = self.reader.step([row.ids[-1] for row in self.rows],
                                      [row.length for row in self.rows])  # fmt: skip
@@ -304,7 +318,9 @@ class Texts:
             row.length += 1
         return self.rows, logits_RV
 
-    def retire(self, finished: Callable[[_Row], Completion | None]):
+    def retire(
+        self, finished: Callable[[_Row], Completion | None]
+    ) -> Iterator[tuple[_Row, Completion]]:
         """Take out the rows that ended, the last row fills a gap; yield (row, completion)."""
         for slot in reversed(range(len(self.rows))):
             row = self.rows[slot]
@@ -401,9 +417,8 @@ class Ending:
         if ids[-1] not in self.may_end:  # U+FFFD: a part of a character that others complete
             piece = self.tokenizer.decode([ids[-1]])
             self.may_end[ids[-1]] = self.stop[-1] in piece or "\ufffd" in piece
-        return self.may_end[ids[-1]] and (
-            self.stop in self.tokenizer.decode(ids[-len(self.stop) - 4 :])
-        )
+        longest = len(self.stop.encode()) + 4  # a token a byte, and the rest of a character before
+        return self.may_end[ids[-1]] and self.stop in self.tokenizer.decode(ids[-longest:])
 
 
 def _stop_ids(model, tokenizer) -> set[int]:

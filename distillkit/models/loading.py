@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from distillkit.models.downloads import (
 from distillkit.models.gguf import STAMP, Resolved, converted, stamped
 from distillkit.runtime.session import cache_dir, quiet
 
-_OF_LOGITS = re.compile("soft_?cap|logits?_scal|(head|output|logits?)_multip")  # of a configuration
+# A configuration's cap on the scores of attention (or of what else): those of the output are the
+# model's own matter, see `own_logits`
+_CAPPED = re.compile("^(?!final_|output_).*(soft_?cap|logit_cap)")
 # Kinds of layers in which a token sees those before it, and the setting that limits how far
 SEEING = {"full_attention", "sliding_attention", "chunked_attention", "global", "local"}
 WINDOWS = {"sliding_window": "sliding_attention", "attention_chunk_size": "chunked_attention",
@@ -60,16 +63,10 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
         return _folder(name, path, f"the folder {path}")
     target = cache_dir() / "models" / key if key else None
     if os.environ.get("DISTILLKIT_MODELS"):
-        folder = Path(os.environ["DISTILLKIT_MODELS"]).expanduser()
-        if not folder.is_dir():
-            raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
-        for place in (folder / name, folder / name.split("/")[-1]):
-            if (place / "config.json").exists():
-                return _folder(name, place, f"the folder {place}")
-        if item and (folder / item["file"]).exists():
-            if not (target / STAMP).exists():  # what was converted before was verified before
-                expect(folder / item["file"], item["file_sha256"], remove=False)
-            return _from_catalog(item, folder / item["file"], target, say)
+        shared = Path(os.environ["DISTILLKIT_MODELS"]).expanduser()
+        found = _in_shared_folder(shared, name, item, target, say)
+        if found:
+            return found
     name = item["hub_id"] if name == key else name
     hub = _hub(name, local_files_only=True)
     if hub:
@@ -94,6 +91,22 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
         resolved = _from_catalog(item, gguf, target, say)
         gguf.unlink(missing_ok=True)
     return resolved
+
+
+def _in_shared_folder(
+    folder: Path, name: str, item: dict | None, target: Path | None, say: Callable[[str], None]
+) -> Resolved | None:
+    """Find a model in the folder of DISTILLKIT_MODELS: as a folder, or as the catalog's file."""
+    if not folder.is_dir():
+        raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
+    for place in (folder / name, folder / name.split("/")[-1]):
+        if (place / "config.json").exists():
+            return _folder(name, place, f"the folder {place}")
+    if not item or not (folder / item["file"]).exists():
+        return None
+    if not (target / STAMP).exists():  # what was converted before was verified before
+        expect(folder / item["file"], item["file_sha256"], remove=False)
+    return _from_catalog(item, folder / item["file"], target, say)
 
 
 def names_a_path(name: str) -> bool:
@@ -137,32 +150,13 @@ def load(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(resolved.path)
-            model = AutoModelForCausalLM.from_pretrained(
-                resolved.path, dtype=getattr(torch, dtype), **extra
-            )
-            if not quant:
-                model.to(device)
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(
-                f"{device} has no room for {resolved.name}: close other programs or take a "
-                "smaller student"
-            ) from error
-        except (OSError, ValueError, RuntimeError) as error:
-            ours = resolved.path.is_relative_to(cache_dir())
-            raise ModelError(
-                f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
-                + ("remove the folder and run the command again" if ours else "check that folder")
-            ) from error
-        except Exception as error:  # safetensors' own error class has no public name
-            if "afetensor" not in type(error).__name__:
-                raise
-            raise ModelError(
-                f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
-                "run the command again"
-            ) from error
+    with quiet(), _said_in_words(resolved, device):
+        tokenizer = AutoTokenizer.from_pretrained(resolved.path)
+        model = AutoModelForCausalLM.from_pretrained(
+            resolved.path, dtype=getattr(torch, dtype), **extra
+        )
+        if not quant:
+            model.to(device)
     for layer in model.modules() if quant else ():
         # On CPUs bitsandbytes would pack weights for answering, and could not train on them then
         if hasattr(layer, "support_avx512bf16_for_cpu"):
@@ -173,12 +167,39 @@ def load(
     return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
 
 
+@contextmanager
+def _said_in_words(resolved: Resolved, device: str) -> Iterator[None]:
+    """Raise MemoryError or ModelError, with what to do, for what goes wrong in loading a model."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"{device} has no room for {resolved.name}: close other programs or take a "
+            "smaller student"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        ours = resolved.path.is_relative_to(cache_dir())
+        raise ModelError(
+            f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
+            + ("remove the folder and run the command again" if ours else "check that folder")
+        ) from error
+    except Exception as error:  # safetensors' own error class has no public name
+        if "afetensor" not in type(error).__name__:
+            raise
+        raise ModelError(
+            f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
+            "run the command again"
+        ) from error
+
+
 def own_logits(causal, choose: Callable, **inputs) -> tuple[Any, Any]:
     """Run a causal model's own forward pass with its output head at some positions only.
 
-    `choose` gets the last layer's hidden states and returns those that go through the head, each
-    as (batch, positions, width).  Returns the logits, scaled and capped as this model does it,
-    and what was chosen.
+    `choose` gets the last layer's hidden states, (batch, positions, width), and returns those that
+    go through the head, (..., width).  Returns their logits, (..., vocabulary), scaled and capped
+    as this model does it, and what was chosen.
     """
     chosen = []
 
@@ -198,7 +219,7 @@ def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
 
     Every token of a text of up to `longest` tokens must see all tokens before it and nothing else:
     then texts may share a beginning.  With `ours` the kit's own attention takes the place of the
-    model's, with the output head as it is: it has no soft cap, no sinks and no scale of logits.
+    model's: it has no soft cap and no sinks.
     """
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or getattr(config, "attention_layers", ()))
@@ -219,7 +240,7 @@ def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
         if not getattr(model, "_supports_attention_backend", True):
             found.append("an attention that cannot be exchanged")
         found += [f"{word} = {value}" for word, value in vars(config).items()
-                  if _OF_LOGITS.search(word) and value not in (None, 1)]  # fmt: skip
+                  if _CAPPED.search(word) and value]  # fmt: skip
     if found:
         raise ModelError(
             f"{type(model).__name__} ({config.model_type}) has {', '.join(found)}: the kit would "

@@ -326,6 +326,12 @@ def test_the_stop_text_is_the_end_of_the_text(tiny):
     assert finished(tiny.tokenizer, text[:-1], stop="</answer>") is None
 
 
+def test_a_stop_text_may_have_a_token_for_each_byte(tiny):
+    """Nine tokens of three characters: the last seven were looked at, and the text went on."""
+    done = finished(tiny.tokenizer, "x = 5 答案是", stop="答案是")
+    assert (done.text, done.finish) == ("x = 5 答案是", "stop")
+
+
 def test_what_a_token_has_after_the_stop_text_is_cut_off():
     class Words(dict):
         def decode(self, ids, **_):
@@ -390,7 +396,7 @@ def test_steps_of_fixed_shape_write_the_same(early, monkeypatch, width, temperat
         shapes.add(args[0].shape)
 
     monkeypatch.setattr("distillkit.generation.sampler._fixed", lambda base: True)
-    hook = early.model.model.register_forward_pre_hook(before_forward)
+    hook = early.model.get_input_embeddings().register_forward_pre_hook(before_forward)
     got = sample(early.model, early.tokenizer, SHARED, width=width, **options)
     hook.remove()
     assert texts(got) == texts(want)
@@ -488,7 +494,7 @@ def test_a_free_place_is_taken_while_other_texts_go_on(early):
             going_on.append(len(started) - len(done))
             started.extend([1] * rows)
 
-    hook = early.model.model.register_forward_pre_hook(before_forward)
+    hook = early.model.get_input_embeddings().register_forward_pre_hook(before_forward)
     prompts = ["one 1", "two and 2", "3 or three", "fourth", "a fifth one", "6 more"]
     sample(early.model, early.tokenizer, prompts, max_new_tokens=24, width=2,
            on_done=lambda *_: done.append(1))  # fmt: skip
@@ -546,7 +552,7 @@ def test_the_common_prefix_is_common_and_the_longest(prompts):
 
 def test_the_prefix_is_computed_once(fresh_tiny):
     lengths = []
-    hook = fresh_tiny.model.model.register_forward_pre_hook(
+    hook = fresh_tiny.model.get_input_embeddings().register_forward_pre_hook(
         lambda module, args: lengths.append(tuple(args[0].shape))
     )
     sample(fresh_tiny.model, fresh_tiny.tokenizer, ["abcdefgh1", "abcdefgh22"], max_new_tokens=2)

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from distillkit.generation import sampler
 from distillkit.generation.sampler import sample
 from distillkit.models.downloads import ModelError
 from distillkit.models.loading import own_logits, refuse_other_attention
@@ -17,6 +18,12 @@ from tests.conftest import tiny_model
 
 GEMMA = {"head_dim": 8, "query_pre_attn_scalar": 8}
 GPT_OSS = {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1}
+SCALED = [  # of which the sampler computes no logits itself: the model's own last step does
+    ("Granite", {"logits_scaling": 8.0, "attention_multiplier": 0.1, "embedding_multiplier": 12.0}),
+    ("Cohere", {"logit_scale": 0.5}),
+    ("Gemma2", {**GEMMA, "sliding_window": 300, "attn_logit_softcapping": None,
+                "final_logit_softcapping": 5.0}),
+]  # fmt: skip
 WINDOW = {"use_sliding_window": True, "sliding_window": 64}
 
 
@@ -25,10 +32,7 @@ WINDOW = {"use_sliding_window": True, "sliding_window": 64}
     ("Qwen2", {**WINDOW, "max_window_layers": 1}, "sliding_window = 64"),
     ("Gemma3", {**GEMMA, "sliding_window": 64}, "sliding_window = 64"),
     ("Gemma2", GEMMA, "attn_logit_softcapping = 50.0"),
-    ("Gemma2", {**GEMMA, "attn_logit_softcapping": None}, "final_logit_softcapping = 30.0"),
     ("GptOss", {**GPT_OSS, "sliding_window": 512}, "attention sinks"),
-    ("Granite", {"logits_scaling": 8.0}, "logits_scaling = 8.0"),
-    ("Cohere", {"logit_scale": 0.5}, "logit_scale = 0.5"),
 ])  # fmt: skip
 def test_what_would_be_wrong_without_a_word_is_refused_before_any_work(tiny, kind, config, said):
     model = tiny_model(kind, tiny.tokenizer, **config)
@@ -50,8 +54,7 @@ def test_what_would_be_wrong_without_a_word_is_refused_before_any_work(tiny, kin
     ("Gemma2", {**GEMMA, "sliding_window": 300, "attn_logit_softcapping": None,
                 "final_logit_softcapping": None}),
     ("Gemma3", GEMMA),
-    ("Granite", {"logits_scaling": 1.0, "attention_multiplier": 0.1, "embedding_multiplier": 12.0}),
-    ("Cohere", {"logit_scale": 1.0}),
+    *SCALED,
 ])  # fmt: skip
 def test_harmless_settings_are_not_refused_and_the_words_are_the_models_own(tiny, kind, config):
     model = tiny_model(kind, tiny.tokenizer, **config)
@@ -79,6 +82,33 @@ def test_logits_at_chosen_positions_are_the_models_own(tiny, kind, config):
         whole = model(ids).logits
     assert torch.equal(logits, whole[:, [3, 7]]) and hidden.shape == (2, 2, 32)
     assert torch.equal(model(ids).logits, whole), "the head is as before"
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(("kind", "config"), SCALED)
+def test_the_logits_that_are_drawn_from_are_the_models_own(tiny, monkeypatch, kind, config, fixed):
+    """With steps of changing and of fixed shape; greedy alone would not notice a scale."""
+    monkeypatch.setattr(sampler, "_fixed", lambda base: fixed)
+    model, seen = tiny_model(kind, tiny.tokenizer, **config), []
+    pick = sampler.pick
+
+    def noted(logits_RV, *how):
+        seen.append(logits_RV.clone())
+        return pick(logits_RV, *how)
+
+    monkeypatch.setattr(sampler, "pick", noted)
+    prompts = ["Solve for x: 3x = 6", "Solve for x: 12x + 4 = 60"]
+    texts = sample(model, tiny.tokenizer, prompts, max_new_tokens=6)
+    assert len(seen) == 6 and all(len(logits_RV) == 2 for logits_RV in seen)
+    rows = [tiny.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    row_of = sorted(range(2), key=lambda i: -len(rows[i]))  # the longest prompt comes first
+    for logits_RV in seen:
+        for at, i in enumerate(row_of):
+            with torch.no_grad():
+                own_V = model(torch.tensor([rows[i]])).logits[0, -1]
+            torch.testing.assert_close(logits_RV[at], own_V, rtol=1e-4, atol=1e-4)
+            rows[i].append(int(own_V.argmax()))
+    assert [[c.tokens for c in row] for row in texts] == [[6], [6]]
 
 
 def test_training_needs_no_attention_of_the_kits(tiny):
