@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypedDict
 
 from distillkit.evaluation.statistics import wilson
-from distillkit.generation.sampler import sample
+from distillkit.generation.sampler import Completion, sample
 from distillkit.models.loading import fingerprint
 from distillkit.problems.answers import extract, parse_answer, same_value
 from distillkit.problems.equations import Problem, ProblemRecord
@@ -90,11 +91,15 @@ def evaluate(
                  "prompt": prompt_mark(tokenizer, template, shots),
                  "max_new_tokens": max_new_tokens, "width": width}  # fmt: skip
         book = Journal(journal, about, ANSWER)
-    done = {row["id"]: row for row in book or ()}
-    try:
+    done: dict[str, AnswerRow] = {row["id"]: row for row in book or ()}
+
+    def report(row: AnswerRow) -> None:
+        if on_done and row["id"] not in done:
+            on_done(row)
+
+    with book or nullcontext():
         for problem in problems:
-            old = done.get(problem.id)
-            if old and old["problem"] != problem.record():
+            if problem.id in done and done[problem.id]["problem"] != problem.record():
                 raise ValueError(
                     f"{journal} holds an answer to another wording of {problem.id}: give a new file"
                 )
@@ -102,29 +107,38 @@ def evaluate(
             group = problems[first : first + width]
             if all(problem.id in done for problem in group):
                 continue
-            rows: dict[int, AnswerRow] = {}
-
-            def on_completion(index, _, completion, group=group, rows=rows):
-                problem = group[index]
-                rows[index] = {
-                    "id": problem.id, "problem": problem.record(), "template": template.name,
-                    **vars(completion),
-                    **score(completion.text, completion.finish, problem.answer, template),
-                }  # fmt: skip
-                if on_done and problem.id not in done:
-                    on_done(rows[index])
-
-            prompts = [chat_text(tokenizer, messages(p.text, template, shots)) for p in group]
-            sample(model, tokenizer, prompts, stop=template.stop, width=width,
-                   max_new_tokens=max_new_tokens, on_done=on_completion)  # fmt: skip
-            for index, problem in enumerate(group):
-                if book and problem.id not in done:
-                    book.add(rows[index])
-                done[problem.id] = rows[index]
-    finally:
-        if book:
-            book.close()
+            for row in _answers(model, tokenizer, group, template, shots, max_new_tokens, report):
+                if book and row["id"] not in done:
+                    book.add(row)
+                done[row["id"]] = row
     return [done[problem.id] for problem in problems]
+
+
+def _answers(
+    model,
+    tokenizer,
+    group: Sequence[Problem],
+    template: Template,
+    shots: Sequence[Problem],
+    max_new_tokens: int,
+    on_done: Callable[[AnswerRow], None],
+) -> list[AnswerRow]:
+    """Let the model answer a group of problems in one batch; returns the rows in order."""
+    rows: dict[int, AnswerRow] = {}
+
+    def on_completion(index: int, _: int, completion: Completion) -> None:
+        problem = group[index]
+        rows[index] = {
+            "id": problem.id, "problem": problem.record(), "template": template.name,
+            **vars(completion),
+            **score(completion.text, completion.finish, problem.answer, template),
+        }  # fmt: skip
+        on_done(rows[index])
+
+    prompts = [chat_text(tokenizer, messages(p.text, template, shots)) for p in group]
+    sample(model, tokenizer, prompts, stop=template.stop, width=len(group),
+           max_new_tokens=max_new_tokens, on_done=on_completion)  # fmt: skip
+    return [rows[index] for index in range(len(group))]
 
 
 # --- numbers with intervals -----------------------------------------------------------------------

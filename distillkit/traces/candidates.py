@@ -4,6 +4,7 @@ goes on where it stopped."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict
 
@@ -143,7 +144,7 @@ def journaled(
         if on_done:
             on_done(row)
 
-    try:
+    with book or nullcontext():
         for row in book or ():
             if row["problem"] != asked.get(row["problem"]["id"], row["problem"]):
                 raise TeacherError(
@@ -154,7 +155,4 @@ def journaled(
         missing = [pair for pair in wanted if candidate_id(*pair) not in done]
         if missing:
             make(missing, report)
-    finally:
-        if book:
-            book.close()
     return [done[candidate_id(*pair)] for pair in wanted]

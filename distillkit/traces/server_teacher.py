@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from urllib.parse import urlsplit
 
@@ -24,6 +24,46 @@ from distillkit.traces.templates import SHOTS, THINK, Template, messages, prompt
 KEY, OPENAI_KEY = "DISTILLKIT_API_KEY", "OPENAI_API_KEY"
 # What reading an answer raises that is no chat completion, or JSON nested without end.
 UNUSABLE = (AttributeError, IndexError, TypeError, ValueError, RecursionError)
+
+
+def ask_at_once(
+    ask: Callable[[Problem, int], Candidate],
+    missing: Sequence[tuple[Problem, int]],
+    parallel: int,
+    report: OnCandidate,
+) -> None:
+    """Report `ask(problem, number)` for each pair, `parallel` of them at a time.
+
+    After a TeacherError those that wait are not asked any more; what is under way is still
+    reported, then the first error is raised.
+    """
+    stop, failures = threading.Event(), []
+
+    def unless_stopped(problem: Problem, number: int) -> Candidate | None:
+        if stop.is_set():
+            return None
+        try:
+            return ask(problem, number)
+        except TeacherError:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(parallel) as pool:
+        jobs = [pool.submit(unless_stopped, problem, number) for problem, number in missing]
+        try:
+            for job in as_completed(jobs):
+                try:
+                    row = job.result()
+                except TeacherError as error:
+                    failures.append(error)
+                    continue
+                if row:
+                    report(row)
+        except BaseException:
+            stop.set()
+            raise
+    if failures:
+        raise failures[0]
 
 
 class Server(Teacher):
@@ -75,38 +115,15 @@ class Server(Teacher):
             "sampling": {"temperature": temperature, "max_new_tokens": self.max_new_tokens},
         }  # fmt: skip
 
+        def ask(problem: Problem, number: int) -> Candidate:
+            began = time.perf_counter()
+            text, finish, tokens = self._ask(problem, temperature, 1000 * seed + number)
+            seconds = time.perf_counter() - began
+            return candidate_row(problem, about, number, text=text, finish=finish,
+                                 tokens=tokens, seconds=seconds)  # fmt: skip
+
         def make(missing: list[tuple[Problem, int]], report: OnCandidate) -> None:
-            stop, failures = threading.Event(), []
-
-            def ask(problem: Problem, number: int) -> Candidate | None:
-                if stop.is_set():
-                    return None
-                began = time.perf_counter()
-                try:
-                    text, finish, tokens = self._ask(problem, temperature, 1000 * seed + number)
-                except TeacherError:
-                    stop.set()  # requests under way end; those that wait are not sent
-                    raise
-                seconds = time.perf_counter() - began
-                return candidate_row(problem, about, number, text=text, finish=finish,
-                                     tokens=tokens, seconds=seconds)  # fmt: skip
-
-            with ThreadPoolExecutor(self.parallel) as pool:
-                jobs = [pool.submit(ask, problem, number) for problem, number in missing]
-                try:
-                    for job in as_completed(jobs):
-                        try:
-                            row = job.result()
-                        except TeacherError as error:  # answers under way are still kept
-                            failures.append(error)
-                            continue
-                        if row:
-                            report(row)
-                except BaseException:
-                    stop.set()
-                    raise
-            if failures:
-                raise failures[0]
+            ask_at_once(ask, missing, self.parallel, report)
 
         return journaled(problems, k, about, journal, on_done, make,
                          prompt_mark(None, self.template, self.shots))  # fmt: skip

@@ -133,7 +133,7 @@ def test_groups_have_the_width(tiny, monkeypatch):
     monkeypatch.setattr(kit, "sample", stub({p.id: "" for p in PROBLEMS}, calls))
     kit.evaluate(None, tiny.tokenizer, PROBLEMS, width=2)
     assert [len(prompts) for prompts, _ in calls] == [2, 2, 1]
-    assert {options["width"] for _, options in calls} == {2}
+    assert [options["width"] for _, options in calls] == [2, 2, 1]
 
 
 def test_no_problems_no_rows(tiny, tmp_path):
