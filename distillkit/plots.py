@@ -90,8 +90,8 @@ def error_bars(found: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[x - low for x, low, _ in found], [high - x for x, _, high in found]]
 
 
-def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> Figure:
-    """Draw (figure, title, caption) beside and below each other, pixel by pixel.
+def draw_strip(panels: Sequence[tuple[Figure, str, str]]) -> Figure:
+    """Draw (figure, title, caption) in two columns, pixel by pixel.
 
     Every panel is laid out again at 4.6 inches, so that its text keeps its size.  Figures wider
     than 8 inches, which hold columns of text, keep their width and stand below each other.
@@ -100,7 +100,6 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
 
     cells = []
     wide_ones = any(figure.get_size_inches()[0] > 8 for figure, *_ in panels)
-    columns = 1 if wide_ones else columns
     for figure, title, caption in panels:
         width, height = figure.get_size_inches()
         if not wide_ones:
@@ -114,7 +113,7 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]], columns: int = 2) -> F
     words = [textwrap.wrap(caption, int(wide / 7.6)) for _, _, caption in cells]
     above = 10 + line * max(map(len, titles))
     below = 14 + line * max(map(len, words))
-    columns = min(columns, len(cells))
+    columns = 1 if wide_ones else min(2, len(cells))
     tall = [max(pixels.shape[0] for pixels, _, _ in cells[first : first + columns]) + above + below
             for first in range(0, len(cells), columns)]  # fmt: skip
     size = (columns * wide, sum(tall))

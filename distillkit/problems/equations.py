@@ -63,8 +63,8 @@ def _shift(rng: random.Random, size: int = 19) -> int:
     return rng.choice([-1, 1]) * rng.randint(1, size)
 
 
-def _line(coefficient: int | Fraction, constant: int | Fraction, name: str = "x") -> str:
-    return show_linear(add({name: Fraction(coefficient)}, {"": Fraction(constant)}))
+def _line(coefficient: int | Fraction, constant: int | Fraction) -> str:
+    return show_linear(add({"x": Fraction(coefficient)}, {"": Fraction(constant)}))
 
 
 def one_step(rng: random.Random) -> str:

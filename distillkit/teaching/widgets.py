@@ -22,7 +22,6 @@ from distillkit import plots
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 ERROR_CLASS = "distillkit-error"  # marks a failed redraw in the widget's state
-NONSENSE = ("", " ", "?" * 300, "x = = <b>&</b> $1/0$ ∞ 😀\n")  # what `sweep` types into text boxes
 _DRAWING = threading.RLock()  # Matplotlib is not safe for two threads at once
 
 Draw = Callable[..., tuple[Figure, str]]
@@ -105,7 +104,7 @@ class Explorer:
         if unknown:
             raise ValueError(f"static sets {sorted(unknown)}, which no control sets")
         self.draw, self.static, self.error = draw, [dict(s) for s in static], None
-        self._specs = controls
+        self.specs = controls
         self.start = {n: _start(n, spec, self.static[0]) for n, spec in controls.items()}
         self.params = dict(self.start)
         self.strip = self._draw_strip()
@@ -122,7 +121,7 @@ class Explorer:
             self.draw(**self.params)
             return
         png, words = self._png(self.params)
-        self.controls = {n: _control(w, n, s, self.start[n]) for n, s in self._specs.items()}
+        self.controls = {n: _control(w, n, s, self.start[n]) for n, s in self.specs.items()}
         wide = w.Layout(max_width="100%", height="auto")
         self.image = w.Image(value=png, format="png", layout=wide)
         self.caption, self.message = w.HTML(), w.HTML()
@@ -147,7 +146,7 @@ class Explorer:
             return
         with _DRAWING:
             for name, control in self.controls.items():
-                self.params[name] = _tidy(self._specs[name], control.value)
+                self.params[name] = _tidy(self.specs[name], control.value)
             self.error, line = None, ""
             try:
                 png, words = self._png(self.params)
@@ -174,27 +173,6 @@ class Explorer:
         self.params = {**self.params, **params}
         self._moved()
         return self
-
-    def extremes(self) -> list[dict]:
-        """Return settings at both ends of every control, one at a time and all together."""
-        ends = {name: _ends(spec) for name, spec in self._specs.items()}
-        alone = [{name: value} for name, values in ends.items() for value in values]
-        low, high = ({n: values[at] for n, values in ends.items()} for at in (0, -1))
-        return [{**self.start, **setting} for setting in [*alone, low, high]]
-
-    def sweep(self) -> int:
-        """Draw all of `extremes` and return how many; for tests, raises what `draw` raises.
-
-        A ValueError for what was typed into a text box is the right answer and passes.
-        """
-        for setting in self.extremes():
-            typed = [n for n, s in self._specs.items() if isinstance(s, str) and setting[n] != s]
-            try:
-                self._png(setting)
-            except ValueError as error:
-                if not typed or not str(error):
-                    raise
-        return len(self.extremes())
 
     def _draw_strip(self) -> Shown:
         panels, words = [], []
@@ -261,14 +239,6 @@ def _decimals(spec: Any) -> int:
 
 def _whole(spec: tuple) -> bool:
     return all(isinstance(part, int) for part in spec)
-
-
-def _ends(spec: Any) -> list:
-    if isinstance(spec, bool):
-        return [False, True]
-    if isinstance(spec, str):
-        return [*NONSENSE]
-    return list(spec) if isinstance(spec, list) else [spec[0], spec[1]]
 
 
 def _control(w: Any, name: str, spec: Any, start: Any) -> Any:
