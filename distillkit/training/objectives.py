@@ -21,8 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from distillkit.models.loading import own_logits, refuse_other_attention
 from distillkit.training.losses import forward_kl, negative_log_likelihood
-from distillkit.training.packing import ROUND
 
+HEAD_ROUND = 16  # rows of the head's product: few different sizes, and a tile of AMX is 16 rows
 # cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
 # than a multiple of 128 (seen on an H200, torch 2.11 for CUDA 13).
 ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -51,7 +51,7 @@ def read(model: Any, batch: Batch) -> ModelOut:
     refuse_other_attention(causal, int(batch["position_ids"].max()) + 1, ours=False)
     tree = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
     n = len(batch["nodes_N"])
-    filled = torch.nn.functional.pad(batch["nodes_N"], (0, -n % ROUND))  # few different sizes
+    filled = torch.nn.functional.pad(batch["nodes_N"], (0, -n % HEAD_ROUND))
     with sdpa_kernel(ATTENTION):
         logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled], **tree)
     return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
