@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from distillkit.models.loading import own_logits, refuse_other_attention
@@ -52,7 +53,9 @@ def read(model: Any, batch: Batch) -> ModelOut:
     tree = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
     n = len(batch["nodes_N"])
     filled = torch.nn.functional.pad(batch["nodes_N"], (0, -n % HEAD_ROUND))
-    with sdpa_kernel(ATTENTION):
+    # Autocast casts where it must; PEFT's own cast to the adapter's type would only be undone
+    twice = isinstance(model, PeftModel) and torch.is_autocast_enabled(model.device.type)
+    with sdpa_kernel(ATTENTION), disable_input_dtype_casting(model, active=twice):
         logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled], **tree)
     return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
 
