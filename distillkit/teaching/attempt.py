@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import linecache
 import random
@@ -46,11 +47,16 @@ def _same_chance() -> Iterator[None]:
 
 
 def run_once(function: Callable, arguments: tuple) -> Trial:
-    """Call the function and return what happened; what it raises or prints is kept."""
+    """Call the function and return what happened; what it raises or prints is kept.
+
+    A generator is run to its end: its value is the list of what it yields.
+    """
     done, printed, began = Trial(arguments=arguments), io.StringIO(), time.perf_counter()
     try:
         with _same_chance(), redirect_stdout(printed):
             done.value = function(*arguments)
+            if inspect.isgenerator(done.value):
+                done.value = list(done.value)
     except STOPPED as error:
         done.error = error
     done.printed, done.seconds = printed.getvalue(), time.perf_counter() - began

@@ -7,7 +7,7 @@ Dimension key: B examples, L positions, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -34,15 +34,14 @@ def train_plainly(
     student,
     batches: Sequence[Sequence[Example]],
     rate: float,
-) -> list[float]:
-    """Train what requires a gradient of a student; return the loss of each step.
+) -> Iterator[float]:
+    """Train what requires a gradient of a student; yield the loss of each step.
 
     It is trained in place, in the mode and on the device it is in; the loss is
     the mean of -log p(next token) over the labels that are not -100, in nats.
     """
     trained = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, weight_decay=0.0)
-    losses = []
     for step, examples in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, len(batches), rate)
@@ -56,5 +55,4 @@ def train_plainly(
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
-    return losses
+        yield loss.item()

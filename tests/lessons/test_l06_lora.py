@@ -1,14 +1,61 @@
-"""The figures of lesson 06."""
+"""The loop and the figures of lesson 06."""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from torch.nn import functional as F
 
+from distillkit.lessons.l06_lora import checks
 from distillkit.lessons.l06_lora import figures as kit
 from distillkit.lessons.l07_before_after import figures as compare
 from distillkit.runtime.files import read_csv
 from distillkit.runtime.session import data_path
 from distillkit.training import memory
+
+
+def loop(loss_of, optimizer_of=torch.optim.AdamW):
+    """Return a learner's loop that keeps a list and writes its losses in its own way."""
+
+    def train(student, batches, rate):
+        student.train()
+        mine = [p for p in student.parameters() if p.requires_grad]
+        optimizer, losses = optimizer_of(mine, lr=rate, weight_decay=0.0), []
+        for ids, answer in batches:
+            optimizer.zero_grad()
+            loss = loss_of(student(input_ids=ids).logits, ids, answer)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return train
+
+
+def by_label(logits, ids, answer):
+    labels = ids.masked_fill(~answer, -100)
+    return F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:])
+
+
+def by_sum(logits, ids, answer):
+    logs = logits[:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
+    return -(logs * answer[:, 1:]).sum() / answer[:, 1:].sum()
+
+
+@pytest.mark.parametrize("loss_of", [by_label, by_sum])
+def test_other_ways_to_write_the_loop_are_right(loss_of):
+    assert checks.train.judge(loop(loss_of)).message == "✓ train"
+
+
+def test_a_loop_with_another_optimizer_or_a_mean_of_means_is_not():
+    def means(logits, ids, answer):
+        rows = zip(logits, ids, answer, strict=True)
+        parts = [by_label(z[None], i[None], a[None]) for z, i, a in rows]
+        return sum(parts) / len(parts)
+
+    assert checks.train.judge(loop(means)).kind == "wrong"
+    assert checks.train.judge(loop(by_label, torch.optim.Adam)).kind == "done"  # no decay: the same
+    assert checks.train.judge(loop(by_label, torch.optim.SGD)).kind == "wrong"
 
 
 def row(step, steps=4, loss=1.0):

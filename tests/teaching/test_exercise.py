@@ -52,6 +52,22 @@ def doubled(**options):
     return Exercise("doubled", lambda x: 2 * x, **settings)
 
 
+def test_a_generator_is_run_to_its_end_and_its_list_compared():
+    def halves(n):
+        while n:
+            yield n
+            n //= 2
+
+    def stops(n):
+        yield n
+        raise NotImplementedError
+
+    exercise = Exercise("halves", halves, [(5,), (8,)], [])
+    assert exercise.judge(lambda n: [n >> i for i in range(n.bit_length())]).kind == DONE
+    assert exercise.judge(stops).kind == OPEN
+    assert "it returns 1 parts, [5], and 3 are expected" in exercise.judge(lambda n: [n]).message
+
+
 # --- every exercise of the kit -------------------------------------------------------------
 
 

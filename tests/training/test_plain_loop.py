@@ -24,7 +24,8 @@ def check_same_losses_and_weights(module, tiny, adapter):
         plain = with_adapter(plain, lora(r=2))
     examples = encode(TRACES, tiny.tokenizer)
     stream = in_epochs(examples, SAME.batch_size, SAME.epochs, SAME.seed)
-    losses = module.train_plainly(plain, [stream.draw(i) for i in range(stream.steps)], SAME.rate)
+    batches = [stream.draw(i) for i in range(stream.steps)]
+    losses = list(module.train_plainly(plain, batches, SAME.rate))
     run = loop.distill(other, tiny.tokenizer, TRACES, adapter and lora(r=2), SAME)
     assert losses == pytest.approx([row["loss"] for row in run.log], rel=1e-4)
     for (name, ours), theirs in zip(plain.named_parameters(), run.student.parameters()):

@@ -1,15 +1,145 @@
-"""The exercises on LoRA: the layer by hand, its parameters, and what training has to hold.
+"""The exercises on training and on LoRA: the loop, the layer by hand, its parameters, its memory.
 
-Dimension key: N rows, I inputs, O outputs, R rank.
+Dimension key: B traces, L positions, V vocabulary; N rows, I inputs, O outputs, R rank.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from distillkit.teaching.exercise import Exercise, Mistake
 from distillkit.training import memory
+from distillkit.training.losses import cross_entropy
+
+# --- the loop -------------------------------------------------------------------------------------
+
+Batch = tuple[Tensor, Tensor]  # ids [B, L], and which of them belong to the answer
+
+
+def _train(student: Any, batches: Sequence[Batch], rate: float) -> Iterator[float]:
+    """Train what requires a gradient, in place; yield the loss of each step, in nats a token."""
+    trained = [p for p in student.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
+    for ids_BL, answer_BL in batches:
+        said_BLV = student(ids_BL).logits[:, :-1]  # each token predicts the next one
+        next_BL, learned_BL = ids_BL[:, 1:], answer_BL[:, 1:]
+        loss = cross_entropy(said_BLV[learned_BL], next_BL[learned_BL])
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        yield loss.item()
+
+
+class _Small:
+    """A student of a few numbers: frozen embeddings and a trained head.
+
+    It is no Module, because the check compares losses: of an argument that changes it would
+    compare each number to the last bit.
+    """
+
+    def __init__(self, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module = torch.nn.Sequential(torch.nn.Embedding(9, 6), torch.nn.Linear(6, 9))
+        self.module[0].requires_grad_(False)
+
+    def __call__(self, input_ids: Tensor, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.module(input_ids))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.module, name)
+
+
+def _trainings() -> list[tuple]:
+    one = (torch.tensor([[1, 4, 2, 8, 5, 7]]), torch.tensor([[0, 0, 0, 1, 1, 1]]).bool())
+    two = (torch.tensor([[3, 1, 6, 2, 2], [5, 8, 4, 0, 0]]),
+           torch.tensor([[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]]).bool())  # fmt: skip
+    return [(_Small(0), [one] * 4, 0.05), (_Small(1), [two, one, two, one, two], 0.1)]
+
+
+def _wrong_train(
+    loss_of: Callable[[Tensor, Tensor, Tensor], Tensor],
+    update: Sequence[str] = ("backward", "step", "zero_grad"),
+) -> Callable:
+    """Return a loop with this loss of (logits, ids, answer) and these calls after it."""
+
+    def train(student: Any, batches: Sequence[Batch], rate: float) -> Iterator[float]:
+        trained = [p for p in student.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
+        for ids, answer in batches:
+            loss = loss_of(student(ids).logits, ids, answer)
+            for call in update:
+                loss.backward() if call == "backward" else getattr(optimizer, call)()
+            yield loss.item()
+
+    return train
+
+
+def _right(logits: Tensor, ids: Tensor, answer: Tensor) -> Tensor:
+    return cross_entropy(logits[:, :-1][answer[:, 1:]], ids[:, 1:][answer[:, 1:]])
+
+
+train = Exercise(
+    "train",
+    reference=_train,
+    probes=_trainings,
+    rtol=1e-3,  # Adam divides by the gradient's size: rounding shows
+    mistakes=[
+        Mistake(
+            "there is no shift: the logits at a position are about the next token, so "
+            "logits[:, :-1] go with ids[:, 1:]",
+            _wrong_train(lambda z, ids, m: cross_entropy(z[m], ids[m])),
+        ),
+        Mistake(
+            "the shift goes the wrong way: position 0 predicts token 1, not the other way round",
+            _wrong_train(
+                lambda z, ids, m: cross_entropy(z[:, 1:][m[:, 1:]], ids[:, :-1][m[:, 1:]])
+            ),
+        ),
+        Mistake(
+            "the mask is not shifted: it says which tokens are learned, so answer[:, 1:] goes with "
+            "ids[:, 1:]",
+            _wrong_train(
+                lambda z, ids, m: cross_entropy(z[:, :-1][m[:, :-1]], ids[:, 1:][m[:, :-1]])
+            ),
+        ),
+        Mistake(
+            "the prompt is not masked: only tokens of the answer are learned",
+            _wrong_train(lambda z, ids, m: cross_entropy(z[:, :-1].flatten(0, 1),
+                                                         ids[:, 1:].flatten())),
+        ),
+        Mistake(
+            "the sum is right, but it is divided by all tokens: take the mean over the answer's",
+            _wrong_train(lambda z, ids, m: _right(z, ids, m) * m[:, 1:].sum() / m[:, 1:].numel()),
+        ),
+        Mistake(
+            "that is the sum: take the mean over the answer's tokens, or long answers count more",
+            _wrong_train(lambda z, ids, m: _right(z, ids, m) * m[:, 1:].sum()),
+        ),
+        Mistake(
+            "there is a softmax too many: cross_entropy takes logits and makes its own",
+            _wrong_train(lambda z, ids, m: _right(z.softmax(-1), ids, m)),
+        ),
+        Mistake(
+            "zero_grad() is missing: backward() adds, so old gradients stay in the sum",
+            _wrong_train(_right, ("backward", "step")),
+        ),
+        Mistake(
+            "nothing is learned: step() uses the gradient that backward() has just made, and "
+            "zero_grad() must not stand between the two",
+            _wrong_train(_right, ("step", "backward", "zero_grad")),
+        ),
+        Mistake(
+            "step() comes before backward(): each step uses the gradient of the batch before",
+            _wrong_train(_right, ("step", "zero_grad", "backward")),
+        ),
+    ],
+)  # fmt: skip
 
 # --- the layer ------------------------------------------------------------------------------------
 
