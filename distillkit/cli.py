@@ -174,9 +174,15 @@ def _teach_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
                          help="the journal; a stopped run goes on with it")  # fmt: skip
+    command.add_argument("--logits", type=positive, metavar="K",
+                         help="write what hf:ID says of its K likeliest tokens at each place of "
+                         "--of to a file.safetensors, for distill --teacher")  # fmt: skip
+    command.add_argument("--of", type=Path, metavar="FILE.jsonl", help="traces or candidates")
 
 
 def _teach(options: argparse.Namespace, words: list[str]) -> int:
+    if options.logits or options.of:
+        return _record(options)
     from distillkit.problems.equations import NARROW, make_problems
     from distillkit.runtime.progress import Screen, rows_progress
     from distillkit.runtime.session import start
@@ -209,6 +215,18 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _record(options: argparse.Namespace) -> int:
+    from distillkit.pipeline.distill_file import record_file
+    from distillkit.runtime.session import start
+
+    if not (options.logits and options.of):
+        raise ValueError("--logits K and --of FILE.jsonl go together")
+    machine = start(seed=options.seed)
+    record_file(options.teacher, options.of, options.logits, options.out, None, options.seed,
+                machine)  # fmt: skip
+    return 0
+
+
 def _distill_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, metavar="FILE.jsonl")
     command.add_argument("--out", type=Path, required=True, metavar="DIR",
@@ -221,19 +239,29 @@ def _distill_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
                          help="mixed precision; default: as the student is held")  # fmt: skip
     command.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
+    command.add_argument("--objective", choices=("sft", "forward-kl", "reverse-kl", "jsd"),
+                         default="sft", help="the next token, or a teacher's word")  # fmt: skip
+    command.add_argument("--beta", type=float, metavar="X", help="of jsd, between 0 and 1")
+    command.add_argument("--teacher", default="", metavar="NAME",
+                         help="self (the untouched student with solved examples in its prompt) | "
+                         "ID of a model | FILE.safetensors of teach --logits")  # fmt: skip
+    command.add_argument("--on-policy", action="store_true",
+                         help="learn on the student's own texts to the file's prompts")  # fmt: skip
 
 
 def _distill(options: argparse.Namespace, words: list[str]) -> int:
-    from distillkit.pipeline.distill_file import distill_file
+    from distillkit.pipeline.distill_file import Goal, distill_file
     from distillkit.pipeline.recipes import settings_for
     from distillkit.runtime.session import start
 
+    goal = Goal(options.objective, options.teacher, options.beta, options.on_policy)
     machine = start(options.tier, options.seed or 0, options.dtype)
     settings = settings_for(machine, student=options.student, quant=QUANTS.get(options.quant),
                             traces=options.traces or 0, epochs=options.epochs, rate=options.rate,
                             batch_size=options.batch_size, teacher=str(options.file),
                             general=0.0, shares={}, families=())  # fmt: skip
-    distill_file(settings, options.file, options.out, options.precision, options.optimizer, words)
+    distill_file(settings, options.file, options.out, options.precision, options.optimizer,
+                 words, goal)  # fmt: skip
     return 0
 
 

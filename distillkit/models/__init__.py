@@ -3,4 +3,5 @@
 - `downloads`: verified downloads from a hub or a package index
 - `gguf`: GGUF to safetensors, once
 - `loading`: from a name to a model and its tokenizer
+- `vocabulary`: whether two models write in one vocabulary
 """

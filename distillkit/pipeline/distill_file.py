@@ -4,24 +4,83 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 
 from distillkit.models.loading import Loaded, load
+from distillkit.models.vocabulary import same_vocabulary
 from distillkit.pipeline.recipes import Settings
 from distillkit.runtime.files import odd_field, read_lines, whole_folder, write_json
 from distillkit.runtime.progress import Stages, steps_progress
-from distillkit.runtime.session import processor, start
+from distillkit.runtime.session import Session, processor, start
 from distillkit.traces.candidates import CANDIDATE
 from distillkit.traces.filters import Trace, choose, reject, to_traces
 from distillkit.training.loop import Run, TrainingConfig, distill
-from distillkit.training.packing import Example, encode
+from distillkit.training.lora import lora, with_adapter
+from distillkit.training.losses import forward_kl, jsd, reverse_kl
+from distillkit.training.objectives import Match, Objective, fits, next_token, solved_examples
+from distillkit.training.on_policy import own_texts
+from distillkit.training.packing import Example, Stream, encode, in_epochs
+from distillkit.training.top_k import MatchTopK, TopK, load_top_k, record
 
 LONGEST = 128  # tokens that an answer may always have
+DIVERGENCES = {"forward-kl": forward_kl, "reverse-kl": reverse_kl, "jsd": jsd}
+SELF = "self"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a training minimises, and on whose texts: the traces' (default) or the student's own.
+
+    `objective` is "sft" (the next token) or a name of `DIVERGENCES`, which need a `teacher`: "self"
+    (the untouched student with solved examples in its prompt), a model, or a file of `teach
+    --logits`.  `beta` is that of "jsd".  Raises ValueError for what does not go together.
+    """
+
+    objective: str = "sft"
+    teacher: str = ""
+    beta: float | None = None
+    on_policy: bool = False
+
+    def __post_init__(self):
+        soft = self.objective in DIVERGENCES
+        if self.objective != "sft" and not soft:
+            known = ", ".join(["sft", *DIVERGENCES])
+            raise ValueError(f"unknown objective {self.objective!r}: choose from {known}")
+        if soft and not self.teacher:
+            raise ValueError(f"--objective {self.objective} needs a --teacher: self, a model, or "
+                             "a file of teach --logits")  # fmt: skip
+        if not soft and (self.teacher or self.on_policy):
+            raise ValueError("--objective sft learns the words of the file: it takes neither "
+                             "--teacher nor --on-policy")  # fmt: skip
+        if self.beta is not None and self.objective != "jsd":
+            raise ValueError("--beta belongs to --objective jsd")
+        if self.beta is not None and not 0 < self.beta < 1:
+            raise ValueError(f"beta must be between 0 and 1, not {self.beta}: the ends are the KLs")
+        if self.on_policy and self.recorded:
+            raise ValueError("a recorded teacher has not read the student's own texts: "
+                             "--on-policy needs a model")  # fmt: skip
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the teacher is a file of its words."""
+        return self.teacher.endswith(".safetensors")
+
+    @property
+    def divergence(self):
+        """Return the divergence, with its beta."""
+        found = DIVERGENCES[self.objective]
+        return found if self.beta is None else partial(found, beta=self.beta)
+
+
+SFT = Goal()
 
 
 def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[list[Trace], str]:
@@ -70,12 +129,13 @@ def _is_messages(value: object) -> bool:
 
 def distill_file(
     settings: Settings, path: Path, out: Path, precision: str = "", optimizer: str = "adamw",
-    command: Sequence[str] = (),
+    command: Sequence[str] = (), goal: Goal = SFT,
 ) -> dict[str, Any]:  # fmt: skip
     """Train a student on a file of traces, write adapter and report to `out`, return the report.
 
-    The same call goes on with a stopped run.  Of several processes the first one writes and
-    speaks.  `evaluate` and `load_run` take the folder as they take a demo's.
+    With an on-policy `goal` only the traces' prompts are used.  The same call goes on with a
+    stopped run.  Of several processes the first one writes and speaks.  `evaluate` and `load_run`
+    take the folder as they take a demo's.
     """
     if (out / "report.json").exists():
         raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
@@ -98,15 +158,22 @@ def distill_file(
         settings.rate, settings.batch_size, settings.epochs, settings.seed,
         optimizer=optimizer, precision=precision,
     )  # fmt: skip
+    if goal.on_policy or goal.teacher == SELF:  # both need the adapter before the first step
+        torch.manual_seed(settings.seed)
+        student.model = with_adapter(student.model, lora())
+    with together.main_process_first():
+        objective, what = objective_for(goal, student, examples, machine)
+    say(what)
+    texts = texts_for(goal, student, traces, examples, config, settings.max_new_tokens)
     run = distill(
-        student.model, student.tokenizer, examples, config=config, out=out / "training",
-        on_step=steps_progress(stages) if first else None,
+        student.model, student.tokenizer, texts, config=config, objective=objective,
+        out=out / "training", on_step=steps_progress(stages) if first else None,
     )  # fmt: skip
     if not run.finished:
         raise KeyboardInterrupt
     report = _report(settings, student, run) | {
         "file": str(path), "processes": together.num_processes,
-        "command": shlex.join(["distillkit", *command]),
+        "goal": asdict(goal), "command": shlex.join(["distillkit", *command]),
     }  # fmt: skip
     if first:
         with whole_folder(out / "adapter") as folder:
@@ -117,6 +184,83 @@ def distill_file(
         say(f"adapter: {out / 'adapter'}")
     together.destroy_process_group()
     return report
+
+
+def objective_for(
+    goal: Goal, student: Loaded, examples: Sequence[Example], machine: Session
+) -> tuple[Objective, str]:
+    """Return what is minimised, and that in words.
+
+    A teacher sees the six solved examples if the traces' prompts are the template's.  Raises
+    ModelError for a teacher with another vocabulary, ValueError for records in another one, and for
+    a student that is to teach itself without examples.
+    """
+    if goal.objective == "sft":
+        return next_token, "objective: the next token of the traces"
+    if goal.recorded:
+        records = load_top_k(goal.teacher, student.tokenizer)
+        words = f"{records.about['teacher']}, recorded ({records.about['k']} tokens and the rest)"
+        return MatchTopK(records, goal.divergence), f"objective: {goal.objective} to {words}"
+    shown = solved_examples(student.tokenizer)
+    beginning = shown if fits(shown, examples) else None
+    if goal.teacher == SELF:
+        if beginning is None:
+            raise ValueError("the student can teach itself only if it sees solved examples, and "
+                             "these prompts are not the template's")  # fmt: skip
+        match = Match(student.model, goal.divergence, adapter=False, beginning=beginning)
+        return match, f"objective: {goal.objective} to itself, with solved examples in its prompt"
+    teacher = load(goal.teacher.removeprefix("hf:"), machine.device, machine.dtype)
+    same_vocabulary(student, teacher)
+    with_ = "with" if beginning else "without"
+    return (Match(teacher.model, goal.divergence, beginning=beginning),
+            f"objective: {goal.objective} to {teacher.name} ({teacher.source}), {with_} solved "
+            "examples in its prompt")  # fmt: skip
+
+
+def texts_for(
+    goal: Goal, student: Loaded, traces: Sequence[Trace], examples: Sequence[Example],
+    config: TrainingConfig, longest: int,
+) -> Sequence[Example] | Stream:  # fmt: skip
+    """Return the examples, or the student's own texts to their prompts in as many steps."""
+    if not goal.on_policy:
+        return examples
+    steps = in_epochs(examples, config.batch_size, config.epochs, config.seed).steps
+    prompts = [trace["prompt"] for trace in traces]
+    return own_texts(student.model, student.tokenizer, prompts, config.batch_size, steps,
+                     max_new_tokens=longest, seed=config.seed)  # fmt: skip
+
+
+def record_file(
+    teacher: str, path: Path, k: int, out: Path, limit: int | None, seed: int, machine: Session,
+    say: Callable[[str], None] = print,
+) -> TopK:  # fmt: skip
+    """Let a model read a file of traces and write its `k` likeliest tokens at each place to `out`.
+
+    Raises ValueError for a teacher that is no model here and for a file `out` that exists.
+    """
+    kind, _, name = teacher.partition(":")
+    if kind != "hf" or not name:
+        raise ValueError(f"{teacher!r} gives no logits: only a local model, hf:ID, does")
+    if out.exists():
+        raise ValueError(f"{out} exists and is kept: choose another name")
+    if out.suffix != ".safetensors":
+        raise ValueError(f"{out}: the records are a .safetensors file")
+    traces, about = read_traces(path, limit, seed)
+    say(about)
+    model = load(name, machine.device, machine.dtype, say)
+    examples = encode(traces, model.tokenizer)
+    shown = solved_examples(model.tokenizer)
+    began, beginning = time.monotonic(), shown if fits(shown, examples) else None
+    records = record(model.model, model.tokenizer, examples, k, model.name, beginning,
+                     lambda done, all_: say(f"part {done} of {all_}, "
+                                            f"{time.monotonic() - began:.0f} s"))  # fmt: skip
+    records.about.update(source=model.source, sha256=model.sha256, dtype=machine.dtype,
+                         file=path.name, traces=str(len(traces)))  # fmt: skip
+    records.save(out)
+    rest = 100 * records.logs_RJ[:, -1].float().exp()
+    say(f"{len(records.marks)} places of {len(traces)} texts, {k} tokens each; the rest has "
+        f"{rest.mean():.2f} % on average, {rest.max():.1f} % at most: {out}")  # fmt: skip
+    return records
 
 
 def room_for(examples: Sequence[Example]) -> int:

@@ -2,6 +2,8 @@
 
 - `losses`: cross-entropy, soft losses
 - `objectives`: what a training minimises
+- `top_k`: a teacher's likeliest tokens, recorded
+- `on_policy`: the student's own texts, at each step
 - `packing`: a batch as a prefix tree: nothing is computed twice
 - `memory`: what training needs, counted from a model's shape
 - `gradients`: the gradient of a batch, in parts that fit, by all processes

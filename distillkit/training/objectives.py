@@ -9,9 +9,9 @@ Dimension key: L nodes of the tree, E hidden width, N supervised positions, V vo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,9 +19,13 @@ import torch
 from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import DynamicCache
 
 from distillkit.models.loading import own_logits, refuse_other_attention
+from distillkit.problems.equations import Problem
+from distillkit.traces.templates import SHOTS, THINK, Template, chat_text, messages
 from distillkit.training.losses import forward_kl, negative_log_likelihood
+from distillkit.training.packing import Example
 
 HEAD_ROUND = 16  # rows of the head's product: few different sizes, and a tile of AMX is 16 rows
 # cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
@@ -41,12 +45,40 @@ Objective = Callable[[ModelOut, Batch], torch.Tensor]
 Divergence = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 
-def read(model: Any, batch: Batch) -> ModelOut:
+class Beginning(NamedTuple):
+    """What a teacher reads (tokens) in place of the beginning that all texts of a student share."""
+
+    student: list[int]
+    teacher: list[int]
+
+
+def solved_examples(
+    tokenizer, template: Template = THINK, shots: Sequence[Problem] = SHOTS
+) -> Beginning:
+    """Return the beginning by which a teacher sees solved examples that the student does not."""
+    bare, shown = (
+        tokenizer(chat_text(tokenizer, messages("?", template, seen)), add_special_tokens=False)
+        ["input_ids"]
+        for seen in ((), shots)
+    )  # fmt: skip
+    differ = (i for i in range(1, len(bare) + 1) if bare[-i:] != shown[-i:])
+    same = next(differ, len(bare) + 1)
+    return Beginning(bare[: 1 - same], shown[: 1 - same])
+
+
+def fits(beginning: Beginning, examples: Sequence[Example]) -> bool:
+    """Say whether all examples begin as the student's texts do, and the teacher may see more."""
+    cut = len(beginning.student)
+    return all(example.ids[:cut] == beginning.student for example in examples)
+
+
+def read(model: Any, batch: Batch, before: DynamicCache | None = None) -> ModelOut:
     """Run a causal model, with or without an adapter, over a tree that `pack` has made.
 
-    The output head is computed at the supervised nodes only: it is a quarter of a 0.5B model's
-    work and its logits are most of the memory.  Raises ModelError for a model in which a token
-    does not see all tokens before it.
+    `before` holds the keys and values of what every node of the tree sees besides.  The output head
+    is computed at the supervised nodes only: it is a quarter of a 0.5B model's work and its logits
+    are most of the memory.  Raises ModelError for a model in which a token does not see all tokens
+    before it.
     """
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
     refuse_other_attention(causal, int(batch["position_ids"].max()) + 1, ours=False)
@@ -56,25 +88,64 @@ def read(model: Any, batch: Batch) -> ModelOut:
     # Autocast casts where it must; PEFT's own cast to the adapter's type would only be undone
     twice = isinstance(model, PeftModel) and torch.is_autocast_enabled(model.device.type)
     with sdpa_kernel(ATTENTION), disable_input_dtype_casting(model, active=twice):
-        logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled], **tree)
+        logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled],
+                                            past_key_values=before, **tree)  # fmt: skip
     return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
 
 
-def read_teacher(teacher: Any, batch: Batch, adapter: bool = True) -> ModelOut:
+def read_teacher(
+    teacher: Any, batch: Batch, adapter: bool = True, beginning: Beginning | None = None,
+    kept: dict[str, DynamicCache] | None = None,
+) -> ModelOut:  # fmt: skip
     """Let a teacher read the student's tree: in eval mode, without a gradient, on its own device.
 
-    `adapter=False` switches its adapter off meanwhile.  Mode and adapter are then as before.
+    `adapter=False` switches its adapter off meanwhile.  Mode and adapter are then as before.  With
+    another `beginning` it reads that in place of the student's, once if its keys and values may be
+    `kept`.  Raises ValueError for texts that do not begin as the student's do.
     """
     here = {name: tensor.to(teacher.device) for name, tensor in batch.items()}
-    here["attention_mask"] = here["attention_mask"].to(teacher.dtype)
-    before = teacher.training
+    mode = teacher.training
     teacher.eval()
     try:
         with torch.no_grad(), nullcontext() if adapter else teacher.disable_adapter():
-            said = read(teacher, here)
+            cache = None
+            if beginning:
+                here, kept = _behind(beginning, here), {} if kept is None else kept
+                cache = kept.get("cache") or kept.setdefault("cache", _keys(teacher, beginning))
+            here["attention_mask"] = here["attention_mask"].to(teacher.dtype)
+            said = read(teacher, here, cache)
+            if cache:
+                cache.crop(-here["input_ids"].shape[1])  # the next tree stands in the same place
     finally:
-        teacher.train(before)
+        teacher.train(mode)
     return ModelOut(*(tensor.to(batch["nodes_N"].device) for tensor in said))
+
+
+def _keys(teacher: Any, beginning: Beginning) -> DynamicCache:
+    causal = teacher.get_base_model() if isinstance(teacher, PeftModel) else teacher
+    cache = DynamicCache()
+    ids = torch.tensor([beginning.teacher], device=teacher.device)
+    causal.base_model(ids, past_key_values=cache, use_cache=True)
+    return cache
+
+
+def _behind(beginning: Beginning, batch: Batch) -> Batch:
+    """Return the tree without the student's beginning, as it stands behind the teacher's."""
+    cut, put = len(beginning.student), len(beginning.teacher)
+    mask_LL = batch["attention_mask"][0, 0]
+    alike = batch["input_ids"][0, :cut].tolist() == beginning.student
+    if not alike or not (mask_LL[batch["nodes_N"], :cut] == 0).all():
+        raise ValueError(
+            "the teacher is to see solved examples, but a text does not begin with the template's "
+            "instruction: write the prompts as `messages` does, or show no examples"
+        )
+    rest_LL = mask_LL[cut:, cut:]
+    return {
+        "input_ids": batch["input_ids"][:, cut:],
+        "position_ids": (batch["position_ids"][:, cut:] - cut).clamp(min=0) + put,
+        "attention_mask": torch.cat([rest_LL.new_zeros(len(rest_LL), put), rest_LL], 1)[None, None],
+        "nodes_N": batch["nodes_N"] - cut,
+    }
 
 
 def next_token(out: ModelOut, batch: Batch) -> torch.Tensor:
@@ -90,18 +161,22 @@ class Match:
     `divergence(student_NV, teacher_NV, temperature)` is `forward_kl`, `reverse_kl`, `jsd` (or
     `functools.partial(jsd, beta=0.1)`); T² keeps the gradient's size (Hinton et al. 2015, sec. 2).
     The teacher reads the same tree as the student.  It may be the student itself, a model with an
-    adapter, which is then read with `adapter=False`: that is what it was before training.
+    adapter, which is then read with `adapter=False`: that is what it was before training.  With a
+    `beginning` it sees what the student does not, such as `solved_examples`; its weights must then
+    stay as they are.
     """
 
     teacher: Any
     divergence: Divergence = forward_kl
     temperature: float = 1.0
     adapter: bool = True
+    beginning: Beginning | None = None
+    _kept: dict[str, DynamicCache] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, out: ModelOut, batch: Batch) -> torch.Tensor:
         """Return the weighted sum of the divergence over the supervised positions, in nats."""
         # After the student: autocast would keep weights that it first saw without a gradient
-        said = read_teacher(self.teacher, batch, self.adapter)
+        said = read_teacher(self.teacher, batch, self.adapter, self.beginning, self._kept)
         loss_N = self.divergence(out.logits_NV, said.logits_NV, self.temperature)
         return self.temperature**2 * (batch["weights_N"] * loss_N).sum()
 
@@ -109,7 +184,7 @@ class Match:
     def depends_on(self) -> list:
         """Return what a run's mark says of this objective, the teacher's weights by a few."""
         frozen = [p for p in self.teacher.parameters() if not p.requires_grad or self.adapter]
-        return [name_of(self.divergence), self.temperature, self.adapter,
+        return [name_of(self.divergence), self.temperature, self.adapter, self.beginning,
                 [p.flatten()[:4].tolist() for p in frozen]]  # fmt: skip
 
 

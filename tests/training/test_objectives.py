@@ -10,6 +10,8 @@ import pytest
 import torch
 from conftest import tiny_model
 
+from distillkit.problems.equations import make_problems
+from distillkit.traces.templates import SHOTS, chat_text, messages, render_solution
 from distillkit.training import objectives as kit
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, with_adapter
@@ -249,3 +251,61 @@ def test_the_mark_of_an_objective_is_the_same_in_any_process(teacher):
     said = repr(kit.description(kit.Match(teacher, partial(jsd, beta=0.3))))
     assert " at 0x" not in said and "jsd" in said and "0.3" in said
     assert kit.description(kit.next_token) == "next_token"
+
+
+# --- a teacher that sees solved examples ----------------------------------------------------------
+
+
+def equations(n):
+    """Traces with the template's prompt."""
+    return [
+        {
+            "prompt": messages(p.text),
+            "completion": [{"role": "assistant", "content": render_solution(p)}],
+        }
+        for p in make_problems(n, ("two-step", "brackets"), "train", 0)
+    ]
+
+
+def test_a_teacher_with_solved_examples_reads_what_a_few_shot_prompt_says(tiny):
+    """Second route: each text alone, behind the prompt that `messages` writes with examples."""
+    shots, traces = SHOTS[:2], equations(3)
+    rows = []
+    for trace in traces:
+        long = chat_text(tiny.tokenizer, messages(trace["prompt"][-1]["content"], shots=shots))
+        (alone,) = encode([trace], tiny.tokenizer)
+        own = [label for label in alone.labels if label != -100]
+        prompt = tiny.tokenizer(long, add_special_tokens=False)["input_ids"]
+        labels = [-100] * len(prompt) + own
+        rows.append(said_one_by_one(tiny.model, [replace(alone, ids=prompt + own, labels=labels)]))
+    batch, kept = pack(encode(traces, tiny.tokenizer)), {}
+    beginning = kit.solved_examples(tiny.tokenizer, shots=shots)
+    for _ in range(2):  # the second time the examples are not read again
+        said = kit.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
+        torch.testing.assert_close(said.logits_NV, torch.cat(rows), rtol=1e-4, atol=1e-4)
+    other = pack(encode(equations(5)[3:], tiny.tokenizer))
+    fresh = kit.read_teacher(tiny.model, other, beginning=beginning)
+    again = kit.read_teacher(tiny.model, other, beginning=beginning, kept=kept)
+    torch.testing.assert_close(again.logits_NV, fresh.logits_NV)
+
+
+def test_examples_are_shown_only_before_the_templates_own_prompts(tiny, student):
+    beginning = kit.solved_examples(tiny.tokenizer, shots=SHOTS[:2])
+    fitting = encode(equations(2), tiny.tokenizer)
+    talk = {
+        **equations(1)[0],
+        "prompt": [{"role": "user", "content": "Tell me of a long day " * 9}],
+    }
+    (odd,) = encode([talk], tiny.tokenizer)
+    assert kit.fits(beginning, fitting) and not kit.fits(beginning, [*fitting, odd])
+    match = kit.Match(student, adapter=False, beginning=beginning)
+    for wrong in ([odd], [*fitting, odd]):
+        with pytest.raises(ValueError, match="does not begin with the template's instruction"):
+            CompletionLoss(student, match)(**pack(wrong))
+    assert student.training
+    plain = kit.Match(student, adapter=False)
+    assert kit.description(match) != kit.description(plain)
+
+
+def test_without_examples_there_is_no_other_beginning(tiny):
+    assert kit.solved_examples(tiny.tokenizer, shots=()) == ([], [])
