@@ -97,7 +97,10 @@ _HOME = {  # public name -> the module it lives in
     "show": "teaching.widgets",
     "explore": "teaching.widgets",
     "Live": "teaching.widgets",
-    "progress": "teaching.exercise",
+    "progress": "teaching.record",
+    "whose": "teaching.exercise",
+    "data": "teaching.recorded",
+    "show_arms": "teaching.recorded",
 }
 __all__ = [*_MODULES, *_HOME]
 

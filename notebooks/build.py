@@ -27,12 +27,21 @@ import nbformat
 from nbformat import NotebookNode
 
 from distillkit.runtime.files import write_atomic
-from notebooks.lists import check_lists, masters_of, row_of, worded, write_lists
+from notebooks.lists import (
+    CLOSE,
+    OPEN,
+    check_lists,
+    masters_of,
+    row_of,
+    tasks_of,
+    worded,
+    write_lists,
+)
 from notebooks.running import BuildError, clean, execute, hidden_errors, readable, shape
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_CELLS, MAX_COLUMNS, MAX_BYTES = 60, 80, 300_000
-OPEN, CLOSE = "# >>> solution", "# <<< stub: "
+CHECKED = re.compile(r"^\w+ = checks\w*\.(\w+)\(", re.M)  # f = checks.f(f)
 COLAB_LACKS = "gguf"  # pure Python packages of the kit that Colab's base image does not have
 
 BADGES = """\
@@ -111,6 +120,12 @@ def read_master(path: Path) -> NotebookNode:
     if first != asked or code[0].metadata.get("tags") != ["setup"]:
         raise BuildError(f'the first code cell must be\n# %% tags=["setup"]\n{asked}')
     texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    rows = sorted(task.exercise for task in tasks_of(path))
+    told = [name for cell in texts for name in re.findall(r"\{exercise ([\w ]+)\}", cell.source)]
+    called = [name for cell in code for name in re.findall(CHECKED, cell.source)]
+    for what, names in (("said", " ".join(told).split()), ("checked", called)):
+        if sorted(names) != rows:
+            raise BuildError(f"{what} are {sorted(names)}, data/exercises.csv has {rows}")
     for cell in texts:
         cell.source = worded(cell.source, path)
     title = row_of(path).title
@@ -139,6 +154,8 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
             metadata = {"tags": ["setup"]}
         elif cell.cell_type == "code":
             source = cut(source, solution)
+            if CHECKED.search(source):  # an error here must not stop Run All
+                metadata = {"tags": ["raises-exception"]}
         new = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
         cells.append(new(source, id=name + (f"-{ids[name]}" if ids[name] > 1 else ""),
                          metadata=metadata))  # fmt: skip
@@ -231,7 +248,12 @@ def build(master: Path, text_only: bool = False) -> None:
         if text_only:
             keep_outputs(notebook, path)
         else:
-            refuse(hidden_errors(notebook, execute(notebook, path.parent, DISTILLKIT_FAST="")))
+            refuse(
+                hidden_errors(
+                    notebook,
+                    execute(notebook, path.parent, DISTILLKIT_FAST="", DISTILLKIT_PROGRESS=""),
+                )
+            )
             clean(notebook)
         refuse(faults(notebook) + ([] if solution else leaks(master, notebook)))
         done.append((path, notebook, time.monotonic() - began))
@@ -282,7 +304,11 @@ def check(master: Path, run: bool = False) -> None:
         refuse([] if counts == [*range(1, len(counts) + 1)] else [f"{path.name} was not run"])
         refuse(faults(found) + ([] if solution else leaks(master, found)))
         if run:
-            refuse(hidden_errors(built, execute(built, path.parent, DISTILLKIT_FAST="")))
+            refuse(
+                hidden_errors(
+                    built, execute(built, path.parent, DISTILLKIT_FAST="", DISTILLKIT_PROGRESS="")
+                )
+            )
             clean(built)
             other = [f"{a} became {b}" for a, b in zip(shape(found), shape(built)) if a != b]
             same = len(shape(found)) == len(shape(built))

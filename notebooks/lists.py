@@ -1,23 +1,33 @@
-"""What is said of lessons outside of their notebooks: it all follows from data/lessons.csv.
+"""What is said of lessons and exercises outside of their notebooks: it all follows from
+data/lessons.csv and data/exercises.csv.
 
 The READMEs hold lists of lessons between two comments; a master names another lesson as
-`{lesson 05}` and its own minutes of reading as `{reading}`.
+`{lesson 05}`, its own minutes of reading as `{reading}`, those of its exercises as `{exercises}`,
+and what is said at an exercise as `{exercise soft_loss}`.  data/solutions.json holds the solutions
+that the masters mark, for `checks.hint`.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from pathlib import Path
 
+import jupytext
+
 from distillkit.runtime.files import write_atomic
 from distillkit.teaching.lesson import Lesson, all_lessons
+from distillkit.teaching.record import Task, tasks
 from notebooks.running import BuildError
 
 BEGIN, END = "<!-- lessons -->", "<!-- /lessons -->"
+OPEN, CLOSE = "# >>> solution", "# <<< stub: "
 TABLE = """\
-| lesson | minutes to run | with reading (an estimate) | before it | needs weights | tensors |
-|---|---|---|---|---|---|
+| lesson | minutes to run | with reading, an estimate | exercises | before it | weights | tensors |
+|---|---|---|---|---|---|---|
 """
+LEVELS = ("easy", "medium", "hard", "bonus")
 
 
 def table_of(folder: Path) -> dict[str, Lesson]:
@@ -50,7 +60,53 @@ def worded(text: str, master: Path) -> str:
             raise BuildError(f"{found[0]}: data/lessons.csv has no such row")
         return f"{number} {lessons[number].title}"
 
-    return re.sub(r"\{lesson (\d+)\}", name, text.replace("{reading}", row_of(master).reading))
+    def exercise(found: re.Match) -> str:
+        asked = [known.get(word) for word in found[1].split()]
+        if None in asked:
+            raise BuildError(f"{found[0]}: data/exercises.csv lacks such a row of this lesson")
+        return at_exercise(asked)
+
+    known = {task.exercise: task for task in tasks_of(master)}
+    text = text.replace("{reading}", row_of(master).reading)
+    text = text.replace("{exercises}", str(minutes_of([*known.values()])))
+    text = re.sub(r"\{exercise ([\w ]+)\}", exercise, text)
+    return re.sub(r"\{lesson (\d+)\}", name, text)
+
+
+def tasks_of(master: Path) -> list[Task]:
+    """Return the rows of data/exercises.csv of a master's lesson."""
+    rows = tasks(master.parent.parent.parent / "data" / "exercises.csv").values()
+    return [task for task in rows if task.lesson == master.name[:2]]
+
+
+def minutes_of(asked: list[Task]) -> int:
+    """Return the planned minutes of exercises, without those for the quick."""
+    return sum(task.minutes for task in asked if not task.bonus)
+
+
+def at_exercise(asked: list[Task]) -> str:
+    """Return the line below an exercise's heading: minutes, difficulty, and where help is."""
+    level = max((task.level for task in asked), key=LEVELS.index)
+    hints = ", ".join(f'`checks.hint("{task.exercise}")`' for task in asked)
+    minutes = sum(task.minutes for task in asked)
+    return f"*About {minutes} minutes, {level}. Stuck? One hint after the other:*\n{hints}"
+
+
+def solutions(folder: Path) -> dict[str, str]:
+    """Return the solution of each exercise as the masters mark them, name -> source."""
+    found = {}
+    for master in masters_of(folder).values():
+        names = {task.exercise for task in tasks_of(master)}
+        notebook = jupytext.reads(master.read_text(encoding="utf-8"), fmt="py:percent")
+        for cell in notebook.cells:
+            if cell.cell_type != "code" or OPEN not in cell.source:
+                continue
+            lines = [line for line in cell.source.split("\n")
+                     if not line.strip().startswith((OPEN, CLOSE.strip()))]  # fmt: skip
+            for node in ast.parse("\n".join(lines)).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
+                    found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    return found
 
 
 def links(folder: Path, prefix: str) -> dict[str, str]:
@@ -85,13 +141,29 @@ def teaching_table(folder: Path) -> str:
     for number, link in links(folder, "").items():
         row = lessons[number]
         minutes = row.minutes or "not measured yet"
-        cells = [link, minutes, row.reading, row.before, row.weights, row.tensors]
+        asked = tasks_of(folder / "src" / f"{number}_")
+        summed = f"{len(asked)}, {minutes_of(asked)} min" if asked else "none"
+        cells = [link, minutes, row.reading, summed, row.before, row.weights, row.tensors]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return TABLE + "".join(lines) + "\n" + planned(folder)
+    return TABLE + "".join(lines) + "\n" + planned(folder) + exercise_table(folder)
+
+
+def exercise_table(folder: Path) -> str:
+    """Return the table of exercises for the teaching guide, "" if there are none."""
+    lines = []
+    for master in masters_of(folder).values():
+        for task in tasks_of(master):
+            words = f"| {task.lesson} | `{task.exercise}` | {task.minutes} | {task.level} |\n"
+            lines.append(words)
+    head = "\n| lesson | exercise | minutes | difficulty |\n|---|---|---|---|\n"
+    return head + "".join(lines) if lines else ""
 
 
 def pages(folder: Path) -> dict[Path, str]:
-    """Return the READMEs as they should be; raises BuildError if one lacks its two comments."""
+    """Return the READMEs and data/solutions.json as they should be.
+
+    Raises BuildError if a README lacks its two comments.
+    """
     made = {
         folder.parent / "README.md": short_list(folder),
         folder / "README.md": teaching_table(folder),
@@ -102,13 +174,14 @@ def pages(folder: Path) -> dict[Path, str]:
         if not (begin and end):
             raise BuildError(f"{path.name} has no list of lessons between {BEGIN} and {END}")
         made[path] = f"{before}{BEGIN}\n\n{listed}\n{END}{after}"
-    return made
+    answers = json.dumps(solutions(folder), indent=1, ensure_ascii=False) + "\n"
+    return {**made, folder.parent / "data" / "solutions.json": answers}
 
 
 def write_lists(folder: Path) -> None:
     """Write the lists of lessons in the READMEs again where they changed."""
     for path, text in pages(folder).items():
-        if path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_atomic(path, text)
             print(f"wrote the lessons in {path.relative_to(folder.parent)}")
 
@@ -117,10 +190,11 @@ def check_lists(folder: Path) -> None:
     """Raise BuildError that names each stale list, and each notebook that has no master."""
     found = []
     for path, text in pages(folder).items():
-        if path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            source = "the masters say" if path.suffix == ".json" else "data/lessons.csv says"
             found.append(
-                f"the lessons in {path.relative_to(folder.parent)} are not what data/lessons.csv "
-                "says: python -m notebooks.build --text"
+                f"the lessons in {path.relative_to(folder.parent)} are not what {source}: "
+                "python -m notebooks.build --text"
             )
     stems = {path.stem for path in masters_of(folder).values()}
     for place in (folder, folder / "solutions"):

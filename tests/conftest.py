@@ -6,6 +6,7 @@ Properties are tried on 100 examples; `python3 kit.py test --hypothesis-profile=
 from __future__ import annotations
 
 import copy
+import os
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from hypothesis import settings
 settings.register_profile("kit", deadline=None)  # a busy machine is not a failure
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("kit")
+
+os.environ["DISTILLKIT_PROGRESS"] = ""  # tests solve no exercise in the name of a person
 
 # A suite started in the background inherits "ignore Ctrl-C", and so would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

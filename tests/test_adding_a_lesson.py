@@ -13,6 +13,7 @@ from notebooks import build, lists
 
 ROOT = Path(__file__).resolve().parent.parent
 ROW = "99,A dummy lesson,,,,20,98,no,no\n"
+TASK = "99,twice,3,easy\n"
 FOLDER = {  # what the lesson has in the package
     "distillkit/lessons/l99_dummy/__init__.py": "",
     "distillkit/lessons/l99_dummy/checks.py": """\
@@ -27,6 +28,8 @@ MASTER = f"""\
 # # A dummy lesson
 #
 # Plan {{reading}} minutes. Before it comes **{{lesson 07}}**.
+#
+# {{exercise twice}}
 
 # %% tags=["setup"]
 import distillkit as dk
@@ -79,6 +82,9 @@ def test_a_lesson_is_a_master_a_folder_and_a_row(kit, capsys):
         (kit / name).write_text(text, encoding="utf-8")
     master.write_text(MASTER, encoding="utf-8")
     table.write_text(rows + ROW, encoding="utf-8")
+    tasks = kit / "data" / "exercises.csv"
+    asked = tasks.read_text("utf-8")
+    tasks.write_text(asked + TASK, encoding="utf-8")
     assert build.main(["--check", "99"], folder) == 1, "nothing is built yet"
     assert "99_dummy.ipynb is missing" in capsys.readouterr().err
     assert build.main(["99"], folder) == 0, capsys.readouterr().err
@@ -90,8 +96,8 @@ def test_a_lesson_is_a_master_a_folder_and_a_row(kit, capsys):
     assert solved[2].outputs[0].text == "✓ twice\n"
     front, guide = (path.read_text("utf-8") for path in readmes)
     assert "[99 A dummy lesson](notebooks/99_dummy.ipynb)\n" in front
-    row = "| [99 A dummy lesson](99_dummy.ipynb) | not measured yet | 20 | 98 | no | no |\n"
-    assert row in guide
+    row = "| [99 A dummy lesson](99_dummy.ipynb) | not measured yet | 20 | 1, 3 min | 98 | no |"
+    assert row in guide and "| 99 | `twice` | 3 | easy |\n" in guide
     code, said = command(kit, "lesson", "99")
     assert code == 0 and str(built[0]) in said
     code, said = command(kit, "lesson")
@@ -108,6 +114,7 @@ def test_a_lesson_is_a_master_a_folder_and_a_row(kit, capsys):
     assert "99_dummy.ipynb has no master" in said
     for page in ("README.md", "notebooks/README.md"):
         assert f"the lessons in {page} are not what data/lessons.csv says" in said
+    tasks.write_text(asked, encoding="utf-8")
     for path in (*built, *(kit / name for name in FOLDER)):
         path.unlink()
     lists.write_lists(folder)

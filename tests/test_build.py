@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from notebooks import build, running
+from notebooks import build, lists, running
 from notebooks.running import BuildError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +45,7 @@ number,title,minutes,machine,date,reading,before,weights,tensors
 00,A lesson,1,2 CPU cores,2026-11-22,15,nothing,no,no
 01,A second lesson,planned,,,,,,
 """
+EXERCISES = "lesson,exercise,minutes,level\n01,later,7,easy\n"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -52,6 +53,7 @@ def checkout(folder):
     """Write a table of lessons and two READMEs with empty lists; return where the master goes."""
     (folder / "data").mkdir()
     (folder / "data" / "lessons.csv").write_text(TABLE, encoding="utf-8")
+    (folder / "data" / "exercises.csv").write_text(EXERCISES, encoding="utf-8")
     for path in (folder / "README.md", folder / "notebooks" / "README.md"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("before\n<!-- lessons --><!-- /lessons -->\nafter\n")
@@ -445,7 +447,7 @@ def test_the_lists_follow_from_the_table(copied):
         "before\n<!-- lessons -->\n\n[00 A lesson](notebooks/00_a_lesson.ipynb)\n\n"
         "Planned: 01 A second lesson.\n\n<!-- /lessons -->\nafter\n"
     )
-    assert "\n| [00 A lesson](00_a_lesson.ipynb) | 1 | 15 | nothing | no | no |\n" in guide
+    assert "\n| [00 A lesson](00_a_lesson.ipynb) | 1 | 15 | none | nothing | no | no |\n" in guide
     assert guide.startswith("before\n<!-- lessons -->\n\n| lesson | minutes to run |")
     assert guide.endswith("\n\nPlanned: 01 A second lesson.\n\n<!-- /lessons -->\nafter\n")
 
@@ -475,6 +477,54 @@ def test_check_finds_a_notebook_without_a_master(copied, capsys):
     shutil.copy(copied / "00_a_lesson.ipynb", copied / "solutions" / "01_old.ipynb")
     assert build.main(["--check"], copied) == 1
     assert "solutions/01_old.ipynb has no master" in capsys.readouterr().err
+
+
+# --- exercises ------------------------------------------------------------------------------
+
+ASKED = MASTER.replace("A sentence.", "{exercises} minutes.\n# {exercise double}").replace(
+    'print("double', 'double = checks.double(double)\nprint("double'
+)
+
+
+def test_an_exercise_says_its_minutes_and_where_help_is(lesson):
+    master = lesson(ASKED)
+    rows = master.parents[2] / "data" / "exercises.csv"
+    rows.write_text(EXERCISES + "00,double,4,easy\n00,more,9,bonus\n", encoding="utf-8")
+    with pytest.raises(BuildError, match=r"said are \[.double.\], data/exercises.csv has"):
+        build.assemble(master, solution=False)
+    rows.write_text(EXERCISES + "00,double,4,easy\n", encoding="utf-8")
+    notebook = build.assemble(master, solution=False)
+    said = " ".join(notebook.cells[0].source.split())
+    assert "4 minutes. *About 4 minutes, easy. Stuck?" in said
+    assert '`checks.hint("double")`' in said
+    tags = [cell.metadata.get("tags") for cell in notebook.cells]
+    assert tags == [None, ["setup"], ["raises-exception"], None]
+
+
+def test_a_check_that_no_row_or_text_speaks_of_is_refused(lesson):
+    with pytest.raises(BuildError, match=r"checked are \['double'\], data/exercises.csv has \[\]"):
+        build.assemble(lesson(ASKED.replace("# {exercise double}", "#")), solution=False)
+
+
+def test_an_exercise_without_a_row_is_refused(lesson):
+    with pytest.raises(BuildError, match=r"said are \[.double.\], data/exercises.csv has"):
+        build.assemble(lesson(ASKED), solution=False)
+
+
+def test_minutes_are_summed_and_solutions_kept_for_the_hints(lesson):
+    master = lesson(ASKED)
+    folder = master.parents[1]
+    rows = folder.parent / "data" / "exercises.csv"
+    rows.write_text(EXERCISES + "00,double,4,easy\n00,more,9,bonus\n", encoding="utf-8")
+    lists.write_lists(folder)
+    guide = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| 15 | 2, 4 min |" in guide and "| 00 | `more` | 9 | bonus |" in guide
+    kept = json.loads((folder.parent / "data" / "solutions.json").read_text(encoding="utf-8"))
+    words = '    """Return twice x."""\n    secret = x + x\n    return secret'
+    assert kept == {"double": f"def double(x):\n{words}"}
+    (folder.parent / "data" / "solutions.json").write_text("{}")
+    with pytest.raises(BuildError, match=r"data/solutions\.json are not what the masters say"):
+        lists.check_lists(folder)
 
 
 # --- the lessons of this checkout ----------------------------------------------------------

@@ -4,6 +4,9 @@
 - `widgets`: explorers, and their static twin
 - `compare`: when are two results the same, and how do they differ?
 - `attempt`: running a learner's function
-- `exercise`: checks that name the mistake
+- `exercise`: checks that name the mistake, and hints
+- `record`: what a learner has tried and solved, on this machine
+- `rescue`: a cell that stops before its check
+- `recorded`: the kit's tables in a lesson
 - `claims`: the ledger of claims
 """

@@ -1,18 +1,26 @@
-"""Run an attempt: with seeds, without its printing, and with the gradient of its result."""
+"""Run an attempt: for a limited time, with seeds, without its printing, and with the gradient of
+its result."""
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import io
 import linecache
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
-STOPPED = (Exception, KeyboardInterrupt, SystemExit)  # what an attempt may raise in a check
+
+class Endless(BaseException):
+    """An attempt ran for too long and was stopped; no `except Exception` in it can catch this."""
+
+
+STOPPED = (Exception, KeyboardInterrupt, SystemExit, Endless)  # what an attempt may raise
 
 
 @dataclass
@@ -46,14 +54,42 @@ def _same_chance() -> Iterator[None]:
             numpy.random.set_state(numbers)
 
 
-def run_once(function: Callable, arguments: tuple) -> Trial:
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise Endless in this thread after so many seconds, and again each second while it goes on.
+
+    A loop in Python is stopped; one long call into C ends first.
+    """
+    thread, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+    lock, throw = threading.Lock(), ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            with lock:
+                if not over.is_set():
+                    throw(thread, ctypes.py_object(Endless))
+            wait = 1.0
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        with lock:
+            throw(thread, None)  # what was thrown and has not arrived yet
+
+
+def run_once(function: Callable, arguments: tuple, seconds: float = 60.0) -> Trial:
     """Call the function and return what happened; what it raises or prints is kept.
 
-    A generator is run to its end: its value is the list of what it yields.
+    A generator is run to its end: its value is the list of what it yields.  After `seconds` it is
+    stopped: the error is then Endless.
     """
     done, printed, began = Trial(arguments=arguments), io.StringIO(), time.perf_counter()
     try:
-        with _same_chance(), redirect_stdout(printed):
+        with _same_chance(), redirect_stdout(printed), _at_most(seconds):
             done.value = function(*arguments)
             if inspect.isgenerator(done.value):
                 done.value = list(done.value)
@@ -63,7 +99,9 @@ def run_once(function: Callable, arguments: tuple) -> Trial:
     return done
 
 
-def with_gradients(done: Trial, function: Callable, arguments: tuple, traced: tuple) -> Trial:
+def with_gradients(
+    done: Trial, function: Callable, arguments: tuple, traced: tuple, seconds: float = 60.0
+) -> Trial:
     """Add the gradients of a weighted sum of the result; no gradient counts as zeros."""
     import torch
 
@@ -71,7 +109,7 @@ def with_gradients(done: Trial, function: Callable, arguments: tuple, traced: tu
     zeros = [torch.zeros_like(leaf) for leaf in leaves.values()]
     arguments = tuple(leaves.get(at, value) for at, value in enumerate(arguments))
     with torch.enable_grad():
-        again = run_once(function, arguments)
+        again = run_once(function, arguments, seconds)
         done = replace(done, gradients=zeros, seconds=done.seconds + again.seconds,
                        gradient_error=again.error)  # fmt: skip
         parts = again.value if isinstance(again.value, list | tuple) else [again.value]

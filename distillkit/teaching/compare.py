@@ -13,8 +13,18 @@ import torch
 
 def difference(want: Any, got: Any, rtol: float, atol: float) -> str | None:
     """Return what is wrong with `got`, its type and shape first, or None if it is right."""
+    return _difference(want, got, rtol, atol, "")
+
+
+def _difference(want: Any, got: Any, rtol: float, atol: float, place: str) -> str | None:
+    """Return the difference, with the place of the part that differs: "[1][3]"."""
     want, got = _plain(want), _plain(got)
-    return _kind(want, got) or _part(want, got, rtol, atol) or _amount(want, got, rtol, atol)
+    if words := _kind(want, got) or _amount(want, got, rtol, atol):
+        return f"in part {place} {words}" if place else words
+    for key in _keys(want):
+        if words := _difference(want[key], got[key], rtol, atol, f"{place}[{key!r}]"):
+            return words
+    return None
 
 
 def same(a: Any, b: Any, rtol: float, atol: float, unknown: bool = False) -> bool:
@@ -129,27 +139,34 @@ def _kind(want: Any, got: Any) -> str | None:
     return None
 
 
-def _part(want: Any, got: Any, rtol: float, atol: float) -> str | None:
-    """Return the difference of the first part of a list, tuple or dict that differs."""
-    if isinstance(want, list | tuple):
-        keys = range(len(want))
-    elif isinstance(want, Mapping):
-        keys = want
-    else:
-        return None
-    for key in keys:
-        if words := difference(want[key], got[key], rtol, atol):
-            return f"in part {key!r} {words}"
-    return None
+def _keys(value: Any) -> Any:
+    """Return the keys of the parts of a list, tuple or dict; of anything else none."""
+    if isinstance(value, list | tuple):
+        return range(len(value))
+    return value if isinstance(value, Mapping) else ()
 
 
 def _amount(want: Any, got: Any, rtol: float, atol: float) -> str | None:
-    if same(want, got, rtol, atol):
+    if _keys(want) or same(want, got, rtol, atol):
         return None
+    if isinstance(want, str):
+        return _texts(want, got)
     words = f"expected {short(want)}, got {short(got)}"
     if _unfinite(got) and not _unfinite(want):
         words += ": a NaN or an infinity comes from log(0), 0 · log(0), inf − inf or 0 / 0"
     return words
+
+
+def _texts(want: str, got: str) -> str:
+    """Say where two texts begin to differ; long ones are shown from shortly before that place."""
+    if max(len(want), len(got)) <= 70:
+        return f"expected {want!r}, got {got!r}"
+    pairs = enumerate(zip(want, got, strict=False))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(want), len(got)))
+    first = max(0, at - 20)
+    parts = ["…" * (first > 0) + repr(text[first : first + 60]) + "…" * (len(text) > first + 60)
+             for text in (want, got)]  # fmt: skip
+    return f"from character {at + 1} on the texts differ: expected {parts[0]}, got {parts[1]}"
 
 
 def _unfinite(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How an exercise is checked: run the attempt on probes, compare, name the mistake.
+"""How an exercise is checked: run the attempt on probes, compare, name the mistake; and its hints.
 
 A check never raises and never stops a notebook: whoever has not solved an exercise goes on with
 the kit's own function.
@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import copy
 import inspect
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distillkit.teaching.attempt import STOPPED, Trial, one_line, run_once, with_gradients
+from distillkit.teaching import record
+from distillkit.teaching.attempt import (
+    STOPPED,
+    Endless,
+    Trial,
+    one_line,
+    run_once,
+    with_gradients,
+)
 from distillkit.teaching.compare import difference, same, short
-
-DONE, WRONG, OPEN = "done", "wrong", "not attempted"
-_STATUS: dict[str, tuple[str, int]] = {}  # exercise -> (last outcome, checks so far)
+from distillkit.teaching.record import DONE, KNOWN, OPEN, WRONG, say
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Exercise:
     `probes` are tuples of arguments, or a function without arguments that returns such tuples.
     `gradient_of` names the argument (0, 1, …) whose gradient must be right, too, or several.
     Values may differ by the relative and absolute tolerances.  An attempt has `seconds`.
+    `hints` are a question, a nudge and the first line; minutes and difficulty stand in
+    data/exercises.csv.
     """
 
     name: str
@@ -53,14 +60,18 @@ class Exercise:
     gradient_of: int | tuple[int, ...] | None = None
     rtol: float = 1e-4
     atol: float = 1e-6
-    seconds: float = 10.0
+    seconds: float = 5.0
+    hints: Sequence[str] = ()
     _known: dict[int, list[Trial]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        KNOWN[self.name] = self
 
     def __call__(self, attempt: Any) -> Callable:
         """Print the outcome; return the attempt if it is right, else the kit's function."""
         outcome = self.judge(attempt)
-        if attempt is not self.reference:  # a check run twice must not undo the first outcome
-            _STATUS[self.name] = (outcome.kind, _STATUS.get(self.name, ("", 0))[1] + 1)
+        if outcome.kind != OPEN:
+            record.attempted(self.name, outcome.kind, attempt)
         say(outcome.message)
         return attempt if outcome.kind == DONE else self.reference
 
@@ -83,13 +94,15 @@ class Exercise:
             got.append(run)
             if isinstance(run.error, NotImplementedError) and len(got) == 1:
                 return self._open("")
-            if sum(r.seconds for r in got) > self.seconds or isinstance(
-                run.error, KeyboardInterrupt
-            ):
+            late = sum(r.seconds for r in got) > self.seconds
+            if late or isinstance(run.error, KeyboardInterrupt | Endless):
                 break
         if all(r.error is None and (r.value is None or r.value is ...) for r in got) and not all(
             r.value is None for r in expected
         ):
+            if got[0].printed.strip():
+                words = "it prints and returns nothing: `return` the value instead of printing it"
+                return self._wrong(words + self._notes(got))
             return self._open(self._hint_of_none(attempt))
         notes = self._notes(got)
         problem = self._problem(attempt, expected, got)
@@ -103,6 +116,9 @@ class Exercise:
             if isinstance(run.error, KeyboardInterrupt):
                 return (f"you stopped it after {run.seconds:.0f} s on input {at + 1}: "
                         "does a loop never end?")  # fmt: skip
+            if isinstance(run.error, Endless):
+                return (f"it was stopped after {self.seconds:g} s on input {at + 1}: does a loop "
+                        f"never end?\n  on input {at + 1}: {self._describe(at)}")  # fmt: skip
         if len(got) < len(expected) or sum(r.seconds for r in got) > self.seconds:
             total = sum(r.seconds for r in got)
             return (f"it took {total:.3g} s for {len(got)} of {len(expected)} inputs, and it has "
@@ -130,8 +146,7 @@ class Exercise:
     def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         for name, ours, theirs in zip(self._names(), want.arguments, run.arguments, strict=False):
             if not same(ours, theirs, 0.0, 0.0, unknown=True):
-                return (f"it changes its argument {name} in place; work on a copy (operations like "
-                        "-= and methods whose name ends in _ change a tensor)")  # fmt: skip
+                return f"it changes its argument {name} in place; work on a copy ({_ways(ours)})"
         return None
 
     def _gradient(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
@@ -186,9 +201,9 @@ class Exercise:
 
     def _each(self, function: Callable) -> Iterator[Trial]:
         for arguments, again in zip(self._fresh(), self._fresh(), strict=True):
-            done = run_once(function, arguments)
+            done = run_once(function, arguments, self.seconds)
             if self._traced() and done.error is None:
-                done = with_gradients(done, function, again, self._traced())
+                done = with_gradients(done, function, again, self._traced(), self.seconds)
             yield done
 
     def _traced(self) -> tuple[int, ...]:
@@ -210,6 +225,8 @@ class Exercise:
 
     def _wrong(self, words: str) -> Outcome:
         after = f"The lesson goes on with the kit's {self.name}; change yours and run this again."
+        if self.hints:
+            after += f' Stuck? checks.hint("{self.name}")'
         return Outcome(WRONG, f"✗ {self.name}: {words}\n  {after}")
 
     def _hint_of_none(self, attempt: Callable) -> str:
@@ -229,24 +246,40 @@ class Exercise:
         return "\n  On the first input it printed:" + "".join(f"\n    {line}" for line in lines)
 
 
-def say(words: str) -> None:
-    """Print, folded; a console that lacks a character gets a question mark, not an exception."""
-    lines = words.splitlines()
-    words = "\n".join(textwrap.fill(line, 88, subsequent_indent="  ") for line in lines)
-    try:
-        print(words)
-    except UnicodeEncodeError:
-        print(words.encode("ascii", "replace").decode("ascii"))
+def _ways(value: Any) -> str:
+    """Say what changes a value of this type in place."""
+    if isinstance(value, list):
+        return "append, sort, pop and += change a list"
+    if isinstance(value, dict):
+        return "update, pop and setting a key change a dict"
+    return "operations like -= and methods whose name ends in _ change a tensor"
 
 
-def progress() -> None:
-    """Print a table of the exercises checked in this session: done, wrong or not attempted."""
-    if not _STATUS:
-        return say("No exercise has been checked in this session yet.")
-    wide = max(map(len, _STATUS))
-    marks = {DONE: "✓", WRONG: "✗", OPEN: "·"}
-    for name, (kind, checks) in _STATUS.items():
-        times = "once" if checks == 1 else f"{checks} times"
-        say(f"{marks[kind]} {name:{wide}}  {kind:13}  checked {times}")
-    done = sum(kind == DONE for kind, _ in _STATUS.values())
-    say(f"{done} of {len(_STATUS)} done")
+def whose(function: Callable) -> str:
+    """Return "the kit's" for the kit's answer to an exercise, "yours" for any other function."""
+    kits = any(function is exercise.reference for exercise in KNOWN.values())
+    return "the kit's" if kits else "yours"
+
+
+def hint(name: str, solution: bool = False) -> None:
+    """Print one hint more with each call: a question, a nudge, the first line.
+
+    With `solution` a solution is printed.  What was looked at is kept with the progress.
+    """
+    exercise = KNOWN.get(name)
+    if exercise is None:
+        return say(f"No exercise is called {name!r}. There are: {', '.join(KNOWN)}.")
+    if solution:
+        record.looked(name, "solution")
+        print(record.solution_of(name))
+        return say("Close this, and type it from memory: what you have typed stays longer.")
+    if not exercise.hints:
+        return say(f"{name} has no hints.")
+    record.looked(name, "hint")
+    shown = min(record.hints_seen(name), len(exercise.hints))
+    for at, words in enumerate(exercise.hints[:shown], 1):
+        say(f"{at}. {words}")
+    left = len(exercise.hints) - shown
+    if left:
+        return say(f"({left} more: run this cell again.)")
+    say(f'(That was the last hint. For a solution: checks.hint("{name}", solution=True))')

@@ -129,6 +129,9 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
         print(f"FAULT: {fault}")
     if no_torch(wrong):
         raise RuntimeError("the lesson needs torch: see the line FAULT above")
+    from distillkit.teaching import rescue  # imports torch
+
+    rescue.watch()
     machine = start("tiny" if fast else None, seed)
     print(machine)
     print(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")

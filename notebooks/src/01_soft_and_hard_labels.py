@@ -25,7 +25,8 @@
 # - compare two ways of teaching with paired seeds and an interval.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** any laptop. No GPU, no language model and no download: the
 # digits come with scikit-learn.
 
@@ -87,6 +88,8 @@ dk.show(*figures.draw_softened(logits, 3.0, animals))
 
 # %% [markdown]
 # ### Exercise 1: soft labels
+#
+# {exercise softened}
 #
 # Write `softened`: logits of shape [B, C] (B examples, C classes) and a
 # temperature in, probabilities of the same shape out. One line is enough.
@@ -186,6 +189,8 @@ print(f"by hand {by_hand:.6f}   F.cross_entropy {by_torch:.6f}")
 #
 # ### Exercise 2: the soft loss
 #
+# {exercise soft_loss}
+#
 # Mean over the examples, sum over the classes. The teacher must get no
 # gradient. Stay in log-space: `log_softmax`, not `softmax(...).log()`.
 
@@ -266,6 +271,8 @@ dk.show(*figures.draw_gradient_sizes(answers, soft))
 #
 # ### Exercise 3: the balance
 #
+# {exercise balanced_loss}
+#
 # Use your `soft_loss` and `F.cross_entropy`.
 
 
@@ -326,6 +333,8 @@ for name, loss in {
 
 # %% [markdown]
 # ### Exercise 4: mend them
+#
+# {exercise mended_a mended_b mended_c}
 #
 # Write each one correctly, with as small a change as you can. Beware of half
 # mends: the checks know several that were published, too.

@@ -26,7 +26,8 @@
 #   traces, and give a reason with numbers.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
 # model.
 
@@ -119,6 +120,8 @@ dk.explore(
 # %% [markdown]
 # ### Exercise 1: top-p
 #
+# {exercise nucleus}
+#
 # Write `nucleus`: probabilities of shape [V] and `top_p` in, a distribution of
 # the same shape out. Keep the fewest likeliest tokens whose sum reaches
 # `top_p`. The others get 0, and what is left sums to 1 again.
@@ -177,6 +180,8 @@ dk.show(*figures.draw_sharpening(by_T, by_T[1.0]))
 # ## Greedy: always the likeliest
 #
 # ### Exercise 2: the loop
+#
+# {exercise greedy_text}
 #
 # `next_logits(ids)` gives the logits for the token after a list of token
 # numbers. Write new tokens, the likeliest each time, until the `stop` token is
@@ -255,6 +260,8 @@ for seed in range(3):
 # of tokens are multiplied, so their logarithms are added.
 #
 # ### Exercise 3: one step
+#
+# {exercise beam_step}
 #
 # `scores_B` holds the log-probability of each beginning, `log_probs_BV` that of
 # each next token. Return a list of the `beams` best continuations, best first,

@@ -24,7 +24,8 @@
 # - compare templates with numbers, not by taste.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
 # model.
 
@@ -71,6 +72,8 @@ for template in dk.TEMPLATES.values():
 
 # %% [markdown]
 # ### Exercise 1: write
+#
+# {exercise write_think}
 #
 # Write `write_think`: a list of steps and an answer in, a text in the first
 # template out. The line ends must be as above, to the letter.
@@ -125,6 +128,8 @@ dk.explore(
 
 # %% [markdown]
 # ### Exercise 2: the loss mask
+#
+# {exercise with_labels}
 #
 # Write `with_labels`: token numbers of a prompt and of a completion and the
 # end token in; the pair (ids, labels) out. A label of −100 means "do not
@@ -192,6 +197,8 @@ for name in ("think", "boxed", "json", "answer-only"):
 
 # %% [markdown]
 # ### Exercise 3: read
+#
+# {exercise read_think}
 #
 # Write `read_think`: a text in, the answer out, or `None` if the template was
 # not obeyed. The rules:

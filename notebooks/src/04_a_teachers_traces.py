@@ -26,7 +26,8 @@
 # - say what a set of traces costs, and what a teacher's terms allow.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
 # model.
 
@@ -156,6 +157,8 @@ dk.explore(
 # %% [markdown]
 # ## Exercise 1: a step checker
 #
+# {exercise first_wrong}
+#
 # A step is right if it is still true when the solution is put in. Each line is
 # a pair (left, right); a side is a dictionary from the unknown to its factor,
 # and from `""` to the number without the unknown: `3x - 4` is
@@ -219,6 +222,8 @@ print(f"{len(everything)} candidates, {len(texts)} different texts")
 # ## What do traces cost?
 #
 # ### Exercise 2: the price
+#
+# {exercise price}
 #
 # A server charges for tokens that are read and for tokens that are written,
 # each with a price for a *million*. Every candidate is one request.

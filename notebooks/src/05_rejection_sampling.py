@@ -25,7 +25,8 @@
 # - let a student learn from its own answers, with the control that this needs.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** any laptop; no model is loaded. Training was done before, and
 # every table says with which command.
 
@@ -88,6 +89,8 @@ for rule in dk.RULES:
 #   bad work through.
 #
 # ### Exercise 1: precision and recall
+#
+# {exercise precision_recall}
 #
 # Two lists of True and False in, in the same order: `rejected` and `faulty`.
 # The pair (precision, recall) out. A share of nothing is 1: a rule that
@@ -194,6 +197,8 @@ dk.explore(
 # %% [markdown]
 # ### Exercise 2: what is kept
 #
+# {exercise keep}
+#
 # Write `keep`. Each candidate is a tuple (problem, text, obeys); `obeys` says
 # whether it passed every rule. Return the candidates that obey, in their
 # order: at most `most` for each problem, and never the same text twice for
@@ -237,6 +242,8 @@ for most in (1, 2, 4):
 # $$\text{pass@}k = 1 - \binom{n-c}{k} \Big/ \binom{n}{k}$$
 #
 # ### Exercise 3: pass@k
+#
+# {exercise pass_at_k}
 #
 # Write it. `math.comb(n, k)` is $\binom{n}{k}$.
 

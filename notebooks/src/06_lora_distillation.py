@@ -26,7 +26,8 @@
 # - see a wrong learning rate in the first steps.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** a laptop with 6 GB of free memory. The first run downloads a
 # model.
 
@@ -81,6 +82,8 @@ model, tokenizer = student.model, student.tokenizer
 #
 # ### Exercise 1: the layer
 #
+# {exercise lora_layer}
+#
 # Write `lora_layer`: x of shape [N, in], W [out, in], A [r, in], B [out, r]
 # and the number alpha in; y of shape [N, out] out.
 
@@ -119,6 +122,8 @@ model = adapted.unload()
 # ## How many numbers are trained?
 #
 # ### Exercise 2: count
+#
+# {exercise trained_parameters}
 #
 # Write `trained_parameters`: a list of shapes (outputs, inputs) of matrices and
 # the rank in; the number of trained numbers out.
@@ -160,6 +165,8 @@ model = adapted.unload()
 # - the **logits**: learned tokens × 151,936 words, three times in float32.
 #
 # ### Exercise 3: what does not depend on the batch
+#
+# {exercise fixed_memory}
 #
 # Write `fixed_memory`: the number of `weights`, of `trained` numbers, the
 # `bits` of a frozen weight, and `full` in; bytes out. If `full` is true, all

@@ -25,7 +25,8 @@
 # - teach a student a kind that it fails, and prove the gain.
 #
 # **Time:** the cells run for a few minutes on two CPU cores (the set-up cell
-# says how many); with reading and exercises, plan {reading} minutes.
+# says how many); with reading and exercises, plan {reading} minutes, about
+# {exercises} of them for the exercises.
 # **Hardware:** a laptop with 5 GB of free memory. The first run downloads a
 # model.
 
@@ -179,6 +180,8 @@ dk.show(*figures.draw_splits([r for r in rows if r["family"] != "all"]))
 #
 # ### Exercise 1: what flipped
 #
+# {exercise flips}
+#
 # Write `flips`: two lists of True and False (before, after) in; the pair
 # (gained, lost) out. Gained: wrong before, right after.
 
@@ -205,6 +208,8 @@ flips = checks.flips(flips)
 # This is McNemar's exact test.
 #
 # ### Exercise 2: the p-value
+#
+# {exercise p_value}
 #
 # Write `p_value`: gained and lost in, p out.
 

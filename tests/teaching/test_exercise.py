@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from distillkit import lessons
 from distillkit.lessons.l01_soft_labels import checks
-from distillkit.teaching import exercise as core
+from distillkit.teaching import record
 from distillkit.teaching.compare import difference, same, short
-from distillkit.teaching.exercise import DONE, OPEN, WRONG, Exercise, Mistake, progress
+from distillkit.teaching.exercise import DONE, OPEN, WRONG, Exercise, Mistake, hint, whose
 from distillkit.training import losses
 
 MODULES = [
@@ -36,7 +36,8 @@ MISTAKES = [
 
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch):
-    monkeypatch.setattr(core, "_STATUS", {})
+    monkeypatch.setattr(record, "_HERE", [])
+    monkeypatch.setattr(record, "KNOWN", dict(record.KNOWN))
 
 
 def right(student_NV, teacher_NV, temperature=1.0):
@@ -146,7 +147,7 @@ def test_the_kits_own_function_is_no_attempt():
     checks.soft_loss(right)
     assert checks.soft_loss.judge(losses.soft_loss).kind == OPEN
     assert checks.soft_loss(losses.soft_loss) is losses.soft_loss
-    assert core._STATUS["soft_loss"] == (DONE, 1), "a check run twice must not take the tick away"
+    assert record.standings()["soft_loss"].solved, "a check run twice must not take the tick away"
 
 
 def test_none_is_an_answer_where_the_reference_gives_it():
@@ -286,6 +287,46 @@ def test_printing_is_kept_apart_and_shown_once(capsys):
     assert out == "✓ doubled\n  On the first input it printed:\n    x is 1.0\n"
 
 
+def test_printing_the_answer_is_not_returning_it():
+    outcome = doubled().judge(lambda x: print(2 * x))
+    assert outcome.kind == WRONG and "`return` the value instead of printing it" in outcome.message
+
+
+def test_an_endless_loop_is_stopped():
+    def endless(x):
+        while True:
+            try:
+                x += 1
+            except Exception:
+                break
+
+    began = time.monotonic()
+    outcome = doubled(seconds=0.1).judge(endless)
+    assert "stopped after 0.1 s on input 1: does a loop never end?" in outcome.message
+    assert "x = 1" in outcome.message and time.monotonic() - began < 60
+    assert doubled(seconds=0.1).judge(lambda x: x + x).kind == DONE, "nothing is thrown later"
+
+
+def test_the_gradient_of_an_endless_loop_is_stopped_too():
+    def endless(x):
+        while x.requires_grad:
+            pass
+        return 2 * x
+
+    exercise = doubled(seconds=0.1, probes=[(torch.ones(2),)], gradient_of=0)
+    assert exercise.judge(endless).kind == WRONG
+
+
+def test_a_changed_list_is_not_called_a_tensor():
+    def changes(x):
+        x.append(1)
+        return 2
+
+    exercise = Exercise("size", lambda x: len(x) + 1, probes=[([1],)], mistakes=[])
+    message = exercise.judge(changes).message
+    assert "append, sort, pop and += change a list" in message and "tensor" not in message
+
+
 def test_a_flood_of_printing_is_cut():
     def flood(x):
         print("y" * 10**6)
@@ -302,8 +343,8 @@ def test_a_slow_attempt_is_told_so_and_not_run_to_the_end():
         time.sleep(0.03)
         return 2 * x
 
-    outcome = doubled(seconds=0.02, probes=[(1.0,)] * 5).judge(slow)
-    assert "for 1 of 5 inputs, and it has 0.02 s" in outcome.message and len(calls) == 1
+    outcome = doubled(seconds=0.2, probes=[(1.0,)] * 50).judge(slow)
+    assert "of 50 inputs, and it has 0.2 s" in outcome.message and len(calls) < 50
     assert doubled(probes=[(1.0,)] * 2).judge(slow).kind == DONE
 
 
@@ -361,21 +402,46 @@ def test_gradients_of_several_results_are_compared():
     assert "gradient" in exercise.judge(lambda x: (x + x.detach(), x.sum())).message
 
 
-# --- progress ------------------------------------------------------------------------------
+# --- hints, and whose function it is ---------------------------------------------------------
 
 
-def test_progress_tells_what_is_done(capsys):
-    progress()
-    assert "No exercise" in capsys.readouterr().out
+def test_hints_come_one_after_the_other_and_then_the_solution(capsys):
+    first, second, third = checks.soft_loss.hints
+    for seen in range(1, 5):
+        hint("soft_loss")
+        said = " ".join(capsys.readouterr().out.split())
+        assert (first in said, second in said, third in said) == (True, seen > 1, seen > 2)
+        assert ("1 more" in said, "solution=True" in said) == (seen == 2, seen > 2)
+    hint("soft_loss", solution=True)
+    assert "def soft_loss(student_BC, teacher_BC, temperature):" in capsys.readouterr().out
+    standing = record.standings()["soft_loss"]
+    assert (standing.hints, standing.solution, standing.outcome) == (4, True, OPEN)
+
+
+def test_an_unknown_exercise_is_named_with_the_known_ones(capsys):
+    hint("sotf_loss")
+    assert "No exercise is called 'sotf_loss'. There are: " in capsys.readouterr().out
+
+
+def test_a_solved_exercise_counts_no_more_hints(capsys):
     checks.soft_loss(right)
-    doubled()(None)
-    doubled()(lambda x: 3 * x)
-    capsys.readouterr()
-    progress()
-    first, second, last = capsys.readouterr().out.splitlines()
-    assert first.split() == ["✓", "soft_loss", "done", "checked", "once"]
-    assert second.split() == ["✗", "doubled", "wrong", "checked", "2", "times"]
-    assert last == "1 of 2 done"
+    hint("soft_loss")
+    assert checks.soft_loss.hints[0][:40] in capsys.readouterr().out
+    assert record.standings()["soft_loss"].hints == 0
+
+
+def test_the_kits_function_is_never_called_yours(capsys):
+    assert whose(checks.soft_loss(None)) == "the kit's"
+    assert whose(checks.soft_loss(other_value)) == "the kit's"
+    assert whose(checks.soft_loss(right)) == "yours"
+
+
+@pytest.mark.parametrize("name", record.tasks())
+def test_every_task_has_its_exercise_with_a_question_a_nudge_and_a_first_line(name):
+    hints = EXERCISES[name].hints
+    assert len(hints) == 3 and hints[0].endswith("?")
+    module = next(m for m in MODULES if EXERCISES[name] in vars(m).values())
+    assert module.__name__.split(".l")[-1][:2] == record.tasks()[name].lesson
 
 
 def test_a_console_without_ticks_is_no_obstacle(monkeypatch):
@@ -422,11 +488,13 @@ def test_equal_results(want, got):
         (None, "x", "it returns a text, 'x', and None is expected"),
         ("x", None, "it returns None, and a text is expected"),
         ([1, 2], [1], "it returns 1 parts, [1], and 2 are expected"),
-        ([1, [2, 3]], [1, [2, 4]], "in part 1 in part 1 expected 3, got 4"),
+        ([1, [2, 3]], [1, [2, 4]], "in part [1][1] expected 3, got 4"),
         ({"a": 1}, {"b": 1}, "its keys are ['b'], and ['a'] are expected"),
-        ({"a": 1}, {"a": 2}, "in part 'a' expected 1, got 2"),
+        ({"a": 1}, {"a": 2}, "in part ['a'] expected 1, got 2"),
         (1.0, float("nan"), "a NaN or an infinity"),
         (numpy.ones(1), numpy.full(1, numpy.inf), "a NaN or an infinity"),
+        ("a" * 90 + "b", "a" * 90 + "c", "from character 91 on the texts differ: expected"),
+        ("a" * 90, "a" * 91, "from character 91 on the texts differ"),
         (object(), object(), "expected <object"),
     ],
 )

@@ -100,6 +100,35 @@ def _soft_loss_probes() -> list[tuple[Tensor, Tensor, float]]:
     return [*probes, (large.flip(-1), large, 1.0)]
 
 
+def _several(power: int = 2, swap: bool = False, reduce: str = "mean", side: str = ""):
+    """Make soft losses with several of the faults above at once."""
+
+    def wrong(student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0) -> Tensor:
+        s = 1.0 if side == "teacher" else temperature
+        t = 1.0 if side == "student" else temperature
+        student, teacher = _log_probs(student_NV, teacher_NV, s, t)
+        kl_N = _kl(student, teacher) if swap else _kl(teacher, student)
+        return temperature**power * (kl_N.mean() if reduce == "mean" else kl_N.sum())
+
+    return wrong
+
+
+_SWAP, _SQUARE = "the arguments of the KL divergence are swapped", "T² is missing"
+_SUM = "it is a sum over the examples, not a mean"
+_SIDE = "the temperature divides the logits of one side only"
+_TWO_AT_ONCE = [
+    Mistake(f"two things at once: {one}; and {other}", _several(**how))
+    for one, other, how in (
+        (_SWAP, _SQUARE, {"swap": True, "power": 0}),
+        (_SWAP, _SUM, {"swap": True, "reduce": "sum"}),
+        (_SQUARE, _SUM, {"power": 0, "reduce": "sum"}),
+        (_SQUARE, _SIDE, {"power": 0, "side": "student"}),
+        (_SQUARE, _SIDE, {"power": 0, "side": "teacher"}),
+        (_SWAP, _SIDE, {"swap": True, "side": "student"}),
+        (_SWAP, _SIDE, {"swap": True, "side": "teacher"}),
+    )
+]
+
 _NAN = (
     "log(softmax(x)) is -inf as soon as a probability rounds to 0, and the loss is then NaN or "
     "inf: use log_softmax, which never leaves log-space"
@@ -107,6 +136,13 @@ _NAN = (
 soft_loss = Exercise(
     "soft_loss",
     reference=losses.soft_loss,
+    hints=(
+        "Teacher and student both give a probability to each class. Whose probability decides how "
+        "much a difference counts?",
+        "Divide both logits by T, take log_softmax of both. Then p times (log p minus log q), "
+        "summed over the classes. The mean over the examples comes last, and T² before it.",
+        "student_log = (student_BC / temperature).log_softmax(-1)",
+    ),
     probes=_soft_loss_probes,
     gradient_of=(0, 1),
     mistakes=[
@@ -122,17 +158,17 @@ soft_loss = Exercise(
         ),
         Mistake("this multiplies by T; the gradient shrinks by 1/T², so use T²", _scaled(1)),
         Mistake(
-            "this is the sum over the positions, and the mean is asked for: with a sum the "
+            "this is the sum over the examples, and the mean is asked for: with a sum the "
             "step grows with the size of the batch",
             _scaled(2, "sum"),
         ),
         Mistake(
-            "this divides by positions × vocabulary; sum over the vocabulary first, then take "
-            'the mean over the positions (in kl_div: reduction="batchmean")',
+            "this divides by examples × classes; sum over the classes first, then take "
+            'the mean over the examples (in kl_div: reduction="batchmean")',
             _scaled(2, "all"),
         ),
         Mistake(
-            "this is one loss for each position; a single number is asked for, their mean",
+            "this is one loss for each example; a single number is asked for, their mean",
             _scaled(2, "none"),
         ),
         Mistake(
@@ -161,9 +197,15 @@ soft_loss = Exercise(
             _cross_entropy,
         ),
         Mistake(
-            "the softmax runs over the positions: take it over the vocabulary, dim=-1",
+            "the softmax runs over the examples: take it over the classes, dim=-1",
             _first_axis,
         ),
+        Mistake(
+            "the sign is turned: log p of the teacher minus log q of the student, not the other "
+            "way round; a KL divergence is never negative",
+            lambda s, t, T=1.0: -losses.soft_loss(s, t, T),
+        ),
+        *_TWO_AT_ONCE,
     ],
 )
 
@@ -186,6 +228,12 @@ def _logit_probes() -> list[tuple[Tensor, float]]:
 softened = Exercise(
     "softened",
     reference=_softened,
+    hints=(
+        "Which numbers does the temperature change: the logits, or the probabilities?",
+        "Divide first, then one softmax. Each row belongs to one example, so the softmax runs "
+        "over the last axis.",
+        "return (logits_BC / ...).softmax(...)",
+    ),
     probes=_logit_probes,
     mistakes=[
         Mistake(
@@ -266,6 +314,12 @@ def _teacher_as_label(
 balanced_loss = Exercise(
     "balanced_loss",
     reference=losses.distillation_loss,
+    hints=(
+        "At alpha = 1, who teaches alone?",
+        "You have both losses already: soft_loss (with its T² inside) and F.cross_entropy, "
+        "which takes logits. Multiply one by alpha and the other by 1 - alpha.",
+        "soft = soft_loss(student_BC, teacher_BC, temperature)",
+    ),
     probes=_balance_probes,
     gradient_of=0,
     mistakes=[

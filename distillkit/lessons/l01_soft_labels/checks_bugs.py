@@ -75,6 +75,12 @@ _LATE = "right as long as no probability rounds to 0; use log_softmax instead of
 mended_a = Exercise(
     "mended_a",
     reference=_right,
+    hints=(
+        "A is too small. By which factor?",
+        "The sum over the classes belongs to the KL divergence; only the examples are averaged."
+        " kl_div has a name for that reduction.",
+        "p, log_q = (t / T).softmax(-1), (s / T).log_softmax(-1)",
+    ),
     probes=_probes,
     gradient_of=0,
     mistakes=[
@@ -95,6 +101,11 @@ mended_a = Exercise(
 mended_b = Exercise(
     "mended_b",
     reference=_right,
+    hints=(
+        "What does kl_div want as its first argument: probabilities, or their logarithms?",
+        "Only the student's side changes. Stay in log-space: not softmax and then log.",
+        "p, log_q = (t / T).softmax(-1), (s / T).log_softmax(-1)",
+    ),
     probes=_probes,
     gradient_of=0,
     mistakes=[
@@ -121,6 +132,12 @@ _SMALL = (
 mended_c = Exercise(
     "mended_c",
     reference=_right,
+    hints=(
+        "What is the logarithm of a probability that was rounded to 0?",
+        "Both logarithms come straight from the logits. The probabilities of the teacher are "
+        "then exp of its own.",
+        "log_p = (t / T).log_softmax(-1)",
+    ),
     probes=_probes,
     gradient_of=0,
     mistakes=[

@@ -67,6 +67,12 @@ def _softmax_again(probs_V: Tensor, top_p: float) -> Tensor:
 nucleus = Exercise(
     "nucleus",
     reference=_nucleus,
+    hints=(
+        "The first token alone has 60 %, and top_p is 0.5. How many tokens may be left?",
+        "Sort, likeliest first, and sum up. A token stays if the sum *before* it is below "
+        "top_p. Then put each one back at its own place, and divide by the sum.",
+        "sorted_V, order_V = probs_V.sort(descending=True)",
+    ),
     probes=_nucleus_probes,
     mistakes=[
         Mistake(
@@ -151,6 +157,12 @@ def _greedy(
 greedy_text = Exercise(
     "greedy_text",
     reference=_greedy_text,
+    hints=(
+        "What are the two reasons to stop?",
+        "A while loop with both conditions; in it the model reads prompt + new, and argmax of "
+        "its answer is the next token.",
+        "new = []",
+    ),
     probes=_story_probes,
     mistakes=[
         Mistake(
@@ -177,6 +189,12 @@ greedy_text = Exercise(
         Mistake(
             "a stop token in the prompt ends it at once: look at the new tokens only",
             _greedy(ends=lambda prompt, new, stop: stop in prompt + new),
+        ),
+        Mistake(
+            "it writes one token more than `limit`: < or <=, that is the question",
+            lambda next_logits, prompt, limit, stop: _greedy()(
+                next_logits, prompt, limit + 1, stop
+            ),
         ),
         Mistake(
             "it takes the least likely token: argmax, not argmin",
@@ -230,6 +248,12 @@ def _each_row_its_best(scores_B: Tensor, log_probs_BV: Tensor, beams: int) -> li
 beam_step = Exercise(
     "beam_step",
     reference=_beam_step,
+    hints=(
+        "Two beginnings of a text compete. How likely is a beginning with one token more?",
+        "Add the score of each row to its log-probabilities, make one flat list of the whole "
+        "table, take the best places. divmod turns a place into row and token.",
+        "total_BV = scores_B[:, None] + log_probs_BV",
+    ),
     probes=_beam_probes,
     mistakes=[
         Mistake(

@@ -32,6 +32,12 @@ def _written(
 write_think = Exercise(
     "write_think",
     reference=_write_think,
+    hints=(
+        "Where does the kit's text above have line ends?",
+        "Join the steps with line ends. Then one f-string: tag, line end, steps, line end, "
+        "closing tag, line end, answer in its tags.",
+        'lines = "\\n".join(steps)',
+    ),
     probes=[
         (["2x = 10 - 4", "2x = 6", "x = 6 / 2", "x = 3"], "x = 3"),
         (["x = 7"], "x = 7"),
@@ -124,6 +130,13 @@ def _line_ends(text: str) -> str | None:
 read_think = Exercise(
     "read_think",
     reference=_read_think,
+    hints=(
+        "What must be true of the whole text, and not only of a part of it?",
+        "Strip the text, then re.fullmatch. Between two tags use "
+        "(?:(?!</?think>|</?answer>).)*, which is any text without a tag. An empty answer is "
+        "None, too.",
+        'inside = r"(?:(?!</?think>|</?answer>).)*"',
+    ),
     probes=[(text,) for text in NASTY],
     mistakes=[
         Mistake(
@@ -184,6 +197,12 @@ def _labelled(
 with_labels = Exercise(
     "with_labels",
     reference=_with_labels,
+    hints=(
+        "Which tokens should the student write by itself later?",
+        "ids are prompt, completion and end, one after the other. labels are as long: -100 for "
+        "each prompt token, and then the same numbers as in ids.",
+        "ids = prompt + completion + [end]",
+    ),
     probes=[([5, 8, 2], [7, 1], 9), ([4], [6, 6, 3], 0), ([1, 2, 3, 4], [5], 2)],
     mistakes=[
         Mistake(

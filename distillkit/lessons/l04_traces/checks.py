@@ -58,6 +58,12 @@ def _wrong(
 first_wrong = Exercise(
     "first_wrong",
     reference=_first_wrong,
+    hints=(
+        "How would you test by hand whether -5x = 21 is true for x = -4?",
+        "A small function computes one side: each factor times the solution, and the number "
+        "under '' as it is. Then compare the two sides of each line, with enumerate.",
+        "def at(side):",
+    ),
     probes=_probes,
     mistakes=[
         Mistake(
@@ -104,6 +110,12 @@ def _price(
 price = Exercise(
     "price",
     reference=_price,
+    hints=(
+        "How many requests does the server get?",
+        "One request costs its prompt tokens times their price and its answer tokens times "
+        "theirs. Prices are for a million.",
+        "one = prompt_tokens * per_in + answer_tokens * per_out",
+    ),
     probes=[(300, 4, 450, 70, 0.5, 1.5), (1, 1, 100, 200, 1.0, 3.0), (50, 8, 60, 400, 0.1, 0.4)],
     mistakes=[
         Mistake(

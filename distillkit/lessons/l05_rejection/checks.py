@@ -32,6 +32,12 @@ def _ratio(a: float, b: float) -> float:
 precision_recall = Exercise(
     "precision_recall",
     reference=_precision_recall,
+    hints=(
+        "Both shares have the same upper number. Which one?",
+        "Count where both lists say True. Divide once by the number of rejected and once by the"
+        " number of faulty; if that number is 0, the share is 1.",
+        "both = sum(r and f for r, f in zip(rejected, faulty))",
+    ),
     probes=[
         ([True, True, True, False, False, False], [True, False, True, True, False, False]),
         ([True, False, False, False, False], [True, True, True, False, True]),
@@ -95,6 +101,7 @@ def _keep_wrong(
     any_text: bool = False,
     everything: bool = False,
     no_limit: bool = False,
+    more: int = 0,
     limit_of_all: bool = False,
     across: bool = False,
     first_only: bool = False,
@@ -113,7 +120,7 @@ def _keep_wrong(
                 number = len(kept)
             if (
                 (obeys or everything)
-                and (no_limit or number < most)
+                and (no_limit or number < most + more)
                 and (any_text or text not in [other[1] for other in (kept if across else taken)])
             ):
                 kept.append(candidate)
@@ -125,13 +132,19 @@ def _keep_wrong(
 keep = Exercise(
     "keep",
     reference=_keep,
+    hints=(
+        "What do you have to remember about each problem while you go through the list?",
+        "A dict from each problem to the set of texts that were kept. A candidate stays if it "
+        "obeys, if the set is smaller than most, and if its text is not in the set.",
+        "kept, texts = [], {}",
+    ),
     probes=[
         ([("p", "a", True), ("p", "b", False), ("p", "c", True), ("q", "a", True),
           ("q", "a", True), ("q", "d", True)], 2),
         ([("p", "a", False), ("p", "b", True), ("p", "b", True), ("p", "c", True),
           ("q", "x", False), ("q", "y", True)], 1),
         ([("p", "a", True), ("q", "b", True), ("p", "c", True), ("q", "d", True),
-          ("p", "e", True)], 2),
+          ("p", "e", True), ("p", "f", True)], 2),
         ([("p", "a", False), ("p", "b", False)], 3),
         ([], 1),
     ],
@@ -139,6 +152,7 @@ keep = Exercise(
         Mistake("copies are kept, too: the same text twice teaches nothing new and weighs double",
                 _keep_wrong(any_text=True)),
         Mistake("candidates that break a rule are kept", _keep_wrong(everything=True)),
+        Mistake("one more than `most` is kept: < or <=, that is the question", _keep_wrong(more=1)),
         Mistake("there is no limit a problem: easy problems would crowd out the hard ones",
                 _keep_wrong(no_limit=True)),
         Mistake("the limit is one for all problems together: count each problem on its own",
@@ -158,6 +172,12 @@ keep = Exercise(
 pass_at_k = Exercise(
     "pass_at_k",
     reference=filters.pass_at_k,
+    hints=(
+        "What is the chance that *none* of the k is right?",
+        "comb(n - c, k) ways to draw only wrong ones, comb(n, k) ways to draw at all. Divide "
+        "with /, not //.",
+        "return 1 - ...",
+    ),
     probes=[(8, 2, 1), (8, 2, 4), (8, 6, 4), (4, 0, 2), (4, 4, 3), (10, 1, 10), (8, 3, 2)],
     mistakes=[
         Mistake(
@@ -179,7 +199,8 @@ pass_at_k = Exercise(
             lambda n, c, k: min(1.0, k * c / n),
         ),
         Mistake(
-            "it only asks whether any of the n is right: that is pass@n",
+            "it is 1 as soon as any of the n is right, which is pass@n; or is there a // in it? "
+            "That rounds down to a whole number: divide with /",
             lambda n, c, k: float(c > 0),
         ),
     ],

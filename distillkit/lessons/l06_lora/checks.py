@@ -161,6 +161,12 @@ def _layers() -> list[tuple]:
 lora_layer = Exercise(
     "lora_layer",
     reference=_lora_layer,
+    hints=(
+        "Which matrices are frozen, and which two learn?",
+        "x goes through W as ever; beside it through A and then through B. Only this second way"
+        " is multiplied by alpha / r, and r is the number of rows of A.",
+        "frozen = x @ W.T",
+    ),
     probes=_layers,
     gradient_of=(2, 3),
     mistakes=[
@@ -201,6 +207,11 @@ lora_layer = Exercise(
 trained_parameters = Exercise(
     "trained_parameters",
     reference=memory.trained_parameters,
+    hints=(
+        "What shapes do A and B have beside a matrix of outputs × inputs?",
+        "A has r × inputs numbers and B outputs × r. Add them, over all shapes.",
+        "return sum(r * (outputs + inputs) for ...)",
+    ),
     probes=[([(896, 896), (128, 896)], 16), ([(4864, 896)], 8), ([(10, 20), (30, 40)], 1), ([], 4)],
     mistakes=[
         Mistake(
@@ -243,6 +254,12 @@ def _fixed_memory(weights: int, trained: int, bits: float, full: bool) -> float:
 fixed_memory = Exercise(
     "fixed_memory",
     reference=_fixed_memory,
+    hints=(
+        "For which numbers does Adam keep two moments: for all, or for those that are trained?",
+        "A trained number costs 4 bytes each for itself, its gradient and two moments. A frozen"
+        " number costs bits / 8 bytes.",
+        "if full:",
+    ),
     probes=[(494_000_000, 8_800_000, 16, False), (494_000_000, 8_800_000, 4.127, False),
             (494_000_000, 0, 32, True), (1000, 10, 32, False)],
     mistakes=[

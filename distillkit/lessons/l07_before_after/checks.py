@@ -12,6 +12,12 @@ from distillkit.teaching.exercise import Exercise, Mistake
 flips = Exercise(
     "flips",
     reference=statistics.flips,
+    hints=(
+        "What does an answer look like that was gained?",
+        "Go through both lists together with zip. Gained: wrong before and right after. Lost: "
+        "the other way round.",
+        "gained = sum(a and not b for b, a in zip(before, after))",
+    ),
     probes=[
         ([False, False, True, True, False], [True, True, True, False, False]),
         ([True, True, False], [False, False, True]),
@@ -46,6 +52,12 @@ def _both_tails(gained: int, lost: int, first: int, last: int) -> float:
 p_value = Exercise(
     "p_value",
     reference=statistics.p_value,
+    hints=(
+        "If training did nothing, how likely is a flip to be a gain?",
+        "gained + lost coins were thrown. Add the chances of 0 up to the smaller number of "
+        "heads, times 2 for the other side, and never above 1.",
+        "n = gained + lost",
+    ),
     probes=[(8, 1), (1, 8), (3, 3), (10, 0), (0, 0), (5, 2), (20, 9)],
     mistakes=[
         Mistake("this is one side only: a loss as large would have been as surprising, so times 2",

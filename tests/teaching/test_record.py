@@ -1,0 +1,152 @@
+"""What a learner has solved: it survives a restart, counts tries and hints, and becomes a page."""
+
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from distillkit.lessons.l01_soft_labels import checks
+from distillkit.teaching import record
+from distillkit.teaching.exercise import hint
+
+SOLVE = """
+from distillkit.lessons.l01_soft_labels import checks
+
+def softened(logits_BC, temperature):
+    return (logits_BC / temperature).softmax(-1)
+
+checks.softened(softened)
+"""
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILLKIT_PROGRESS", str(tmp_path / "own" / "progress.jsonl"))
+    monkeypatch.setattr(record, "_HERE", [])
+    monkeypatch.setattr(
+        record, "KNOWN", {"softened": checks.softened, "soft_loss": checks.soft_loss}
+    )
+    return tmp_path / "own" / "progress.jsonl"
+
+
+def wrong(logits_BC, temperature):
+    return logits_BC.softmax(-1)
+
+
+def other(logits_BC, temperature):
+    return (logits_BC * temperature).softmax(-1)
+
+
+def right(logits_BC, temperature):
+    return (logits_BC / temperature).softmax(-1)
+
+
+def test_another_kernel_finds_what_was_solved(journal, tmp_path, capsys):
+    (tmp_path / "solve.py").write_text(SOLVE, encoding="utf-8")
+    root = str(Path(__file__).resolve().parents[2])
+    run = [sys.executable, str(tmp_path / "solve.py")]
+    words = {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"}
+    subprocess.run(run, check=True, cwd=root, capture_output=True, env=words)
+    record.progress()
+    said = capsys.readouterr().out
+    assert "✓ softened       done, 1 try\n" in said and "1 of 6 done" in said
+    assert str(journal) in said, "a path is never broken in two"
+
+
+def test_a_try_is_a_new_version_of_the_code(journal):
+    for attempt in (wrong, wrong, None, other, other, right, wrong, other):
+        checks.softened(attempt)
+    standing = record.standings()["softened"]
+    assert standing.tries == 3 and standing.outcome == record.DONE
+
+
+def test_progress_tells_what_is_done_and_how(journal, capsys):
+    record.progress()
+    assert "0 of 6 done" in capsys.readouterr().out, "an open lesson is shown before the first try"
+    checks.softened(wrong)
+    hint("softened")
+    record._add("keep", record.DONE, code="x")  # in lesson 05, which is not open here
+    capsys.readouterr()
+    record.progress()
+    said = capsys.readouterr().out
+    assert "✗ softened       wrong, 1 try, 1 hint\n" in said
+    assert "· soft_loss      not attempted\n" in said
+    assert "lesson 05: 1 of" in said and "lesson 03" not in said
+
+
+def test_a_torn_or_strange_journal_stops_nothing(journal, capsys):
+    checks.softened(wrong)
+    with open(journal, "a", encoding="utf-8") as file:
+        file.write('{"exercise": "torn')
+    assert record.standings()["softened"].tries == 1
+    checks.softened(right)
+    assert record.standings()["softened"].outcome == record.DONE
+    journal.write_text("not mine\n", encoding="utf-8")
+    hint("soft_loss")
+    assert "cannot be kept" in capsys.readouterr().out
+    assert journal.read_text(encoding="utf-8") == "not mine\n"
+
+
+def test_nothing_is_written_where_nothing_shall_be_kept(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("DISTILLKIT_PROGRESS", "")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(record, "_HERE", [])
+    checks.softened(wrong)
+    record.progress()
+    assert "not kept after this session" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv("DISTILLKIT_PROGRESS")
+    if sys.platform != "win32":
+        assert record.place() == tmp_path / "distillkit" / "progress.jsonl"
+
+
+class Cells(HTMLParser):
+    """The words of each table cell, in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.inside = [], False
+
+    def handle_starttag(self, tag, attrs):
+        self.inside = tag == "td"
+        if self.inside:
+            self.found.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.found[-1] += data
+
+
+def test_the_page_holds_what_the_table_holds_and_overwrites_only_itself(journal, tmp_path):
+    checks.softened(wrong)
+    checks.softened(right)
+    page = tmp_path / "progress.html"
+    record.progress(page, name="Ada <script>")
+    text, cells = page.read_text(encoding="utf-8"), Cells()
+    cells.feed(text)
+    rows = [cells.found[at : at + 7] for at in range(0, len(cells.found), 7)]
+    assert rows[0][:6] == ["01", "softened", "easy", "5 min", "done", "2 tries"]
+    assert {row[1] for row in rows} >= {"soft_loss", "mended_c"} and len(rows[0][6]) == 19
+    assert "Ada &lt;script&gt;" in text and "<script" not in text
+    assert "nothing was sent anywhere" in text and "1 of 6 done" in text
+    record.progress(page)  # its own page is written again
+    assert "Ada" not in page.read_text(encoding="utf-8")
+    mine = tmp_path / "mine.html"
+    mine.write_text("my own page", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="is kept"):
+        record.progress(mine)
+    assert mine.read_text(encoding="utf-8") == "my own page"
+
+
+def test_every_task_has_minutes_a_level_and_a_solution():
+    solutions = json.loads(record.data_path("solutions.json").read_text(encoding="utf-8"))
+    for task in record.tasks().values():
+        assert 0 < task.minutes <= 30 and task.level in ("easy", "medium", "hard", "bonus")
+        assert f"def {task.exercise}(" in solutions[task.exercise]
