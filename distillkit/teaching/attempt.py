@@ -81,7 +81,7 @@ def _at_most(seconds: float) -> Iterator[None]:
             throw(thread, None)  # what was thrown and has not arrived yet
 
 
-def run_once(function: Callable, arguments: tuple, seconds: float = 60.0) -> Trial:
+def run_once(function: Callable, arguments: tuple, seconds: float) -> Trial:
     """Call the function and return what happened; what it raises or prints is kept.
 
     A generator is run to its end: its value is the list of what it yields.  After `seconds` it is
@@ -100,7 +100,7 @@ def run_once(function: Callable, arguments: tuple, seconds: float = 60.0) -> Tri
 
 
 def with_gradients(
-    done: Trial, function: Callable, arguments: tuple, traced: tuple, seconds: float = 60.0
+    done: Trial, function: Callable, arguments: tuple, traced: tuple, seconds: float
 ) -> Trial:
     """Add the gradients of a weighted sum of the result; no gradient counts as zeros."""
     import torch

@@ -90,11 +90,13 @@ class Exercise:
         if not callable(attempt):
             return self._wrong(f"it must be a function, and it is {short(attempt)}")
         expected, got = self._runs(self.reference), []
-        for run in self._each(attempt):
+        # a machine may be so busy that the kit's own function is slow
+        allowed = max(self.seconds, 5 * sum(run.seconds for run in expected))
+        for run in self._each(attempt, allowed):
             got.append(run)
             if isinstance(run.error, NotImplementedError) and len(got) == 1:
                 return self._open("")
-            late = sum(r.seconds for r in got) > self.seconds
+            late = sum(r.seconds for r in got) > allowed
             if late or isinstance(run.error, KeyboardInterrupt | Endless):
                 break
         if all(r.error is None and (r.value is None or r.value is ...) for r in got) and not all(
@@ -105,24 +107,26 @@ class Exercise:
                 return self._wrong(words + self._notes(got))
             return self._open(self._hint_of_none(attempt))
         notes = self._notes(got)
-        problem = self._problem(attempt, expected, got)
+        problem = self._problem(attempt, expected, got, allowed)
         if problem is None:
             return Outcome(DONE, f"✓ {self.name}{notes}")
         return self._wrong((self._mistake(got) or problem) + notes)
 
-    def _problem(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str | None:
+    def _problem(
+        self, attempt: Callable, expected: list[Trial], got: list[Trial], allowed: float
+    ) -> str | None:
         """Return the first thing that is wrong: stopped, type, shape, value, argument, gradient."""
         for at, run in enumerate(got):
             if isinstance(run.error, KeyboardInterrupt):
                 return (f"you stopped it after {run.seconds:.0f} s on input {at + 1}: "
                         "does a loop never end?")  # fmt: skip
             if isinstance(run.error, Endless):
-                return (f"it was stopped after {self.seconds:g} s on input {at + 1}: does a loop "
+                return (f"it was stopped after {allowed:.3g} s on input {at + 1}: does a loop "
                         f"never end?\n  on input {at + 1}: {self._describe(at)}")  # fmt: skip
-        if len(got) < len(expected) or sum(r.seconds for r in got) > self.seconds:
+        if len(got) < len(expected) or sum(r.seconds for r in got) > allowed:
             total = sum(r.seconds for r in got)
             return (f"it took {total:.3g} s for {len(got)} of {len(expected)} inputs, and it has "
-                    f"{self.seconds:g} s: is there a loop that can be one operation?")  # fmt: skip
+                    f"{allowed:.3g} s: is there a loop that can be one operation?")  # fmt: skip
         checks = (self._stopped, self._value, self._changed, self._gradient)
         for check in checks:
             for at, (want, run) in enumerate(zip(expected, got, strict=True)):
@@ -199,11 +203,11 @@ class Exercise:
             warnings.simplefilter("ignore")
             return list(self._each(function))
 
-    def _each(self, function: Callable) -> Iterator[Trial]:
+    def _each(self, function: Callable, seconds: float = 600.0) -> Iterator[Trial]:
         for arguments, again in zip(self._fresh(), self._fresh(), strict=True):
-            done = run_once(function, arguments, self.seconds)
+            done = run_once(function, arguments, seconds)
             if self._traced() and done.error is None:
-                done = with_gradients(done, function, again, self._traced(), self.seconds)
+                done = with_gradients(done, function, again, self._traced(), seconds)
             yield done
 
     def _traced(self) -> tuple[int, ...]:
