@@ -36,6 +36,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -277,7 +278,6 @@ def comparison(experiment: Experiment, table: Sequence[dict]) -> str:
         if column in experiment.fields:
             values = {name: [factor * float(rows[seed][column]) for seed in sorted(rows)]
                       for name, rows in found.items()}  # fmt: skip
-            parts.append(
-                f"\n{column}{' in 100' * (factor == 100)}\n{statistics.table(values, first)}"
-            )
+            counted = statistics.table(values, first, (0, 100 if factor == 100 else math.inf))
+            parts.append(f"\n{column}{' in 100' * (factor == 100)}\n{counted}")
     return "\n".join(parts)

@@ -8,11 +8,16 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from distillkit.runtime.busy import share_the_cores
+
 QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load` takes it
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] != ["lab"]:  # its notebooks decide each for themselves
+        share_the_cores()  # has to stand before torch is imported
     from distillkit.models.downloads import ModelError
     from distillkit.runtime.files import JournalError
     from distillkit.runtime.progress import forgiving_output, printable
@@ -20,7 +25,6 @@ def main(arguments: list[str] | None = None) -> int:
     from distillkit.traces.candidates import TeacherError
 
     forgiving_output()
-    words = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(words)
     try:
         return options.run(options, words)

@@ -6,6 +6,7 @@ import shutil
 
 from distillkit.models.downloads import catalog
 from distillkit.models.loading import hub_answers
+from distillkit.runtime.busy import busy_words
 from distillkit.runtime.session import cache_dir, start
 from distillkit.teaching import lesson
 
@@ -25,6 +26,8 @@ def examine() -> list[str]:
 def _machine_faults() -> list[str]:
     """Print what this machine is and has; return what is wrong with its cache."""
     print(start())
+    if busy := busy_words():
+        print(f"busy         {busy}")
     cache, faults = cache_dir(), []
     for key in catalog():
         here = (cache / "models" / key / "distillkit.json").exists()

@@ -48,11 +48,15 @@ class AnswerRow(Score):
 
 
 class Summary(TypedDict):
-    """Rates of n answers; `low` and `high` are the 95 % Wilson interval of `exact`."""
+    """Rates of n answers; `low` and `high` are the 95 % Wilson interval of `exact`.
+
+    `cut` is the share that ended at the limit of tokens: a cut text is not a wrong one.
+    """
 
     exact: float
     format: float
     lenient: float
+    cut: float
     n: int
     low: float
     high: float
@@ -145,7 +149,7 @@ def _answers(
 
 
 def summary(rows: Sequence[AnswerRow]) -> Summary:
-    """Return exact, lenient and format rates, n, and the Wilson interval of exact."""
+    """Return the rates of exact, lenient, format and cut, n, and the interval of exact."""
     n = len(rows)
     right = sum(row["exact"] for row in rows)
     low, high = wilson(right, n)
@@ -153,6 +157,7 @@ def summary(rows: Sequence[AnswerRow]) -> Summary:
         "exact": right / n if n else 0.0,
         "format": sum(row["format"] for row in rows) / n if n else 0.0,
         "lenient": sum(row["lenient"] for row in rows) / n if n else 0.0,
+        "cut": sum(row["finish"] == "length" for row in rows) / n if n else 0.0,
         "n": n, "low": low, "high": high,
     }  # fmt: skip
 

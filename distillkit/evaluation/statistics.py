@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import comb, sqrt
+from math import comb, inf, sqrt
 from statistics import mean, stdev
 
 import numpy as np
@@ -26,14 +26,17 @@ def t_quantile(freedom: int) -> float:
     return z + (z**3 + z) / (4 * v) + second + third + fourth
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
+def interval(
+    values: Sequence[float], ends: tuple[float, float] = (-inf, inf)
+) -> tuple[float, float, float]:
     """Return the mean over seeds with the low and the high end of its 95 % t interval.
 
+    It is cut at `ends`, beyond which no value can be, such as (0, 100) for right answers in 100.
     Raises ValueError for fewer than three seeds.
     """
     middle = mean(values)
     half = t_quantile(len(values) - 1) * stdev(values) / sqrt(len(values))
-    return middle, middle - half, middle + half
+    return middle, max(ends[0], middle - half), min(ends[1], middle + half)
 
 
 def paired(baseline: Sequence[float], treatment: Sequence[float]) -> tuple[float, float, float]:
@@ -67,12 +70,17 @@ def conclusion(
     )
 
 
-def table(results: Mapping[str, Sequence[float]], baseline: str) -> str:
-    """Return one line a way: mean, interval, and the paired difference from the baseline."""
+def table(
+    results: Mapping[str, Sequence[float]], baseline: str, ends: tuple[float, float] = (0, 100)
+) -> str:
+    """Return one line a way: mean, interval, and the paired difference from the baseline.
+
+    `ends` are the smallest and the largest value that can be; by default those of a count in 100.
+    """
     width = max(len(str(name)) for name in results)
     lines = [f"{'':{width}}  seeds   mean   95 % interval   minus {baseline}"]
     for name, values in results.items():
-        m, low, high = interval(values)
+        m, low, high = interval(values, ends)
         line = f"{name:{width}}  {len(values):5d}  {m:5.1f}  {low:5.1f} to {high:5.1f}"
         if name == baseline:
             line += "    (baseline)"
@@ -104,6 +112,13 @@ def p_value(gained: int, lost: int) -> float:
     n = gained + lost
     tail = sum(comb(n, i) for i in range(min(gained, lost) + 1)) / 2**n
     return min(1.0, 2 * tail)
+
+
+def p_words(p: float) -> str:
+    """Write a p-value as it is read: `p = 0.02`, or `p < 0.001` below that."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.01 else f"p = {p:.2f}"
 
 
 def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from distillkit.runtime.busy import share_the_cores
+
 STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines without a hub)
     "tiny": ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-135m-instruct"),
     "cpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
@@ -42,6 +44,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     where a short measurement shows that it pays; the adapter that is trained stays in float32.
     Raises ValueError for an unknown name or for `gpu` without a CUDA device.
     """
+    sharing = share_the_cores()  # has to stand before torch is imported
     import torch
 
     cuda = torch.cuda.is_available()
@@ -56,6 +59,8 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     if tier != "gpu":
         reason = "no CUDA device" if not cuda else f"tier {tier} asked for"
         device, why = "cpu", [reason, f"{torch.get_num_threads()} CPU threads"]
+        if sharing:
+            why.append(sharing)
         if not dtype and tier == "tiny":
             dtype, because = "float32", "small enough to be the same on every machine"
         else:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from distillkit import __version__
+from distillkit.runtime.busy import busy_words
 from distillkit.runtime.files import read_csv
 from distillkit.runtime.session import Session, command_name, data_path, start
 
@@ -135,6 +136,8 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     machine = start("tiny" if fast else None, seed)
     print(machine)
     print(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
+    if busy := busy_words():
+        print(busy)
     if fast:
         print("fast mode (DISTILLKIT_FAST): small settings, the numbers mean nothing")
     return LessonSession(**vars(machine), fast=fast)

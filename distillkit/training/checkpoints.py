@@ -31,6 +31,7 @@ class LogRow(TypedDict):
     step: int  # 1, 2, …
     steps: int  # of the whole run
     loss: float
+    kinds: dict[str, float]  # the mean loss of the examples of each kind
     rate: float
     gradient: float | None  # its norm before it was cut; None: it overflowed, no step was done
     tokens: int  # of the examples of all processes

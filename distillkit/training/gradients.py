@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from peft import PeftModel
 
 from distillkit.training.memory import most_tokens, shape_of
 from distillkit.training.objectives import Objective, next_token, read
-from distillkit.training.packing import Example, pack, parts_of, weight_of
+from distillkit.training.packing import Example, pack, parts_of, supervised, weight_of
 
 CPU_TOKENS = 192  # of a part: more only costs memory, the processor is busy
 NO_ROOM = (
@@ -35,8 +36,9 @@ class CompletionLoss(torch.nn.Module):
 
 def add_gradient(
     module: torch.nn.Module, batch: Sequence[Example], accelerator: Accelerator, part_tokens: int
-) -> tuple[float, float]:
-    """Add the gradient of a batch's mean loss; return this process's share of the loss, and tokens.
+) -> tuple[float, int, dict[str, float]]:
+    """Add the gradient of a batch's mean loss; return this process's share of the loss, the number
+    of tokens, and its share of the loss of each kind of example.
 
     The mean over the batch is the weighted mean of the parts' means.  Of P processes each takes one
     example in P; their gradients are averaged when the last part is done, hence the factor P.
@@ -46,18 +48,36 @@ def add_gradient(
     mine = batch[rank::processes]
     parts = parts_of(mine or batch[:1], part_tokens)  # none may be missing when they average
     whole, loss, computed = weight_of(batch), 0.0, 0
+    kinds = dict.fromkeys(sorted({example.kind for example in batch}), 0.0)
     if whole <= 0:
         raise ValueError("every label is -100 or has no weight: nothing to train on")
     for part in parts:
         tree = {name: t.to(accelerator.device) for name, t in pack(part).items()}
-        weight = weight_of(part)
+        weight, weights_N = weight_of(part), tree["weights_N"].requires_grad_()
         share = weight / whole if mine else 0.0
         with nullcontext() if part is parts[-1] else accelerator.no_sync(module):
             part_loss = module(**tree) / (weight or 1.0) * share
             accelerator.backward(part_loss * processes)
         loss += part_loss.item()
         computed += tree["input_ids"].numel()
-    return loss, computed
+        for example, fraction in zip(part if mine else (), fractions(weights_N, part)):
+            kinds[example.kind] += part_loss.item() * fraction
+    of_kind = {kind: weight_of([e for e in batch if e.kind == kind]) for kind in kinds}
+    return loss, computed, {k: whole / of_kind[k] * kinds[k] for k in kinds if of_kind[k]}
+
+
+def fractions(weights_N: torch.Tensor, part: Sequence[Example]) -> list[float]:
+    """Return how much of a part's loss each of its examples has: numbers that add up to 1.
+
+    The loss is a sum of weight times loss over the positions, so its gradient with respect to a
+    weight is the loss there, and the backward pass has computed it.  NaN for an objective that
+    does not use the weights.
+    """
+    if weights_N.grad is None:
+        return [math.nan] * len(part)
+    lost_N = weights_N.detach() * weights_N.grad
+    each = lost_N.split([supervised([example]) for example in part])  # in the order of `pack`
+    return (torch.stack([lost.sum() for lost in each]) / lost_N.sum()).tolist()
 
 
 @dataclass
@@ -70,7 +90,7 @@ class Room:
 
 def gradient_that_fits(
     module: torch.nn.Module, batch: Sequence[Example], accelerator: Accelerator, room: Room
-) -> tuple[float, float]:
+) -> tuple[float, int, dict[str, float]]:
     """Call `add_gradient`; if the device's memory is full, once more in parts half as long.
 
     Raises MemoryError with what to do.

@@ -97,14 +97,15 @@ def train_step(
     rate = learning_rate(step, steps, peak)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    loss, computed = state.gradient(batch)  # forward and backward, in parts that fit
+    loss, computed, kinds = state.gradient(batch)  # forward and backward, in parts that fit
     _must_be_finite("loss", loss, step)
     norm = state.clip(1.0)
     _must_be_finite("gradient", norm, step)
     state.optimizer.step()
     state.optimizer.zero_grad()
     return {
-        "step": step + 1, "steps": steps, "loss": loss, "rate": rate, "gradient": norm,
+        "step": step + 1, "steps": steps, "loss": loss, "kinds": kinds, "rate": rate,
+        "gradient": norm,
         "tokens": sum(len(example.ids) for example in batch), "computed": computed,
         "seconds": time.perf_counter() - began,
     }  # fmt: skip

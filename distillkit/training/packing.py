@@ -29,11 +29,13 @@ class Example:
     """Token ids of prompt and completion; only the completion's labels are not -100.
 
     `weights`, one a token, say how much each label counts in the mean (default: 1 each).
+    `kind` changes nothing: the log tells the losses of several kinds apart.
     """
 
     ids: list[int]
     labels: list[int]
     weights: list[float] | None = None
+    kind: str = ""
 
     def tokens(self) -> list[tuple[int, int, float]]:
         """Return each token with its label and its weight.  Raises ValueError if one is missing."""
@@ -60,7 +62,9 @@ def encode(traces: Sequence[Trace | Example], tokenizer) -> list[Example]:
         prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         own_ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
         own_ids = [*own_ids, tokenizer.eos_token_id]  # the student must learn to stop
-        examples.append(Example(prompt_ids + own_ids, [IGNORE] * len(prompt_ids) + own_ids))
+        kind = "equations" if "family" in trace else "general text"
+        labels = [IGNORE] * len(prompt_ids) + own_ids
+        examples.append(Example(prompt_ids + own_ids, labels, kind=kind))
     return examples
 
 

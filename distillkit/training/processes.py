@@ -32,14 +32,16 @@ class TrainState:
     accelerator: Accelerator
     room: Room
 
-    def gradient(self, batch: Sequence[Example]) -> tuple[float, int]:
-        """Add the gradient of a batch's mean loss; return the loss, and how many tokens it took.
+    def gradient(self, batch: Sequence[Example]) -> tuple[float, int, dict[str, float]]:
+        """Add the gradient of a batch's mean loss; return the loss, how many tokens it took, and
+        the mean loss of each kind of example, as far as the objective uses the weights.
 
         Every process calls it with the whole batch.  Raises MemoryError with what to do.
         """
-        found = gradient_that_fits(self.module, batch, self.accelerator, self.room)
-        loss, computed = self.total(found)
-        return loss, int(computed)
+        *found, kinds = gradient_that_fits(self.module, batch, self.accelerator, self.room)
+        loss, computed, *parts = self.total([*found, *kinds.values()])
+        known = {kind: part for kind, part in zip(kinds, parts) if math.isfinite(part)}
+        return loss, int(computed), known
 
     def clip(self, longest: float) -> float | None:
         """Cut the gradient to a norm of at most `longest`; return the norm that it had.

@@ -283,9 +283,10 @@ MIXED = [
 
 
 def test_summary():
-    got = kit.summary(MIXED)
+    got = kit.summary([*MIXED[:3], {**MIXED[3], "finish": "length"}])
     low, high = wilson(1, 4)
-    assert got == {"exact": 0.25, "lenient": 0.75, "format": 0.5, "n": 4, "low": low, "high": high}
+    assert got == {"exact": 0.25, "lenient": 0.75, "format": 0.5, "cut": 0.25, "n": 4,
+                   "low": low, "high": high}  # fmt: skip
 
 
 def test_summary_of_nothing():

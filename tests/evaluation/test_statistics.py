@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillkit.evaluation.statistics import mcnemar, paired_difference, wilson
+from distillkit.evaluation.statistics import (
+    interval,
+    mcnemar,
+    p_words,
+    paired_difference,
+    table,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,23 @@ def test_wilson_shrinks_with_n_and_is_symmetric(right, wrong):
     narrow = wilson(10 * right, 10 * n)
     assert narrow[1] - narrow[0] < high - low
     assert wilson(wrong, n) == pytest.approx((1 - high, 1 - low))
+
+
+def test_an_interval_of_right_answers_in_100_ends_at_0_and_100():
+    assert interval([99, 100, 94])[2] > 100
+    assert interval([99, 100, 94], (0, 100)) == (97 + 2 / 3, interval([99, 100, 94])[1], 100)
+    assert interval([0, 1, 6], (0, 100))[1] == 0
+    assert "to 100.0" in table({"one": [99, 100, 94], "two": [1, 2, 3]}, "one")
+    assert "-" not in table({"one": [0, 1, 6]}, "one").splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(5.7e-14, "p < 0.001"), (0.000999, "p < 0.001"), (0.0012, "p = 0.001"), (0.0312, "p = 0.03"),
+     (0.5, "p = 0.50"), (1.0, "p = 1.00")],
+)  # fmt: skip
+def test_a_p_value_is_written_as_it_is_read(p, words):
+    assert p_words(p) == words
 
 
 def paired(both, lost, gained, neither):

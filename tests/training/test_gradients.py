@@ -27,7 +27,9 @@ from distillkit.training import gradients
 from distillkit.training import loop as kit
 from distillkit.training.lora import lora, with_adapter
 from distillkit.training.memory import SHAPES, most_tokens, training
-from distillkit.training.packing import ROUND, encode, pack
+from distillkit.training.objectives import next_token
+from distillkit.training.packing import ROUND, encode, pack, supervised
+from distillkit.training.processes import open_training
 
 TRACES = to_traces(Solver().sample(make_problems(11, seed=3)))
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,7 +221,7 @@ def test_weights_count_over_the_batch_and_not_over_a_process(tiny, processes):
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 weight.normal_(std=0.3)
-    batch = [replace(e, weights=[1.0 + 20 * (i % 3 == 0)] * len(e.ids))
+    batch = [replace(e, weights=[1.0 + 20 * (i % 3 == 0)] * len(e.ids), kind=("even", "odd")[i % 2])
              for i, e in enumerate(encode(TRACES[:5], tiny.tokenizer))]  # fmt: skip
     module = gradients.CompletionLoss(model)
 
@@ -228,13 +230,43 @@ def test_weights_count_over_the_batch_and_not_over_a_process(tiny, processes):
                                 no_sync=lambda module: contextlib.nullcontext(),
                                 backward=torch.Tensor.backward)  # fmt: skip
         module.zero_grad()
-        loss, _ = gradients.add_gradient(module, batch, there, 200)
-        return loss, torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+        loss, _, kinds = gradients.add_gradient(module, batch, there, 200)
+        got = [p.grad.flatten() for p in model.parameters() if p.requires_grad]
+        return loss, kinds, torch.cat(got)
 
-    whole, gradient = work(0, 1)
-    losses, shares = zip(*(work(rank, processes) for rank in range(processes)))
+    whole, of_all, gradient = work(0, 1)
+    losses, kinds, shares = zip(*(work(rank, processes) for rank in range(processes)))
     assert sum(losses) == pytest.approx(whole, rel=1e-5)
+    assert set(of_all) == {"odd", "even"}
+    for kind, loss in of_all.items():
+        assert sum(found[kind] for found in kinds) == pytest.approx(loss, rel=1e-5)
     torch.testing.assert_close(sum(shares) / processes, gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("part_tokens", [30, 10_000])
+@pytest.mark.parametrize("precision", ["no", "fp16"])
+def test_the_loss_of_each_kind_is_that_of_its_examples_alone(tiny, part_tokens, precision):
+    model = with_adapter(copy.deepcopy(tiny.model), lora(r=2))
+    batch = [replace(e, weights=[1.0 + i] * len(e.ids), kind=kind) for i, (e, kind) in enumerate(
+        zip(encode(TRACES[:5], tiny.tokenizer), ("a", "b", "a", "a", "b")))]  # fmt: skip
+    state = open_training(model, next_token, 1e-3, "adamw", precision, part_tokens)
+    loss, _, kinds = state.gradient(batch)
+    assert set(kinds) == {"a", "b"} and kinds["a"] != pytest.approx(kinds["b"], rel=1e-3)
+    weights = {kind: 0.0 for kind in kinds}
+    for kind in kinds:
+        alone = [e for e in batch if e.kind == kind]
+        state.module.zero_grad()
+        assert state.gradient(alone)[0] == pytest.approx(kinds[kind], rel=1e-2)
+        weights[kind] = sum(e.weights[0] * supervised([e]) for e in alone)
+    mean = sum(weights[kind] * kinds[kind] for kind in kinds) / sum(weights.values())
+    assert mean == pytest.approx(loss, rel=1e-3)
+
+
+def test_an_objective_that_uses_no_weights_has_no_loss_by_kind(tiny):
+    model = with_adapter(copy.deepcopy(tiny.model), lora(r=2))
+    batch = encode(TRACES[:3], tiny.tokenizer)
+    state = open_training(model, lambda out, batch: out.logits_NV.std(), 1e-3, "adamw", "", 200)
+    assert state.gradient(batch)[2] == {}
 
 
 # --- its file -------------------------------------------------------------------------------------

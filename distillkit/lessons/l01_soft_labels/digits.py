@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from distillkit.runtime.busy import one_thread
 from distillkit.training.losses import cross_entropy, distillation_loss
 
 CLASSES, PIXELS = 10, 64
@@ -57,6 +58,7 @@ class Ensemble(nn.Module):
         return torch.stack([m(images_BP).log_softmax(-1) for m in self.members]).mean(0)
 
 
+@one_thread()
 def train_teacher(data: Digits, members: int = 5, epochs: int = 40, seed: int = 0) -> Ensemble:
     """Train the teacher on the labels of the whole pool; returns it in evaluation mode.
 
@@ -119,6 +121,7 @@ def new_student(seed: int) -> nn.Sequential:
         return nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
 
 
+@one_thread()
 def train_student(
     data: Digits,
     teacher_BC: Tensor,
