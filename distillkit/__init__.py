@@ -51,6 +51,7 @@ _HOME = {  # public name -> the module it lives in
     "Local": "traces.teachers",
     "TeacherError": "traces.teachers",
     "RULES": "traces.filters",
+    "Rule": "traces.filters",
     "judge": "traces.filters",
     "first_wrong_step": "traces.filters",
     "reject": "traces.filters",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,7 +12,12 @@ from torch.nn import functional as F
 
 from distillkit.evaluation import statistics
 from distillkit.lessons.l01_soft_labels import digits, figures
-from distillkit.lessons.l01_soft_labels.checks import balanced_loss, softened
+from distillkit.lessons.l01_soft_labels.checks import (
+    balanced_loss,
+    soft_loss,
+    softened,
+    top_k_loss,
+)
 from distillkit.lessons.l01_soft_labels.checks_bugs import mended_a, mended_b, mended_c
 from distillkit.teaching.exercise import DONE, OPEN, WRONG
 
@@ -49,11 +56,59 @@ def test_pool_and_test_set_share_no_digit_and_lose_none(data):
 
 
 def test_without_scikit_learn_the_mend_is_named(monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         digits.load_digits()
+
+
+def test_the_digits_are_read_without_the_long_import():
+    look = (
+        "import sys; from distillkit.lessons.l01_soft_labels import digits; digits.load_digits();"
+        "print('sklearn' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
+
+
+def test_the_learners_loss_teaches_the_student(data, pool_logits):
+    seen = []
+
+    def half(student_BC, teacher_BC, labels_B, alpha, temperature):
+        seen.append((alpha, temperature))
+        return 0.5 * F.cross_entropy(student_BC, labels_B)
+
+    how = {"steps": 5, "loss": half, "n": 20, "alpha": 0.25, "temperature": 3.0}
+    digits.student_errors(data, pool_logits, [0, 1], **how)
+    assert seen == [(0.25, 3.0)] * 10
+    places = digits.choose_digits(data, 20, 0)
+    own = digits.train_student(data, pool_logits, places, 0.25, 3.0, 0, 5, half)
+    kits = digits.train_student(data, pool_logits, places, 0.25, 3.0, 0, 5)
+    assert not torch.equal(own[0].weight, kits[0].weight)
+
+
+def test_the_rest_as_one_class_makes_top_k_a_divergence():
+    numbers = torch.Generator().manual_seed(3)
+    student, teacher = (2 * torch.randn(50, 5, generator=numbers) for _ in range(2))
+    losses_ = [top_k_loss.reference(student, teacher, k).item() for k in (1, 2, 3, 4)]
+    full = soft_loss.reference(student, teacher, 1.0).item()
+    assert 0 < losses_[0] < losses_[1] < losses_[2] < losses_[3] == pytest.approx(full, rel=1e-5)
+
+
+def test_the_terms_of_the_divergence_are_drawn_with_their_sum():
+    figure, caption = figures.draw_kl_terms([0.8, 0.15, 0.05], [0.5, 0.4, 0.1], ["a", "b", "c"])
+    heights = [bar.get_height() for bar in figure.axes[1].patches]
+    by_torch = F.kl_div(torch.tensor([0.5, 0.4, 0.1]).log(), torch.tensor([0.8, 0.15, 0.05]),
+                        reduction="sum").item()  # fmt: skip
+    assert sum(heights) == pytest.approx(by_torch, rel=1e-5)
+    assert f"{by_torch:.3f}" in caption and "b -0.147" in caption
+
+
+def test_pairs_are_drawn_with_their_differences():
+    hard, soft = [10.0, 12.0, 11.0, 9.0], [8.0, 9.0, 12.0, 7.0]
+    figure, caption = figures.draw_pairs(hard, soft, ("hard", "soft"))
+    assert "in 3 of 4 pairs" in caption and "their mean -1.5" in caption
+    joined = [list(line.get_ydata()) for line in figure.axes[0].lines[:4]]
+    assert joined == [[b, t] for b, t in zip(hard, soft)]
 
 
 def test_the_teacher_learns_is_in_evaluation_mode_and_leaves_the_generator_alone(data, teacher):
@@ -266,7 +321,7 @@ def test_figures_of_the_experiments():
     assert seeds_drawn == list(zip(hard, soft)), "a grey line a seed"
     check(figures.draw_ways({"hard": hard, "soft": [0.0] * 4}), "soft (0.0")
     sweep = {1: hard, 4: soft, 16: hard}
-    drawn = figures.draw_sweep(sweep, "T", {"hard": hard, "x": soft}, log=True)
+    drawn = figures.draw_sweep(sweep, "T", {"hard": hard, "x": soft}, log_axis=True)
     (axes,) = check(drawn, "T = 4 with 6.8")
     assert means(axes) == [[12.125, 6.75, 12.125]] and axes.get_xscale() == "log"
     levels = {line.get_label(): set(line.get_ydata()) for line in axes.lines[-2:]}

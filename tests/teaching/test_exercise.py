@@ -405,6 +405,10 @@ def test_gradients_of_several_results_are_compared():
 # --- hints, and whose function it is ---------------------------------------------------------
 
 
+def test_every_lesson_can_be_asked_for_hints():
+    assert all(module.hint is hint for module in MODULES)
+
+
 def test_hints_come_one_after_the_other_and_then_the_solution(capsys):
     first, second, third = checks.soft_loss.hints
     for seen in range(1, 5):

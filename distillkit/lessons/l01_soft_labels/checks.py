@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.training import losses
 
 
@@ -360,6 +360,73 @@ balanced_loss = Exercise(
             "the hard loss uses the teacher's favourite class: it needs the true labels, which "
             "correct a teacher that is wrong",
             _teacher_as_label,
+        ),
+    ],
+)
+
+# --- bonus: a teacher of whom only the k largest logits are known ---------------------------------
+
+
+def _top_k_loss(student_BC: Tensor, teacher_BC: Tensor, k: int) -> Tensor:
+    """Return KL(teacher ‖ student) over the teacher's k likeliest classes and one for the rest."""
+    places_Bk = teacher_BC.topk(k).indices
+    teacher, student = (_with_rest(x, places_Bk) for x in (teacher_BC.detach(), student_BC))
+    return _kl(teacher, student).mean()
+
+
+def _with_rest(logits_BC: Tensor, places_Bk: Tensor) -> Tensor:
+    """Return the log-probabilities at the places, and that of all other classes together."""
+    log_BC = logits_BC.log_softmax(-1)
+    rest_B1 = log_BC.scatter(-1, places_Bk, float("-inf")).logsumexp(-1, keepdim=True)
+    return torch.cat([log_BC.gather(-1, places_Bk), rest_B1], -1)
+
+
+def _top_k(renormalised: bool = False, own: bool = False, rest: bool = True):
+    """Make top-k losses that renormalise, look at the student's classes or drop the rest."""
+
+    def wrong(student_BC: Tensor, teacher_BC: Tensor, k: int) -> Tensor:
+        places_Bk = teacher_BC.topk(k).indices
+        theirs_Bk = student_BC.topk(k).indices if own else places_Bk
+        teacher = _with_rest(teacher_BC.detach(), places_Bk)
+        student = _with_rest(student_BC, theirs_Bk)
+        if not rest:
+            teacher, student = teacher[:, :-1], student[:, :-1]
+        if renormalised:
+            teacher, student = teacher.log_softmax(-1), student.log_softmax(-1)
+        return _kl(teacher, student).mean()
+
+    return wrong
+
+
+def _top_k_probes() -> list[tuple[Tensor, Tensor, int]]:
+    numbers = torch.Generator().manual_seed(9)
+    return [(*(2 * torch.randn(3, 6, generator=numbers) for _ in range(2)), k) for k in (1, 2, 4)]
+
+
+top_k_loss = Exercise(
+    "top_k_loss",
+    reference=_top_k_loss,
+    hints=(
+        "What is the probability that the right class is none of the k?",
+        "Take log_softmax of both, gather the teacher's k classes from both, and add one column: "
+        "the logsumexp of all others. The columns are then a distribution of k + 1 classes.",
+        "places_Bk = teacher_BC.topk(k).indices",
+    ),
+    probes=_top_k_probes,
+    gradient_of=0,
+    mistakes=[
+        Mistake(
+            "the rest is left out: the sum is then no KL divergence, and it can be negative",
+            _top_k(rest=False),
+        ),
+        Mistake(
+            "the k are made to add up to 1: the student may then put anything on the rest, and "
+            "nobody tells it",
+            _top_k(rest=False, renormalised=True),
+        ),
+        Mistake(
+            "each side has its own k classes: compare both at the teacher's places",
+            _top_k(own=True),
         ),
     ],
 )

@@ -6,9 +6,13 @@ first weights, so that two ways of teaching are compared on the same student.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -36,11 +40,12 @@ def load_digits(test: int = 600, seed: int = 0) -> Digits:
     Source: UCI "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998).
     Raises ImportError that names the mend where scikit-learn is missing.
     """
-    try:
-        from sklearn.datasets import load_digits as load
-    except ImportError as error:
-        raise ImportError("the digits come with scikit-learn: pip install scikit-learn") from error
-    pixels, labels = load(return_X_y=True)
+    package = find_spec("sklearn")  # its file is read, because its import takes seconds
+    if package is None:
+        raise ImportError("the digits come with scikit-learn: pip install scikit-learn")
+    folder = Path(package.submodule_search_locations[0]) / "datasets" / "data"
+    table = numpy.loadtxt(folder / "digits.csv.gz", delimiter=",")
+    pixels, labels = table[:, :-1], table[:, -1]
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     pixels_BP = torch.tensor(pixels, dtype=torch.float32)[order] / 16
     labels_B = torch.tensor(labels, dtype=torch.long)[order]
@@ -130,19 +135,20 @@ def train_student(
     temperature: float,
     seed: int,
     steps: int = STEPS,
+    loss: Callable[..., Tensor] = distillation_loss,
 ) -> nn.Sequential:
     """Train a new student on the pool's digits at `places`, all of them in each step (Adam).
 
     `teacher_BC` are the teacher's logits on the whole pool; alpha = 0 is hard labels only,
-    alpha = 1 soft labels only.
+    alpha = 1 soft labels only; `loss` takes student, teacher, labels, alpha and temperature.
     """
     student = new_student(seed)
     optimizer = torch.optim.Adam(student.parameters(), lr=RATE)
     images, labels, soft = data.pool_BP[places], data.pool_labels_B[places], teacher_BC[places]
     for _ in range(steps):
-        loss = distillation_loss(student(images), soft, labels, alpha, temperature)
+        value = loss(student(images), soft, labels, alpha, temperature)
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         optimizer.step()
     return student
 
@@ -159,18 +165,27 @@ def student_errors(
     n: int = 100,
     alpha: float = 1.0,
     temperature: float = 4.0,
+    **how: Any,
 ) -> list[float]:
-    """Return the errors in 100 test digits of one student a seed; equal seeds are pairs."""
+    """Return the errors in 100 test digits of one student a seed; equal seeds are pairs.
+
+    `how` goes to `train_student`: steps, loss.
+    """
     errors = []
     for seed in seeds:
         places = choose_digits(data, n, seed)
-        student = train_student(data, teacher_BC, places, alpha, temperature, seed)
+        student = train_student(data, teacher_BC, places, alpha, temperature, seed, **how)
         errors.append(error_rate(ask(student, data.test_BP), data.test_labels_B))
     return errors
 
 
 def new_pair(
-    seed: int, members: int = 5, epochs: int = 40, n: int = 100, temperature: float = 4.0
+    seed: int,
+    members: int = 5,
+    epochs: int = 40,
+    n: int = 100,
+    temperature: float = 4.0,
+    **how: Any,
 ) -> tuple[float, float]:
     """Return the errors in 100 of a hard and of a soft student where `seed` draws everything anew.
 
@@ -180,7 +195,8 @@ def new_pair(
     data = load_digits(seed=seed)
     teacher_BC = ask(train_teacher(data, members, epochs, seed), data.pool_BP)
     hard, soft = (
-        student_errors(data, teacher_BC, [seed], n, alpha, temperature)[0] for alpha in (0.0, 1.0)
+        student_errors(data, teacher_BC, [seed], n, alpha, temperature, **how)[0]
+        for alpha in (0.0, 1.0)
     )
     return hard, soft
 
@@ -232,6 +248,7 @@ def miss_digit(
     n: int = 300,
     alpha: float = 1.0,
     temperature: float = 4.0,
+    **how: Any,
 ) -> Missing:
     """Train a student on n digits without one class, as in Hinton et al. 2015, sec. 3.
 
@@ -239,7 +256,7 @@ def miss_digit(
     which a bias can be chosen.
     """
     places = choose_digits(data, n, seed, without=digit)
-    student = train_student(data, teacher_BC, places, alpha, temperature, seed)
+    student = train_student(data, teacher_BC, places, alpha, temperature, seed, **how)
     spare = torch.ones(len(data.pool_BP), dtype=torch.bool)
     spare[places] = False
     return Missing(

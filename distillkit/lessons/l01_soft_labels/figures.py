@@ -7,11 +7,12 @@ Dimension key: B digits, C classes, P pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log
 
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from distillkit.evaluation.statistics import interval
+from distillkit.evaluation.statistics import interval, paired
 from distillkit.lessons.l01_soft_labels.digits import Missing
 from distillkit.plots import BLUE, GREEN, GREY, ORANGE, Drawn, _figure, error_bars
 from distillkit.training.losses import soft_loss
@@ -82,6 +83,57 @@ def _percent(share: Tensor | float) -> str:
     return f"{share:.1f} %" if share < 1 or 99 < share < 100 else f"{share:.0f} %"
 
 
+def draw_kl_terms(
+    teacher_C: Sequence[float], student_C: Sequence[float], names: Sequence[str]
+) -> Drawn:
+    """Draw two distributions, and what each class adds to the divergence KL(teacher ‖ student)."""
+    terms = [p * log(p / q) for p, q in zip(teacher_C, student_C, strict=True)]
+    figure = _figure(7.2, 2.9)
+    left, right = figure.subplots(1, 2)
+    at = range(len(names))
+    width = {"width": 0.38, "edgecolor": "white"}
+    left.bar([i - 0.2 for i in at], teacher_C, color=BLUE, label="teacher p", **width)
+    left.bar([i + 0.2 for i in at], student_C, color=ORANGE, hatch="//", label="student q", **width)
+    right.bar(at, terms, 0.6, color=GREY)
+    right.axhline(0, color="black", linewidth=1)
+    _tidy(left, ylim=(0, 1), ylabel="probability")
+    _tidy(right, ylim=(-1, 3), ylabel="p · (log p − log q), nats")
+    for axes in (left, right):
+        axes.set_xticks(at, names)
+    _legend(figure)
+    words = ", ".join(f"{name} {term:+.3f}" for name, term in zip(names, terms, strict=True))
+    return figure, f"The terms are {words}; their sum is the divergence, {sum(terms):.3f}."
+
+
+def draw_pairs(
+    baseline: Sequence[float], treatment: Sequence[float], names: tuple[str, str]
+) -> Drawn:
+    """Draw each seed's two students side by side, and their differences with the 95 % interval."""
+    change, low, high = paired(baseline, treatment)
+    figure = _figure(7.2, 3.2)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 1.2))
+    for seed, (b, t) in enumerate(zip(baseline, treatment, strict=True)):
+        left.plot([seed, seed], [b, t], color=GREY, linewidth=1)
+    seeds = range(len(baseline))
+    left.plot(seeds, baseline, "s", color=ORANGE, label=names[0])
+    left.plot(seeds, treatment, "o", color=BLUE, label=names[1])
+    left.xaxis.get_major_locator().set_params(integer=True)
+    _tidy(left, xlabel="seed", ylabel="errors in 100 test digits", ylim=(0, None))
+    gaps = [t - b for b, t in zip(baseline, treatment, strict=True)]
+    spread = [0.25 * (seed % 5 - 2) / 2 for seed in seeds]
+    right.plot(spread, gaps, ".", color=GREY)
+    _whiskers(right, [0.6], [(change, low, high)], BLUE, "D", "mean, 95 % interval")
+    right.axhline(0, color="black", linewidth=1)
+    _tidy(right, xlim=(-0.5, 1), ylabel=f"{names[1]} − {names[0]}", xticks=[])
+    _legend(figure)
+    lower = sum(gap < 0 for gap in gaps)
+    return figure, (
+        f"Each grey line joins two students that began alike: in {lower} of {len(gaps)} pairs the "
+        f"one with {names[1]} makes fewer errors. Right: the {len(gaps)} differences, their mean "
+        f"{change:+.1f} and its interval, {low:+.1f} to {high:+.1f}."
+    )
+
+
 def gradient_sizes(
     student_BC: Tensor, teacher_BC: Tensor, temperatures: Sequence[float]
 ) -> tuple[list[float], list[float]]:
@@ -147,7 +199,7 @@ def draw_sweep(
     errors: Mapping[float, Sequence[float]],
     name: str,
     reference: Mapping[str, Sequence[float]] | None = None,
-    log: bool = False,
+    log_axis: bool = False,
 ) -> Drawn:
     """Draw mean errors with 95 % intervals against a setting, and references as level lines."""
     settings = sorted(errors)
@@ -160,7 +212,7 @@ def draw_sweep(
         mean, low, high = interval(values)
         axes.axhline(mean, color=color, linestyle=style, label=label)
         axes.axhspan(low, high, color=color, alpha=0.15, linewidth=0)
-    if log:
+    if log_axis:
         axes.set_xscale("log", base=2)
     axes.set_xticks(settings, [f"{s:g}" for s in settings])
     _tidy(axes, xlabel=name, ylabel="errors in 100 test digits", ylim=(0, None))

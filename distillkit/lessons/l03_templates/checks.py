@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.traces.templates import THINK
 from distillkit.training.losses import IGNORE
 

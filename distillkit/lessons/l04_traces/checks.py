@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from distillkit.problems.algebra import Linear, parse_equation, value_at
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 
 Sides = tuple[Linear, Linear]
 

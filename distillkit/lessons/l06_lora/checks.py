@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.training import memory
 from distillkit.training.losses import cross_entropy
 

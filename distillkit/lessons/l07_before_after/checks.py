@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb
 
 from distillkit.evaluation import statistics
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 
 # --- what flipped ---------------------------------------------------------------------------------
 
