@@ -3,4 +3,5 @@
 - `statistics`: intervals, paired comparisons, results over seeds
 - `scoring`: exact-match evaluation, strict and lenient
 - `slips`: the first wrong step of an answer, by kind
+- `calibration`: whether a model is right as often as it is sure
 """
