@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distillkit.evaluation import calibration
-from distillkit.teaching.exercise import Exercise, Mistake
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.training import losses
 from distillkit.training.top_k import top_and_rest
 
@@ -80,6 +80,12 @@ forward_kl = Exercise(
     reference=losses.forward_kl,
     probes=_probes,
     gradient_of=(0, 1),
+    hints=(
+        "Whose probabilities are the weights of the sum?",
+        "Divide both logits by the temperature and take log_softmax of both; the teacher's is "
+        "detached. The sum runs over the tokens, the last axis.",
+        "q = (student_NV / temperature).log_softmax(-1)",
+    ),
     mistakes=[
         Mistake(
             "the directions are swapped: this is KL(student ‖ teacher), the reverse one; the "
@@ -100,6 +106,12 @@ reverse_kl = Exercise(
     reference=losses.reverse_kl,
     probes=_probes,
     gradient_of=(0, 1),
+    hints=(
+        "What is changed over, and what stays as it was in forward_kl?",
+        "The student's probabilities are the weights, and log q - log p is summed. Both carry "
+        "a gradient of the student.",
+        "q = (student_NV / temperature).log_softmax(-1)",
+    ),
     mistakes=[
         Mistake(
             "the name says reverse and the code runs forward: the reverse one weighs by the "
@@ -152,6 +164,12 @@ jsd = Exercise(
     probes=lambda: _probes((0.5,), (0.1,), (0.9,), (0.3,)),
     gradient_of=0,
     atol=1e-5,
+    hints=(
+        "How is log(β p + (1 - β) q) written with log p and log q?",
+        "torch.logaddexp(log p + log β, log q + log(1 - β)) is log m. Then two KLs to m: the "
+        "teacher's with weight β, the student's with 1 - β.",
+        "share = torch.tensor([beta, 1 - beta]).log()",
+    ),
     mistakes=[
         Mistake(
             "the mixture weighs the wrong way round: m = β teacher + (1 − β) student",
@@ -234,6 +252,12 @@ top_k_kl = Exercise(
     reference=_top_k_kl,
     probes=_recorded,
     gradient_of=0,
+    hints=(
+        "What is the probability of all tokens that are not among the K?",
+        "The teacher's rest is 1 minus the sum of its K. The student's is the sum over all "
+        "tokens but those K: scatter -inf there, then logsumexp. Then a KL of K + 1.",
+        "q = student_NV.log_softmax(-1)",
+    ),
     mistakes=[
         Mistake(
             "the K tokens alone do not sum to 1, so this is no KL and can be negative: the rest of "
@@ -303,6 +327,12 @@ learned_places = Exercise(
         ([5, 6, 2, 7, 7, 7, 7], 3, [2, 3]),
         ([5, 2, 9, 3, 2, 2, 2], 2, [2, 3]),
     ],
+    hints=(
+        "At which place do the logits speak of the answer's first token?",
+        "Begin at the prompt's last token and go on until the next token is one of the end "
+        "tokens; that place is the last one.",
+        "for place in range(prompt - 1, len(ids) - 1):",
+    ),
     mistakes=[
         Mistake(
             "the shift is missing: the logits at a place speak of the token after it, so the first "
@@ -354,6 +384,12 @@ ece = Exercise(
         ([1.0, 0.99, 0.6, 0.55], [True, False, True, True], 10),
         ([0.2, 0.3, 0.8, 0.7, 0.9], [True, False, True, False, True], 2),
     ],
+    hints=(
+        "Which answers are compared with one another: all, or those of about the same confidence?",
+        "Put each answer into the bin int(confidence * bins), at most the last one. The gap "
+        "of a bin is |mean confidence - share right|; weigh it by its count.",
+        "boxes = {}",
+    ),
     mistakes=[
         Mistake("every bin counts the same: weigh it by how many answers are in it",
                 _wrong_ece("unweighted")),
