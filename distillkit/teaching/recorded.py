@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from distillkit.evaluation import statistics
@@ -71,8 +72,9 @@ def show_arms(
     """Print mean and interval of each arm, and its paired difference from the baseline (by default
     the first arm); return the picture, a dot a seed.
 
-    Arms of fewer than three seeds have no interval and are only drawn.
+    Arms of fewer than three seeds have no interval and are only drawn.  A unit in % ends at 100.
     """
     if all(len(values) >= 3 for values in arms.values()):
-        print(statistics.table(arms, baseline or next(iter(arms))))
+        ends = (0, 100) if "%" in unit else (0, inf)
+        print(statistics.table(arms, baseline or next(iter(arms)), ends))
     return show(*draw_arms(arms, unit))

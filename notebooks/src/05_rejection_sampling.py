@@ -72,9 +72,10 @@ print(f"{len(candidates)} candidates, {len(labelled)} labelled ones")
 # %%
 for rule in dk.RULES:
     bad = next(
-        row for row in labelled
+        row
+        for row in labelled
         if rule.name in row["faults"] and dk.judge(row)[rule.name]
-    )  # fmt: skip
+    )
     print(f"--- {rule.name}: {dk.judge(bad)[rule.name]}")
     print(bad["text"][:150])
 
@@ -119,8 +120,10 @@ for rule in dk.RULES:
     both = sum(r and f for r, f in zip(rejected, faulty))
     counts[rule.name] = both, sum(rejected), sum(faulty)
     left = [pair for pair, r in zip(left, rejected) if not r]
-    print(f"{rule.name:14} precision {precision:.2f}, recall {recall:.2f} "
-          f"({sum(faulty)} faulty)")  # fmt: skip
+    print(
+        f"{rule.name:14} precision {precision:.2f}, recall {recall:.2f} "
+        f"({sum(faulty)} faulty)"
+    )
 dk.show(*figures.draw_rules(counts))
 
 # %% [markdown]
@@ -132,18 +135,87 @@ dk.show(*figures.draw_rules(counts))
 
 # %%
 missed = [
-    row for row, verdict in zip(labelled, judged)
+    row
+    for row, verdict in zip(labelled, judged)
     if "one language" in row["faults"] and not verdict["one language"]
-]  # fmt: skip
+]
 print(Counter(row["origin"] for row in missed))
 print(missed[0]["text"])
 
 # %% [markdown]
 # The rule compares *scripts* (Latin, Chinese, Cyrillic, …), not languages.
 # Chinese in an English solution is seen, Danish is not: it has the same
-# letters. Whoever needs that needs a list of words or a language model as the
-# judge. For equations the damage is small, and we leave the rule as it is:
-# knowing what a rule does not see is part of the rule.
+# letters. That rule is missing, and you will write it.
+#
+# ### Exercise 2: a rule of your own
+#
+# {exercise foreign_line}
+#
+# A line of another language has few common English words. Write
+# `foreign_line`: a text and a set of `known` words in; out comes the first line
+# with at least three words of which fewer than half are known, or `""`. A word
+# is two or more letters in a row, in small letters:
+# `re.findall(r"[^\W\d_]{2,}", line.lower())` finds them.
+
+# %%
+import re
+
+
+def foreign_line(text, known):
+    # >>> solution
+    for line in text.split("\n"):
+        words = re.findall(r"[^\W\d_]{2,}", line.lower())
+        hits = sum(word in known for word in words)
+        if len(words) >= 3 and 2 * hits < len(words):
+            return line
+    return ""
+    # <<< stub: return None  # your code here
+
+
+foreign_line = checks.foreign_line(foreign_line)
+
+# %% [markdown]
+# A rule is tried before it is used. `checks.ENGLISH` holds common English
+# words. Type a line of a language that you know: does the rule see it? Does it
+# refuse good English?
+
+# %%
+LINES = [
+    "Nous divisons les deux côtés par trois.",
+    "We divide both sides by three.",
+    "your own line",
+]
+
+
+def my_rule(candidate, parsed):
+    line = foreign_line(candidate["text"], checks.ENGLISH)
+    return f"another language: {line}" if line else ""
+
+
+for line in LINES:
+    print(f"{line:42} →", foreign_line(line, checks.ENGLISH) or "passes")
+mine = dk.Rule(f"new rule ({dk.whose(foreign_line)})", my_rule)
+kits = next(rule for rule in dk.RULES if rule.name == "one language")
+print("\nrule" + 35 * " " + "precision  recall")
+for rules in ([kits], [mine], [kits, mine]):
+    rejected = [any(dk.judge(row, rules).values()) for row in labelled]
+    faulty = ["one language" in row["faults"] for row in labelled]
+    precision, recall = precision_recall(rejected, faulty)
+    name = " + ".join(rule.name for rule in rules)
+    print(f"{name:38} {precision:9.2f}  {recall:6.2f}")
+_, without = dk.reject(candidates)
+_, funnel = dk.reject(candidates, rules=[*dk.RULES, mine])
+print(
+    f"\nof {len(candidates)} recorded candidates {without.kept} are kept "
+    f"without this rule, {funnel.kept} with it"
+)
+
+# %% [markdown]
+# Each of the two rules sees a half of the foreign lines, and together they see
+# all. That is no reason to be proud: the 24 Danish lines are made of six
+# sentences, and a rule that was written after looking at its test set looks
+# better than it is. Try a language that it has not met. Of the recorded
+# candidates it rejects none: this teacher writes no words at all.
 #
 # **The claim.** *Rules remove mixed languages, long paragraphs and wrong
 # answers.* All rules together on the labelled set:
@@ -154,18 +226,23 @@ bad = [bool(row["faults"]) for row in labelled]
 both = sum(r and f for r, f in zip(out, bad))
 for name, of in (("precision", sum(out)), ("recall", sum(bad))):
     low, high = dk.wilson(both, of)
-    print(f"{name}: {100 * both / of:.0f} % "
-          f"({100 * low:.0f} to {100 * high:.0f}, n = {of})")  # fmt: skip
+    print(
+        f"{name}: {100 * both / of:.0f} % "
+        f"({100 * low:.0f} to {100 * high:.0f}, n = {of})"
+    )
 for mark, mutation in (("faults", "mutations"), ("real", "real ones")):
-    rows = [i for i, row in enumerate(labelled)
-            if (row["origin"] == "real") == (mark == "real")]  # fmt: skip
+    rows = [
+        i
+        for i, row in enumerate(labelled)
+        if (row["origin"] == "real") == (mark == "real")
+    ]
     hit = sum(out[i] and bad[i] for i in rows)
     print(f"recall on {mutation}: {hit} of {sum(bad[i] for i in rows)}")
 
 # %% [markdown]
 # How high the recall on mutations is depends on how many of each kind *we* put
-# in: the rules miss one kind only, another language with the same letters. Read
-# the table rule by rule, and for the whole trust the real ones.
+# in: the kit's rules miss one kind only, another language in the same letters.
+# Read the table rule by rule, and for the whole trust the real ones.
 #
 # ## The funnel
 #
@@ -195,7 +272,7 @@ dk.explore(
 )
 
 # %% [markdown]
-# ### Exercise 2: what is kept
+# ### Exercise 3: what is kept
 #
 # {exercise keep}
 #
@@ -223,13 +300,19 @@ keep = checks.keep(keep)
 
 # %%
 simple = [
-    (c["problem"]["id"], " ".join(c["text"].split()),
-     not any(dk.judge(c).values())) for c in candidates
-]  # fmt: skip
+    (
+        c["problem"]["id"],
+        " ".join(c["text"].split()),
+        not any(dk.judge(c).values()),
+    )
+    for c in candidates
+]
 for most in (1, 2, 4):
     kept = keep(simple, most)
-    print(f"at most {most} a problem: {len(kept)} traces of "
-          f"{len({problem for problem, *_ in kept})} problems")  # fmt: skip
+    print(
+        f"at most {most} a problem: {len(kept)} traces of "
+        f"{len({problem for problem, *_ in kept})} problems"
+    )
 
 # %% [markdown]
 # ## How many candidates?
@@ -241,7 +324,7 @@ for most in (1, 2, 4):
 #
 # $$\text{pass@}k = 1 - \binom{n-c}{k} \Big/ \binom{n}{k}$$
 #
-# ### Exercise 3: pass@k
+# ### Exercise 4: pass@k
 #
 # {exercise pass_at_k}
 #
@@ -265,8 +348,10 @@ print(" n  c  k   formula   simulated   1 - (1 - c/n)^k")
 for n, c, k in ((8, 2, 1), (8, 2, 4), (8, 6, 2)):
     pool = [True] * c + [False] * (n - c)
     hits = sum(any(rng.sample(pool, k)) for _ in range(20_000))
-    print(f"{n:2} {c:2} {k:2}   {pass_at_k(n, c, k):7.3f}   "
-          f"{hits / 20_000:9.3f}   {1 - (1 - c / n) ** k:15.3f}")  # fmt: skip
+    print(
+        f"{n:2} {c:2} {k:2}   {pass_at_k(n, c, k):7.3f}   "
+        f"{hits / 20_000:9.3f}   {1 - (1 - c / n) ** k:15.3f}"
+    )
 
 # %% [markdown]
 # The last column is the formula that many people write first. It draws *with*
@@ -276,11 +361,9 @@ for n, c, k in ((8, 2, 1), (8, 2, 4), (8, 6, 2)):
 # equations, from lesson 02.
 
 # %%
-strategies = dk.read_csv(dk.data_path("decoding_strategies.csv"))
-right = {
-    name: [int(row["right"]) for row in strategies if row["strategy"] == name]
-    for name in ("T 0.3", "T 0.7", "T 1", "T 1.5")
-}
+strategies = dk.data("decoding_strategies")
+warm = ["T 0.3", "T 0.7", "T 1", "T 1.5"]
+right = strategies.where(strategy=warm).arms("strategy", "right")
 dk.show(*figures.draw_pass_at_k(right, 8))
 
 # %% [markdown]
@@ -295,46 +378,30 @@ dk.show(*figures.draw_pass_at_k(right, 8))
 # `python -m benchmarks.experiments.rejection` makes it again.
 
 # %%
-rows = dk.read_csv(dk.data_path("rejection.csv"))
-print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
-arms = {}
-print("teacher   arm             usable traces   exact answers by seed")
-for teacher in ("good", "damaged"):
-    for arm in ("everything", "right answers", "verified"):
-        some = [r for r in rows if (r["teacher"], r["arm"]) == (teacher, arm)]
-        exact = [100 * float(r["exact"]) for r in some]
-        arms[f"{teacher}, {arm}"] = exact
-        share = sum(int(r["usable"]) for r in some)
-        share /= sum(int(r["traces"]) for r in some)
-        print(f"{teacher:9} {arm:15} {100 * share:11.0f} %   "
-              + ", ".join(f"{e:.0f}" for e in exact))  # fmt: skip
-dk.show(*dk.plots.draw_arms(arms))
+rows = dk.data("rejection")
+for row in rows:
+    row["usable"] *= 100 / row["traces"]  # a share, in percent
+names = ("teacher", "arm")
+for arm, found in rows.arms(names, "usable").items():
+    print(f"{arm:24} {sum(found) / len(found):4.0f} % of its traces are usable")
+arms = rows.arms(names)
+dk.show_arms(arms, "good, verified")
 
 # %%
 unit = "right answers in 100"
 for teacher in ("good", "damaged"):
-    print(
-        dk.statistics.conclusion(
-            (f"everything of the {teacher} teacher", "the verified traces"),
-            arms[f"{teacher}, everything"],
-            arms[f"{teacher}, verified"],
-            unit,
-        )
-    )
-both = {
-    arm: [sum(pair) / 2 for pair in zip(arms[f"good, {arm}"],
-                                        arms[f"damaged, {arm}"])]
+    names = (f"everything of the {teacher} teacher", "the verified traces")
+    pair = [arms[f"{teacher}, {arm}"] for arm in ("everything", "verified")]
+    print(dk.statistics.conclusion(names, *pair, unit))
+both = [
+    [(a + b) / 2 for a, b in zip(arms[f"good, {arm}"], arms[f"damaged, {arm}"])]
     for arm in ("everything", "verified")
-}  # fmt: skip
-print(
-    "mean of both teachers:",
-    dk.statistics.conclusion(
-        ("everything", "the verified traces"), *both.values(), unit
-    ),
-)
-print(dk.statistics.conclusion(
-    ("the good teacher, verified", "the damaged teacher, verified"),
-    arms["good, verified"], arms["damaged, verified"], unit))  # fmt: skip
+]
+names = ("everything", "the verified traces")
+print("mean of both:", dk.statistics.conclusion(names, *both, unit))
+names = ("the good teacher, verified", "the damaged teacher, verified")
+pair = arms["good, verified"], arms["damaged, verified"]
+print(dk.statistics.conclusion(names, *pair, unit))
 
 # %% [markdown]
 # **Not shown.** The verified traces were better or as good in every run, but
@@ -358,37 +425,24 @@ print(dk.statistics.conclusion(
 # `python -m benchmarks.experiments.general_share` makes it again.
 
 # %%
-rows = dk.read_csv(dk.data_path("general_share.csv"))
-start = next(row for row in rows if row["share"] == "untouched")
-print(f"untouched: loss {float(start['general_loss']):.3f}, "
-      f"tags {start['equation_form']} of {start['held_out']}")  # fmt: skip
-loss, exact = {}, {}
-for share in ("0.0", "0.2", "0.5"):
-    some = [row for row in rows if row["share"] == share]
-    name = f"{100 * float(share):.0f} % general"
-    loss[name] = [float(row["general_loss"]) for row in some]
-    exact[name] = [100 * float(row["exact"]) for row in some]
-    tags = ", ".join(row["equation_form"] for row in some)
-    print(
-        f"{name}: exact {', '.join(f'{e:.0f}' for e in exact[name])}; "
-        f"loss {', '.join(f'{x:.3f}' for x in loss[name])}; tags {tags}"
-    )
-dk.show(*dk.plots.draw_arms(loss, "loss on held-out general answers (nats)"))
-
-# %%
+rows = dk.data("general_share")
+(start,) = rows.where(share="untouched")
+trained = rows.where(share=[0.0, 0.2, 0.5])
+tags = max(row["equation_form"] for row in trained)
+print(f"loss before any training: {100 * start['general_loss']:.1f}")
+print(f"tags: {start['equation_form']} before, at most {tags} after training")
+for row in trained:
+    row["arm"] = f"{100 * row['share']:.0f} % general"
+    row["loss"] = 100 * row["general_loss"]
+exact, loss = trained.arms("arm"), trained.arms("arm", "loss")
+hundredths = "hundredths of a nat of loss"
 for name in ("20 % general", "50 % general"):
-    print(
-        dk.statistics.conclusion(
-            ("no general examples", name),
-            exact["0 % general"],
-            exact[name],
-            unit,
-        )
-    )
-    print(dk.statistics.conclusion(("no general examples", name),
-                                   [100 * x for x in loss["0 % general"]],
-                                   [100 * x for x in loss[name]],
-                                   "hundredths of a nat of loss"))  # fmt: skip
+    names = ("no general examples", name)
+    pair = exact["0 % general"], exact[name]
+    print(dk.statistics.conclusion(names, *pair, unit))
+    pair = loss["0 % general"], loss[name]
+    print(dk.statistics.conclusion(names, *pair, hundredths))
+dk.show_arms(loss, unit=f"{hundredths} on held-out general answers")
 
 # %% [markdown]
 # **Not shown.** The loss on general answers rises by 0.01 to 0.02 in every arm,
@@ -410,24 +464,18 @@ for name in ("20 % general", "50 % general"):
 # again.
 
 # %%
-rows = dk.read_csv(dk.data_path("self_improvement.csv"))
-print(rows[0]["machine"], rows[0]["dtype"], "n =", rows[0]["n"])
-stages = {}
-for row in rows:
-    stages.setdefault(row["stage"], []).append(100 * float(row["exact"]))
-for name, values in stages.items():
-    solved = [f"{r['solved']} of {r['asked']}" for r in rows
-              if r["stage"] == name and r["solved"]]  # fmt: skip
+rows = dk.data("self_improvement")
+stages = rows.arms("stage")
+for name in ("round 1", "round 2"):
+    some = rows.where(stage=name)
     print(
-        f"{name:16} exact {', '.join(f'{v:.0f}' for v in values)}"
-        + (f"; new ones solved: {', '.join(solved)}" if solved else "")
+        f"{name}: new ones solved:",
+        *(f"{row['solved']} of {row['asked']}" for row in some),
     )
-dk.show(*dk.plots.draw_arms(stages))
-
-# %%
 for name in ("first", "first, repeated", "solver's"):
-    print(dk.statistics.conclusion((name, "round 2"), stages[name],
-                                   stages["round 2"], unit))  # fmt: skip
+    pair = stages[name], stages["round 2"]
+    print(dk.statistics.conclusion((name, "round 2"), *pair, unit))
+dk.show_arms(stages, "first")
 
 # %% [markdown]
 # **Not what it looks like.** Two rounds add about 27 right answers in 100, with
@@ -444,9 +492,8 @@ for name in ("first", "first, repeated", "solver's"):
 # ## Look back at your guesses
 
 # %%
-rows = dk.read_csv(dk.data_path("rejection.csv"))
-damaged = [r for r in rows if r["teacher"] == "damaged"]
-usable = int(damaged[0]["pool_usable"]) / int(damaged[0]["pool"])
+damaged = dk.data("rejection").where(teacher="damaged")[0]
+usable = damaged["pool_usable"] / damaged["pool"]
 reached = arms["damaged, verified"]
 print(f"damaged teacher: {100 * usable:.0f} of 100 candidates usable")
 print(f"its student, verified traces: {sum(reached) / len(reached):.0f} of 100")

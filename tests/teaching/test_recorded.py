@@ -33,6 +33,8 @@ def test_arms_are_told_and_drawn(capsys):
     said = capsys.readouterr().out
     assert said.rstrip("\n") == dk.statistics.table(arms, "a")
     assert "Highest mean: b" in shown.caption
+    dk.show_arms({"loss": [123, 124, 150]}, unit="hundredths of a nat")
+    assert " to 170." in capsys.readouterr().out, "no end at 100"
     dk.show_arms({"a": [1, 2], "b": [2]})
     assert capsys.readouterr().out == "", "two seeds have no interval"
 

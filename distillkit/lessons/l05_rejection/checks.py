@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from math import comb
@@ -78,6 +79,85 @@ precision_recall = Exercise(
                 _ratio(sum(not a and not b for a, b in zip(r, f, strict=True)), r.count(False)),
                 _ratio(sum(not a and not b for a, b in zip(r, f, strict=True)), f.count(False))),
         ),
+    ],
+)  # fmt: skip
+
+# --- a rule for another language with the same letters --------------------------------------------
+
+_WORDS = """
+    a about add all also always an and answer any are as at be because been both bracket brackets
+    but by can carefully check choose coefficient collect combine constant correct divide divided
+    do does each end equal equals equation every factor first for from get gets give given gives go
+    has have hence here hope how if in into is isolate it its keep leave leaves left let like line
+    make makes mean means mind minus move moves multiply must need negative new next no not now
+    number numbers of on one only or other out over plus positive put reach remains remove result
+    right same see side sides sign simplify since single so solution solve solved start step steps
+    subtract sum sure take term terms that the their them then there therefore these they thing
+    think this those times to two unknown up us use value variable want was way we what whatever
+    when where which will with would write you zero
+"""
+ENGLISH = frozenset(_WORDS.split())  # the commonest words of English, and those of solutions
+
+
+def _foreign_line(text: str, known: frozenset[str]) -> str:
+    """Return the first line with three words or more of which fewer than half are known, or ""."""
+    for line in text.split("\n"):
+        words = re.findall(r"[^\W\d_]{2,}", line.lower())
+        if len(words) >= 3 and 2 * sum(word in known for word in words) < len(words):
+            return line
+    return ""
+
+
+def _foreign(least: int = 3, lower: bool = True, share=lambda hits, n: 2 * hits < n, whole=False):
+    """Make rules with other limits, with capital letters, or over the whole text."""
+
+    def wrong(text: str, known: frozenset[str]) -> str:
+        for line in [text] if whole else text.split("\n"):
+            words = re.findall(r"[^\W\d_]{2,}", line.lower() if lower else line)
+            if len(words) >= least and share(sum(w in known for w in words), len(words)):
+                return line
+        return ""
+
+    return wrong
+
+
+_FEW = frozenset({"the", "step", "both", "sides", "of", "we", "now", "by", "add", "from"})
+foreign_line = Exercise(
+    "foreign_line",
+    reference=_foreign_line,
+    hints=(
+        "Whose words are rare in a line of another language: those of English, or the others?",
+        "Go through the lines. Find the words of one line with the pattern, count how many are in "
+        "known, and compare twice that number with the number of words.",
+        'for line in text.split("\\n"):',
+    ),
+    probes=[
+        ("<think>\n4x = 8\nnu dividerer vi med tallet\nx = 2\n</think>", _FEW),
+        ("We divide both sides by 4.\nx = 2", _FEW),
+        ("4x = 8\nsubtract et tal\nx = 2", _FEW),
+        ("so geht es\nund weiter geht es", _FEW),
+        ("from one to the other side we go", _FEW),
+        ("divide by vier jetzt", _FEW),
+        ("zwei Worte\nx = 2", _FEW),
+        ("nu dividerer vi\nWe divide both sides by the sum of sides of both.", _FEW),
+        ("Da\nnn\nist", _FEW),
+        ("The step of nothing\nTHE SUM OF", _FEW),
+        ("the step nu igen", _FEW),
+        ("", _FEW),
+    ],
+    mistakes=[
+        Mistake("capital letters are not made small: 'The' is not in the list, 'the' is",
+                _foreign(lower=False)),
+        Mistake("a line of one or two words is judged, too: at least three are asked for",
+                _foreign(least=1)),
+        Mistake("a line is refused where exactly half of the words are known: fewer than half",
+                _foreign(share=lambda hits, n: 2 * hits <= n)),
+        Mistake("a single unknown word is enough: names and rare words would be refused",
+                _foreign(share=lambda hits, n: hits < n)),
+        Mistake("only lines without any known word are refused: fewer than half",
+                _foreign(share=lambda hits, n: hits == 0)),
+        Mistake("the whole text is counted at once: a few foreign words drown in a long solution",
+                _foreign(whole=True)),
     ],
 )  # fmt: skip
 
