@@ -64,6 +64,8 @@ def slip(row: AnswerRow) -> Slip | None:
 
 
 def _kind(before: Sequence[str], line: str) -> str:
+    if "=" not in line:  # "3x equals 16"
+        return "other step"
     left, right = (side.strip() for side in line.split("=")[:2])
     if not re.search("[A-Za-z]", line):
         sign = re.search(r"(?<=[0-9)])\s*([-+*/])", left) or re.search(r"([-+*/])", right)

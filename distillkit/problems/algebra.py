@@ -11,6 +11,7 @@ depth turns it into `Fraction`s; everything that does not fit the small grammar 
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 
 MAX_CHARS = 400  # longer expressions are refused before any work is done
@@ -20,30 +21,83 @@ MAX_DEPTH = 12
 Linear = dict[str, Fraction]  # {"x": 3, "": -4} is 3x - 4; zero entries are dropped
 
 _TOKEN = re.compile(r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|([A-Za-z])|([-+*/()]))")
+MINUS = "‐‑‒–—―−﹘﹣－➖˗⁃"  # a dash that a reader takes for a minus; others stay what they are
+UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f"  # takes no room on the line
+_BEFORE, _BEHIND = "\ue000", "\ue001"  # between a number and a fraction that is one character
+_ALIKE = {"<wide>", "<narrow>", "<small>", "<font>", "<noBreak>"}  # only the look is another
+
+
+class _Spelling(dict):
+    """One spelling for each character, by Unicode's own table of compatibility forms; a mapping
+    for `str.translate` that fills itself."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = spelling = self._of(chr(code))
+        return spelling
+
+    @staticmethod
+    def _of(char: str) -> str:
+        if char in MINUS or char in UNSEEN:
+            return "-" if char in MINUS else ""
+        if char.isspace():
+            return "\n" if char in "\n\r\x85\u2028\u2029" else " "
+        form, *codes = unicodedata.decomposition(char).split() or [""]
+        plain_char = unicodedata.normalize("NFKC", char)
+        if form == "<fraction>" and len(codes) > 2:  # 2½ is 2 1/2, never 21/2
+            return _BEFORE + plain_char.replace("⁄", "/") + _BEHIND
+        if form in ("<super>", "<sub>") and (plain_char.isdigit() or plain_char == "n"):
+            return ("^" if form == "<super>" else "_") + plain_char
+        return plain_char if form in _ALIKE and char != "ℝ" else char
+
+
+_SPELLING = _Spelling()
 _WRITTEN_OTHERWISE = str.maketrans(
-    {"−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "⁄": "/",
-     "[": "(", "]": ")", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
-)  # fmt: skip
-_FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_FRAC_DIGITS = re.compile(r"\\[dt]?frac\s*([0-9])\s*([0-9])")
+    {"×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "⁄": "/", "∕": "/"}
+)
+_ARGUMENT = r"\s*(?:\{([^{}]*)\}|([0-9]))"
+_FRAC = re.compile(rf"\\(?:[dtc]?frac|nicefrac|sfrac){_ARGUMENT}{_ARGUMENT}")
 
 
 class ParseError(ValueError):
     """The text is not a linear expression or equation within the size limits."""
 
 
+def one_spelling(text: str) -> str:
+    """Return `text` with one character for all that look alike: dashes that are a minus, spaces,
+    full-width and mathematical letters and digits; ``2½`` becomes ``2 1/2``, ``x²`` is ``x^2``."""
+    if text.isascii() and "\r" not in text:
+        return text
+    text = text.translate(_SPELLING)
+    text = re.sub(f"(?<=[0-9]){_BEFORE}|{_BEHIND}(?=[0-9])", " ", text)
+    return text.replace(_BEFORE, "").replace(_BEHIND, "")
+
+
 def plain(text: str) -> str:
-    """Return `text` with LaTeX and typographic forms of the same signs in plain ASCII."""
-    text = text.translate(_WRITTEN_OTHERWISE)
+    """Return `text` with LaTeX and typographic forms of the same signs in plain ASCII, and one
+    kind of bracket."""
+    return plain_signs(text).replace("[", "(").replace("]", ")")
+
+
+def plain_signs(text: str) -> str:
+    """The same with square brackets left as they are: they tell a closed interval."""
+    text = one_spelling(text).translate(_WRITTEN_OTHERWISE)
     if "\\" in text:
         for _ in range(3):  # fractions inside fractions, at most three deep
-            text = _FRAC.sub(r"((\1)/(\2))", text)
-        text = _FRAC_DIGITS.sub(r"(\1/\2)", text)
+            text = _FRAC.sub(_quotient, text)
         # Not \b after the name: in \cdot2 there is no word boundary.
         text = re.sub(r"\\(?:cdot|times)(?![A-Za-z]) ?", "*", text)
-        text = re.sub(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\!", "", text)
+        text = re.sub(r"\\div(?![A-Za-z]) ?", "/", text)
+        text = re.sub(r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])|\\!", "", text)
         text = re.sub(r"\\[,;: ]", " ", text)  # a space, or 2\;1/3 would read as 21/3
     return text
+
+
+def _quotient(found: re.Match) -> str:
+    top, bottom = (found[1] or found[2] or "").strip(), (found[3] or found[4] or "").strip()
+    if top.isdecimal() and found.string[: found.start()].rstrip()[-1:].isdecimal():
+        after = found.string[found.end() : found.end() + 1]
+        return f" {top}/{bottom}" + " " * after.isalnum()  # a mixed number, never a product
+    return f"({top}/{bottom})" if (top + bottom).isdecimal() else f"(({top})/({bottom}))"
 
 
 def parse_linear(text: str) -> Linear:

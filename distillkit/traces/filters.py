@@ -16,8 +16,8 @@ from itertools import pairwise
 from math import comb
 from typing import NotRequired, TypedDict
 
-from distillkit.problems.algebra import ParseError, parse_equation, parse_system, reduced
-from distillkit.problems.answers import same_value
+from distillkit.problems.algebra import Linear, ParseError, parse_equation, parse_system, reduced
+from distillkit.problems.answers import numerals, one_line, same_value
 from distillkit.traces.candidates import Candidate
 from distillkit.traces.templates import (
     MAX_COMPLETION_CHARS,
@@ -29,8 +29,15 @@ from distillkit.traces.templates import (
     messages,
 )
 
-_BETWEEN_EQUATIONS = re.compile(r"[,;]\s|\band\b")
-_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+_OPERATIONS = {"divided by": "/", "times": "*", "plus": "+", "minus": "-", "equals": "="}
+_OPERATION = re.compile(rf"(?i)\b(?:{'|'.join(_OPERATIONS)})\b")
+_ITEM = re.compile(r"\A\s*(?:[*•>#]+\s+)?(?:\(?(?:[0-9]{1,2}|[a-z])[.)]\s+)?")  # the mark of a list
+_WORDS_IN_BRACKETS = re.compile(r"\(([^()=]*[^\W\d_]{2}[^()]*)\)|\s\(\s*[*/:][^()=]*\)")
+# Words, arrows and signs of a sentence stand between equations, never inside one.
+_BETWEEN_EQUATIONS = re.compile(
+    r"\n|[,;](?!\d)|[:?!]|\.(?=\s|\Z)|\s\|\s*|<?[-=]+>|[⇒⇔→∴]|(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+"
+)
+_MIXED = re.compile(r"(?<![0-9./])([0-9]+) ([0-9]+/[0-9]+)(?![0-9./])")
 MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
 
 
@@ -79,7 +86,9 @@ def _steps(candidate: Candidate, parsed: Parsed) -> str:
 
 def _one_language(candidate: Candidate, parsed: Parsed) -> str:
     text = candidate["text"][:MAX_COMPLETION_CHARS]  # TEMPLATE refuses longer ones
-    foreign = _scripts(text) - _scripts(candidate["problem"]["text"])
+    asked = _scripts(candidate["problem"]["text"])
+    allowed = asked.union(*(group for group in _TOGETHER if asked & (group - {"CJK"})))
+    foreign = _scripts(text) - allowed
     return f"mixes in {', '.join(sorted(foreign)).title()} letters" if foreign else ""
 
 
@@ -115,7 +124,9 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
     A line that displays an equation must have the same solutions as the problem (for a system:
     be implied by it) or rewrite an expression, as ``3(x + 2) = 3x + 6`` does; ``x = x`` says
     nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.
-    Lines of prose are read over, but at least one step must be displayed.
+    Words and the marks of Markdown and LaTeX round an equation are read over, but an equals sign
+    between things that cannot be read is a wrong step: nobody has checked it.  At least one step
+    must be displayed.
     """
     try:
         problem = parse_system(equation)
@@ -123,39 +134,68 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
         return f"(the problem {equation!r} cannot be read)"
     target, steps = reduced(problem), 0
     for line in reasoning.split("\n"):
-        for left, right, as_written in _equalities(line):
-            steps += 1
-            numbers_only = not (left.keys() | right.keys()) - {""}
-            if numbers_only or (left == right and not as_written):
-                true = left == right
-            elif len(problem) == 1:
-                true = reduced([(left, right)]) == target
-            else:
-                true = reduced([*problem, (left, right)]) == target
-            if not true:
-                return line.strip()
+        try:
+            readings = _equalities(line)
+        except ParseError:
+            return line.strip()
+        steps += bool(readings[0])
+        if not any(
+            all(_follows(problem, target, *equality) for equality in reading)
+            for reading in readings
+        ):
+            return line.strip()
     return "" if steps else "(no step is displayed)"
 
 
-def _equalities(line: str) -> list[tuple]:
-    """Return the equations that a line displays (left, right, whether both are the same text);
-    prose before a colon is read over."""
-    found = []
-    line = _THOUSANDS.sub("", line.rsplit(":", 1)[-1].strip().rstrip("."))
-    for part in _BETWEEN_EQUATIONS.split(line):
-        for left, right in pairwise(part.split("=")):
-            try:
-                sides = parse_equation(f"{left}={right}")
-            except ParseError:
-                continue
-            found.append((*sides, left.strip() == right.strip()))
-    return found
+def _follows(
+    problem: list[tuple[Linear, Linear]], target: tuple, left: Linear, right: Linear, same: bool
+) -> bool:
+    """Tell whether an equality is true, given the problem; `same` says that both sides are one
+    text, which shows nothing."""
+    numbers_only = not (left.keys() | right.keys()) - {""}
+    if numbers_only or (left == right and not same):
+        return left == right
+    if len(problem) == 1:
+        return reduced([(left, right)]) == target
+    return reduced([*problem, (left, right)]) == target
+
+
+def _equalities(line: str) -> list[list[tuple[Linear, Linear, bool]]]:
+    """Return the equations that a line displays (left, right, whether both are the same text).
+
+    There are two readings where a dash at the beginning may be the mark of a list or a minus.
+    Raises ParseError for an equals sign between things that cannot be read.
+    """
+    text = _ITEM.sub("", _OPERATION.sub(lambda f: _OPERATIONS[f[0].lower()], one_line(line)))
+    if "=" not in text:
+        return [[]]
+    dash = re.match(r"-\s+", text)
+    readings = [text[dash.end() :], text] if dash else [text]
+    return [[equality for part in _parts(reading) for equality in part] for reading in readings]
+
+
+def _parts(text: str) -> list[list[tuple[Linear, Linear, bool]]]:
+    text = _WORDS_IN_BRACKETS.sub(lambda found: f" ; {found[1] or ''} ; ", text)
+    parts = []
+    for part in _BETWEEN_EQUATIONS.split(_MIXED.sub(r"(\1+\2)", numerals(text))):
+        sides = [side.strip() for side in part.split("=")]
+        sides = [side for side in sides if side]  # words stood there: "the total = 12"
+        parts.append([(*parse_equation(f"{a}={b}"), a == b) for a, b in pairwise(sides)])
+    return parts
+
+
+# Whose question is written in one of these may be answered in all of them.
+_TOGETHER = ({"HIRAGANA", "KATAKANA", "CJK"}, {"HANGUL", "CJK"})
 
 
 def _scripts(text: str) -> set[str]:
-    """Return the scripts of the letters in a text: LATIN, CJK, CYRILLIC, …"""
-    letters = {char for char in text if char.isalpha()}
-    return {unicodedata.name(char, "UNKNOWN").split(" ")[0].split("-")[0] for char in letters}
+    """Return the scripts of the letters in a text: LATIN, CJK, CYRILLIC, …
+
+    Letters of formulas (``ℝ``, ``𝑥``, a raised ``n``) are those that they show.
+    """
+    letters = {char for char in unicodedata.normalize("NFKC", text) if char.isalpha()}
+    names = {re.split("[ -]", unicodedata.name(char, "UNKNOWN"))[0] for char in letters}
+    return {"CJK" if name == "IDEOGRAPHIC" else name for name in names} - {"MODIFIER"}
 
 
 @dataclass

@@ -418,7 +418,6 @@ HOSTILE = {
     "bidi": "\u202e5\u202c",
     "digits of another script": "١٢",
     "superscript": "2²",
-    "fullwidth": "１２",
     "lone surrogate": "\ud800",
     "infinity": "inf",
     "not a number": "nan",

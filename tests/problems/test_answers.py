@@ -30,6 +30,10 @@ def pair(*values):
     return Answer("pair", tuple(map(Fraction, values)))
 
 
+def interval(low, high, brackets, *names):
+    return Answer("interval", (Fraction(low), Fraction(high)), names, brackets)
+
+
 def system(**values):
     return Answer("system", tuple(map(Fraction, values.values())), tuple(values))
 
@@ -158,6 +162,41 @@ FORMS = {
     "(3, 2, 1)": pair(3, 2, 1),
     r"\{(2, -1)\}": pair(2, -1),
     "(x, y) ∈ {(2, -1)}": system(x=2, y=-1),
+    # intervals: the brackets are part of the value
+    "[2, 5)": interval(2, 5, "[)"),
+    "(2, 5]": interval(2, 5, "(]"),
+    "[2, 5]": interval(2, 5, "[]"),
+    "]2, 5[": interval(2, 5, "()"),
+    "[2; 5[": interval(2, 5, "[)"),
+    "x ∈ [-1/2, 1,000]": interval("-1/2", 1000, "[]", "x"),
+    r"\left[\frac12, 2,5\right)": None,
+    r"\left[\frac12; 2,5\right)": interval("1/2", "5/2", "[)"),
+    "x ∈ [0, 1)": interval(0, 1, "[)", "x"),
+    "[5, 2]": None,
+    "(2, 5[": None,
+    "[2, ∞)": None,
+    "[2, 3, 5)": None,
+    "[5]": number(5),
+    # numbers as they are written elsewhere
+    "2,5": number("5/2"),
+    "0,125": number("1/8"),
+    "12 345": number(12345),
+    "1.234,56": number("30864/25"),
+    "1.234.567": number(1234567),
+    "1.234": number("617/500"),
+    "1'000": number(1000),
+    "(2,5; 3,5)": pair("5/2", "7/2"),
+    "2,5, 3": None,
+    "{2,5, 3}": None,
+    "3½": number("7/2"),
+    "x = -½": number("-1/2", "x"),
+    "４７": number(47),
+    "x = ‑3": number(-3, "x"),
+    "--3": None,
+    "2 and 1/3": None,
+    "- 5\n- 2": None,
+    "2 1/3 m/s": number("7/3"),
+    "2.5…": None,
     # none and all
     "no solution": NONE,
     "No solutions.": NONE,
@@ -199,7 +238,7 @@ FORMS = {
     "7/3/2": None,
     "1/0": None,
     "1,00,000": None,
-    r"1{,}5": None,
+    r"1{,}5": number("3/2"),
     r"1\,5": None,
     "1,000,00": None,
     "x = 12/4 = 4": None,
@@ -303,6 +342,10 @@ def test_a_text_at_the_limit_is_read_and_past_it_refused():
         ("(2, -1)", "x = 2, y = -1, z = 0", False),
         ("(2, -1)", "(-1, 2)", False),
         ("(2, -1)", "{2, -1}", False),
+        ("[2, 5)", "[2, 5[", True),
+        ("[2, 5)", "x ∈ [2, 5)", True),
+        ("[2, 5)", "(2, 5]", False),
+        ("(0, 1)", "[0, 1]", False),
         ("no solution", "∅", True),
         ("no solution", "all real numbers", False),
         ("no solution", "0", False),
@@ -397,7 +440,8 @@ def test_roots_are_a_set(data, several, random):
     shuffled = [*several, random.choice(several)]
     random.shuffle(shuffled)
     texts = [str(value) for value in shuffled]
-    joined = data.draw(st.sampled_from([", ", "; ", " or ", " and "]))
+    joins = [", ", "; ", " or ", " and "]  # "2 and 1/3" may be 2 1/3, too
+    joined = data.draw(st.sampled_from(joins if all("/" not in t for t in texts) else joins[:3]))
     bare = data.draw(st.sampled_from(["{}", "x = {}", "x ∈ {{{}}}", "{{{}}}"]))
     text = bare.format(joined.join(texts))
     assert set(parse_answer(text).values) == set(several)
@@ -441,7 +485,7 @@ OUTPUTS = {
     "The roots are $\\boxed{\\{5, -2\\}}$, found in 2 steps.": "{5, -2}",
     "\\boxed{x = 2, y = -1}": "x = 2, y = -1",
     "So x = 5. \\boxed{": "x = 5",
-    "The answer is 7. \\boxed{x + 3}": "7",
+    "The answer is 7. \\boxed{x + 3}": None,
     # a phrase
     "The answer is 5 because 2*5 = 10.": "5",
     "**Final answer:** $x = -\\frac{1}{2}$\n\nLet me know if 1 more example helps!": "x = -1/2",
@@ -487,15 +531,38 @@ OUTPUTS = {
     "The value of x is **5**.": "5",
     "x equals 2 1/3": "7/3",
     "It costs $1,250.50.": "1250.5",
-    "The difference 10-5": "5",
+    "The difference 10-5": None,
     "We find -\\frac{7}{3} here": "-7/3",
     "about −4 degrees": "-4",
-    "3x - 4 = 11\nAdd 4 to both sides: 3x = 15\nDivide both sides by": "15",
-    "x + y = 5": "5",
-    "2y = 6": "6",
-    "so 2 y = 6": "6",
-    "f(y) = 6": "6",
-    "12 5/3": "5/3",
+    "3x - 4 = 11\nAdd 4 to both sides: 3x = 15\nDivide both sides by": None,
+    "x + y = 5": None,
+    "2y = 6": None,
+    "so 2 y = 6": None,
+    "f(y) = 6": None,
+    "12 5/3": None,
+    "4 * 18 = 72 pens": "72",
+    "The total = 72": "72",
+    # behind the thinking
+    "<think>Perhaps <answer>3</answer>? That fails.</think>\nx = 5": "x = 5",
+    "Perhaps \\boxed{3}.</think>\nThe answer is 5.": "5",
+    "[THINK]The answer is 3.[/THINK] It is 4.": "4",
+    "<think>\nx = 10/2\nx = 5\n</think>\n<ans": "x = 5",
+    "<think>First \\boxed{3}, wrong.</think>": None,
+    # a statement that cannot be read wholly says nothing, and nothing else stands in for it
+    "Thus \\boxed{2\\sqrt{3}}": None,
+    "\\boxed{5} and then \\boxed{": None,
+    "x = 3\n\\boxed{x^2 = 9}": None,
+    "The answer is x ≠ 4.": None,
+    "The answer is 5 million.": None,
+    "x = 5 hours 30 minutes": None,
+    "The solutions are:\n- 5\n- 2": None,
+    "x = 2\\sqrt{3}": None,
+    "x = 4 is wrong": None,
+    "x cannot be 5": None,
+    "x ⸺3": None,
+    "5 = 5": None,
+    "Then x = 5\nx = -2": "x = -2",
+    "x = 5\nx = -2": "x = 5 or x = -2",
     # nothing
     "I do not know.": None,
     "": None,
@@ -547,12 +614,12 @@ HOSTILE = {  # text, and the answer that extract may find in it
     "open braces": ("{" * HUGE, None),
     "closing braces": ("}" * HUGE, None),
     "one box of braces": (r"\boxed{" + "{}" * 9000 + "}", None),
-    "tower": ("9**9**9**9", "9"),
+    "tower": ("9**9**9**9", None),
     "code": ("__import__('os').system('x')", None),
-    "attribute": ("().__class__.__bases__[0]", "0"),
+    "attribute": ("().__class__.__bases__[0]", None),
     "NUL": ("\x00" * 1000, None),
-    "NUL in a number": ("1\x002", "2"),
-    "bidi": ("\u202e51\u202c", "51"),
+    "NUL in a number": ("1\x002", None),
+    "bidi": ("\u202e51\u202c", None),
     "digits of another script": ("١٢", None),
     "lone surrogate": ("\ud800", None),
     "names": ("x=" * 10_000, None),
@@ -563,12 +630,12 @@ HOSTILE = {  # text, and the answer that extract may find in it
     "phrase and spaces": ("the answer is" + " " * 50_000 + "x", None),
     "tags": ("<answer>" * 10_000, None),
     "fractions": (r"\frac{" * 10_000, None),
-    "words": (("x = 3 + " + "a " * 190 + "\n") * 100, "3"),
+    "words": (("x = 3 + " + "a " * 190 + "\n") * 100, None),
     "units": (("x = 5 " + "aaaa " * 70 + "\n") * 60, "5"),
-    "brackets": (("x = " + "(1" * 100 + "\n") * 100, "1"),
-    "readings": (("x = 1+ " + "a " * 9 + "y = 1+ " + "a " * 9 + "z = 1+\n") * 60, "1"),
+    "brackets": (("x = " + "(1" * 100 + "\n") * 100, None),
+    "readings": (("x = 1+ " + "a " * 9 + "y = 1+ " + "a " * 9 + "z = 1+\n") * 60, None),
     "spaces": (("x" + " " * 390 + "=\n") * 60, None),
-    "numbers": ("1 " * 20_000, "1"),
+    "numbers": ("1 " * 20_000, None),
     "thousands": (" " + "111," * 5000 + "^", None),
     "minus": ("-" * 30_000, None),
     "stars": ("**a" * 7000, None),

@@ -125,6 +125,19 @@ def test_a_wrong_answer_after_right_steps_is_rejected(answer):
         ("3x = 15 and x = 4\nx = 5", "3x = 15 and x = 4"),
         ("3x = 15\r\nx = 4\r\nx = 5", "x = 4"),
         ("3x = 3,000\nx = 5", "3x = 3,000"),
+        ("**3x = 16**\nx = 5", "**3x = 16**"),  # marks hide nothing
+        ("3x = 16 ✓\nx = 5", "3x = 16 ✓"),
+        ("$3x = 16$\nx = 5", "$3x = 16$"),
+        ("- 3x = 16\nx = 5", "- 3x = 16"),
+        ("1. 3x = 16\nx = 5", "1. 3x = 16"),
+        ("3x = 16 | : 3\nx = 5", "3x = 16 | : 3"),
+        ("3x = 16 ⇒ x = 5", "3x = 16 ⇒ x = 5"),
+        ("We get 3x = 16, so x = 5.", "We get 3x = 16, so x = 5."),
+        ("3x = 16 (subtract 5)\nx = 5", "3x = 16 (subtract 5)"),
+        ("3x equals 16\nx = 5", "3x equals 16"),
+        ("\\[ 3x = 16 \\]\nx = 5", "\\[ 3x = 16 \\]"),
+        ("3x = √225\nx = 5", "3x = √225"),  # nobody can check it
+        ("x = 5^1\nx = 5", "x = 5^1"),
     ],
 )
 def test_a_right_answer_after_a_wrong_step_is_rejected(reasoning, wrong):
@@ -143,6 +156,25 @@ def test_a_right_answer_after_a_wrong_step_is_rejected(reasoning, wrong):
         "3x = 15 and x = 5",
         "x = \\frac{15}{3}",
         "3·x = 15",
+        "- 3x = 15\n- x = 5",
+        "* 3x = 15\n* x = 5",
+        "1. 3x = 15\n2. x = 5",
+        "a) 3x = 15\nb) x = 5",
+        "$3x = 15$\n$$x = 5$$",
+        "\\[ 3x = 15 \\]\n\\(x = 5\\)",
+        "**3x = 15**\n`x = 5` ✓",
+        "**Step 1:** 3x = 15 (subtract 5 from both sides)",
+        "3x &= 15 \\\\ x &= 5",
+        "3x + 5 = 20 | -5\n3x = 15 | : 3",
+        "3x = 15 ⇒ x = 5",
+        "So 3x = 15, and we get x = 15 divided by 3 = 5.",
+        "3x equals 15. Therefore x = 5!",
+        "The left side = 3·5 + 5 = 20 = the right side",
+        "3x = １５\nx ＝ 5",
+        "−3x = −15",
+        "x = 4 1/2 + ½",
+        "x = 4\\frac{1}{2} + 0,5",
+        "Let us = think\nx = 5",
     ],
 )
 def test_right_steps_may_be_written_in_many_ways(reasoning):
@@ -196,7 +228,12 @@ def test_letters_of_another_script_are_rejected(line, script):
     assert broken(thought(f"{GOOD}\n{line}")) == {"one language": f"mixes in {script} letters"}
 
 
-@pytest.mark.parametrize("line", ["therefore → done ✓", "déjà vu, größer", "3·5 − 4 ≤ 11 😀"])
+@pytest.mark.parametrize(
+    "line",
+    ["therefore → done ✓",
+     "déjà vu, größer", "3·5 − 4 ≤ 11 😀", "𝑥 is real", "x ∈ ℝ", "ｘ", "aⁿ, a₁, ﬁ",
+     "ℓ is a letter"],
+)  # fmt: skip
 def test_signs_and_accents_are_no_other_language(line):
     assert ONE_LANGUAGE.name not in broken(thought(f"{GOOD}\n{line}"))
 
@@ -205,6 +242,22 @@ def test_the_script_of_the_question_may_be_used_in_the_answer():
     one = thought(f"所以\n{GOOD}")
     one["problem"]["text"] = "求解 x: 3x + 5 = 20"
     assert broken(one) == {}
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        ("次の方程式を解きなさい", "プラスの数を引く"),
+        ("カタカナ", "ひらがなと漢字、々"),
+        ("방정식", "方程式"),
+    ],
+)
+def test_writing_systems_that_go_together_may_mix(question, line):
+    one = thought(f"{line}\n{GOOD}")
+    one["problem"]["text"] = f"{question}: 3x + 5 = 20"
+    assert broken(one) == {}
+    one["problem"]["text"] = "求解 x: 3x + 5 = 20"
+    assert ("one language" in broken(one)) is (line != "方程式")
 
 
 def test_a_paragraph_is_no_step():
