@@ -306,21 +306,9 @@ _REMARK = re.compile(  # what ends a value, or begins what is said about it
     r"|,\s*or is it\b)"
 )
 _ONLY_WORDS = re.compile(r"[,;:]?\s*\(?(?:[^\W\d_]{2}|[^\W\d_A-Za-z])(?:[^\W\d_]|[\s,;:()'\"“”-])*")
-_FUNCTIONS = [
-    "log",
-    "ln",
-    "lg",
-    "exp",
-    "sin",
-    "cos",
-    "tan",
-    "sqrt",
-    "abs",
-    "min",
-    "max",
-    "gcd",
-    "lcm",
-]
+FUNCTION = re.compile(
+    r"(?i)(?<![A-Za-z])(?:log|ln|lg|exp|sin|cos|tan|sqrt|abs|min|max|gcd|lcm)(?![A-Za-z])"
+)
 _CHANGES = re.compile(rf"(?i)\b{_CHANGED}\b|[万亿千百十倍半点分]")
 _DENIES = re.compile(rf"(?i)\b{_DENIED}\b")
 _CHUNK = re.compile(
@@ -504,7 +492,7 @@ def _introduces(before: str, number: str) -> bool:
         joined = words[-1].lower() in ("of", "and", "to", "by", "or")
         whole = (spaced and (len(words[-1]) > 1 or words[-1] in "aA")) or not before[-1].isascii()
         return whole and not _CHANGES.search(" ".join(words[-3:])) and not (
-            words[-1].lower() in _FUNCTIONS or
+            FUNCTION.search(words[-1]) or
             (joined and any(word[0].isdigit() for word in words))
         )  # fmt: skip
     return not before or (before[-1] in ",;:." and not re.search(r"[0-9)]\s*.\Z", before))

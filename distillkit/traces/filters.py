@@ -17,7 +17,7 @@ from math import comb
 from typing import NotRequired, TypedDict
 
 from distillkit.problems.algebra import Linear, ParseError, parse_equation, parse_system, reduced
-from distillkit.problems.answers import numerals, one_line, same_value
+from distillkit.problems.answers import FUNCTION, numerals, one_line, same_value
 from distillkit.traces.candidates import Candidate
 from distillkit.traces.templates import (
     MAX_COMPLETION_CHARS,
@@ -35,7 +35,8 @@ _ITEM = re.compile(r"\A\s*(?:[*•>#]+\s+)?(?:\(?(?:[0-9]{1,2}|[a-z])[.)]\s+)?")
 _WORDS_IN_BRACKETS = re.compile(r"\(([^()=]*[^\W\d_]{2}[^()]*)\)|\s\(\s*[*/:][^()=]*\)")
 # Words, arrows and signs of a sentence stand between equations, never inside one.
 _BETWEEN_EQUATIONS = re.compile(
-    r"\n|[,;](?!\d)|[:?!]|\.(?=\s|\Z)|\s\|\s*|<?[-=]+>|[⇒⇔→∴]|(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+"
+    r"\n|[,;](?!\d)|:(?!=)|[?!]|\.(?=\s|\Z)|\s\|\s*|<?[-=]+>|[⇒⇔→∴]"
+    r"|(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+"
 )
 _MIXED = re.compile(r"(?<![0-9./])([0-9]+) ([0-9]+/[0-9]+)(?![0-9./])")
 MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
@@ -169,6 +170,8 @@ def _equalities(line: str) -> list[list[tuple[Linear, Linear, bool]]]:
     text = _ITEM.sub("", _OPERATION.sub(lambda f: _OPERATIONS[f[0].lower()], one_line(line)))
     if "=" not in text:
         return [[]]
+    if FUNCTION.search(text):
+        raise ParseError("a function of numbers")
     dash = re.match(r"-\s+", text)
     readings = [text[dash.end() :], text] if dash else [text]
     return [[equality for part in _parts(reading) for equality in part] for reading in readings]

@@ -137,6 +137,8 @@ def test_a_wrong_answer_after_right_steps_is_rejected(answer):
         ("3x equals 16\nx = 5", "3x equals 16"),
         ("\\[ 3x = 16 \\]\nx = 5", "\\[ 3x = 16 \\]"),
         ("3x = √225\nx = 5", "3x = √225"),  # nobody can check it
+        ("3x = sqrt(225)\nx = 5", "3x = sqrt(225)"),
+        ("3x := 15\nx = 5", "3x := 15"),
         ("x = 5^1\nx = 5", "x = 5^1"),
     ],
 )
