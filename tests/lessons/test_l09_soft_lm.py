@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -58,6 +60,12 @@ def test_naive_terms_go_below_zero_and_the_rest_mends_it():
     assert truncations.naive(student, teacher, 2).item() < -0.1
     assert truncations.with_rest(student, teacher, 2).item() > 0
     assert truncations.renormalised(student, teacher, 2).item() < 0.001
+
+
+def test_a_rest_that_rounds_to_nothing_is_no_nan():
+    teacher, student = torch.tensor([[40.0, 0.0, -9.0, -9.0]]), torch.zeros(1, 4)
+    loss, error, _ = truncations.compare(student, teacher, 2)["K and the rest"]
+    assert loss == pytest.approx(math.log(4)) and error < 1e-5
 
 
 def test_drawn_tokens_are_right_on_average(logits):

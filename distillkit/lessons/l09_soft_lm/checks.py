@@ -208,26 +208,25 @@ jsd = Exercise(
 
 
 def _recorded() -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return (student logits, ids of the teacher's likeliest tokens, their log-probabilities)."""
+    """Return (student logits, ids of the teacher's likeliest tokens, their logs and the rest's)."""
     numbers = torch.Generator().manual_seed(3)
     probes = []
     for v, k in ((6, 2), (9, 4), (5, 1)):
         student, teacher = (2 * torch.randn(3, v, generator=numbers) for _ in "st")
-        top = teacher.log_softmax(-1).topk(k)
-        probes.append((student, top.indices, top.values))
+        ids = teacher.topk(k).indices
+        probes.append((student, ids, top_and_rest(teacher, ids)))
     return probes
 
 
-def _top_k_kl(student_NV: Tensor, ids_NK: Tensor, logs_NK: Tensor) -> Tensor:
-    """Return KL(teacher ‖ student) over K tokens and the rest of both as one more outcome: (N,)."""
-    rest_N1 = torch.log1p(-logs_NK.exp().sum(-1, keepdim=True))
-    return _kl(torch.cat([logs_NK, rest_N1], -1), top_and_rest(student_NV, ids_NK))
+def _top_k_kl(student_NV: Tensor, ids_NK: Tensor, logs_NJ: Tensor) -> Tensor:
+    """Return KL(teacher ‖ student) over K tokens and the rest as one more outcome: (N,)."""
+    return _kl(logs_NJ, top_and_rest(student_NV, ids_NK))
 
 
 def _wrong_top_k(kind: str):
-    def wrong(student_NV: Tensor, ids_NK: Tensor, logs_NK: Tensor) -> Tensor:
+    def wrong(student_NV: Tensor, ids_NK: Tensor, logs_NJ: Tensor) -> Tensor:
         student = student_NV.log_softmax(-1).gather(-1, ids_NK)
-        teacher = logs_NK
+        teacher = logs_NJ[:, :-1]
         if kind in ("both", "teacher"):
             teacher = teacher.log_softmax(-1)
         if kind == "both":
@@ -236,12 +235,12 @@ def _wrong_top_k(kind: str):
         if kind == "clamped":
             return kl_N.clamp(min=0)
         if kind == "free":
-            rest_N1 = torch.log1p(-logs_NK.exp().sum(-1, keepdim=True))
-            return kl_N + (rest_N1.exp() * rest_N1)[:, 0]
+            return kl_N + logs_NJ[:, -1].exp() * logs_NJ[:, -1]
         if kind == "own places":
-            top = student_NV.log_softmax(-1).topk(ids_NK.shape[-1]).values
-            rests = [torch.log1p(-x.exp().sum(-1, keepdim=True)) for x in (logs_NK, top.detach())]
-            return _kl(torch.cat([logs_NK, rests[0]], -1), torch.cat([top, rests[1]], -1))
+            own_NK = student_NV.topk(ids_NK.shape[-1]).indices
+            return _kl(logs_NJ, top_and_rest(student_NV, own_NK))
+        if kind == "swapped":
+            return _kl(top_and_rest(student_NV, ids_NK), logs_NJ)
         return kl_N
 
     return wrong
@@ -253,9 +252,9 @@ top_k_kl = Exercise(
     probes=_recorded,
     gradient_of=0,
     hints=(
-        "What is the probability of all tokens that are not among the K?",
-        "The teacher's rest is 1 minus the sum of its K. The student's is the sum over all "
-        "tokens but those K: scatter -inf there, then logsumexp. Then a KL of K + 1.",
+        "What does the student give to all tokens that are not among the K?",
+        "Its rest is the sum over all tokens but those K: scatter -inf there, then logsumexp."
+        " Behind the K it makes K + 1 log-probabilities, as the teacher's are.",
         "q = student_NV.log_softmax(-1)",
     ),
     mistakes=[
@@ -281,6 +280,10 @@ top_k_kl = Exercise(
         Mistake(
             "the teacher's rest is there and the student's is not: KL needs log p − log q of it",
             _wrong_top_k("free"),
+        ),
+        Mistake(
+            "the directions are swapped: the teacher's probabilities are the weights",
+            _wrong_top_k("swapped"),
         ),
         Mistake(
             "these are the student's own likeliest tokens: gather it at the teacher's ids",
