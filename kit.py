@@ -56,7 +56,9 @@ def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
     state = hashlib.sha256(bytes(ROOT) + PINS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     kept = STAMP.read_text().split() if STAMP.exists() and PYTHON.exists() else []
-    few_bits = NVIDIA or words[0] == "test" or re.search("--quant|adamw-8bit", " ".join(words))
+    few_bits = (
+        NVIDIA or words[0] in ("lab", "test") or re.search("--quant|adamw-8bit", " ".join(words))
+    )
     extras = {words[0]} & {"lab", "test"} | ({"quant"} if few_bits else set())
     if not {state, *extras} <= set(kept):
         install(extras := extras | set(kept[1:]))
@@ -73,8 +75,8 @@ def main(words):
     for lint in (["check"], ["format", "--check", "-q"]) if words[0] == "test" else ():
         if subprocess.call([PYTHON, "-m", "ruff", *lint, ROOT]):
             return 1
-    os.chdir({"lab": ROOT / "notebooks", "test": ROOT}.get(words[0], "."))
-    start = {"lab": ["jupyterlab"], "test": ["pytest"]}.get(words[0], ["distillkit", words[0]])
+    os.chdir(ROOT if words[0] == "test" else ".")
+    start = ["pytest"] if words[0] == "test" else ["distillkit", words[0]]
     command = [PYTHON, "-P", "-m", *start, *words[1:]]
     if os.name == "nt":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command

@@ -1,4 +1,4 @@
-"""The command line: demo, evaluate, teach, distill, lesson, claims, prefetch, doctor."""
+"""The command line: a table of commands, each with its options and what it does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     from distillkit.traces.candidates import TeacherError
 
     forgiving_output()
-    options = parser().parse_args(words)
+    options = parser().parse_args(words[:1] if words[:1] == ["lab"] else words)
     try:
         return options.run(options, words)
     except KeyboardInterrupt:
@@ -169,6 +169,25 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _ask_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
+    command.add_argument("equations", nargs="+", metavar="EQUATION", help='such as "3x + 5 = 20"')
+
+
+def _ask(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.evaluation.scoring import evaluate
+    from distillkit.pipeline.demo import load_run
+    from distillkit.pipeline.report import indented
+    from distillkit.problems.equations import make_problem
+
+    problems = [make_problem(equation) for equation in options.equations]
+    model, tokenizer, settings = load_run(options.folder_of_run)
+    limit = settings.get("max_new_tokens", 128)
+    for row in evaluate(model, tokenizer, problems, max_new_tokens=limit):
+        print(indented(row))
+    return 0
+
+
 def _teach_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("teacher", metavar="NAME", help="solver[:FORM] | hf:ID | openai:MODEL@URL")
     command.add_argument("--problems", type=positive, default=100, metavar="N")
@@ -297,6 +316,13 @@ def _lesson(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _lab(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.teaching.lab import open_lab
+
+    open_lab(words[1:])
+    return 0
+
+
 def _prefetch_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     command.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
@@ -326,8 +352,10 @@ def _doctor(options: argparse.Namespace, words: list[str]) -> int:
 COMMANDS = {  # name -> help, its options, what it does
     "demo": ("distil a small model and report before and after", _demo_options, _demo),
     "evaluate": ("score a run on your own questions", _evaluate_options, _evaluate),
+    "ask": ("let the student of a run solve your own equations", _ask_options, _ask),
     "teach": ("sample and journal a teacher's candidates", _teach_options, _teach),
     "distill": ("train on a file of traces or candidates", _distill_options, _distill),
+    "lab": ("open the first lesson in JupyterLab, with its options", lambda command: None, _lab),
     "lesson": ("list the lessons, find or copy one", _lesson_options, _lesson),
     "claims": ("what was measured of each claim, with intervals", lambda command: None, _claims),
     "prefetch": ("fill a folder with models for offline use", _prefetch_options, _prefetch),

@@ -53,18 +53,21 @@ BADGES = """\
 """
 SETUP = """\
 # Run this cell first: it finds the kit or, as in Colab, installs it.
+import importlib.util
 import pathlib
 import sys
 
 above = [pathlib.Path.cwd(), *pathlib.Path.cwd().parents]
-kits = [p for p in above if (p / "distillkit" / "doctor.py").exists()]
+places = [place for p in above for place in (p, p / "distillkit")]
+kits = [p for p in places if (p / "distillkit" / "doctor.py").exists()]
 sys.path[:0] = map(str, kits[:1])
-try:
-    import distillkit as dk
-except ModuleNotFoundError:
+found = importlib.util.find_spec("distillkit")
+if found is None or found.origin is None:  # a mere folder of that name
     KIT = "{address}/archive/HEAD.zip"
-    %pip install -q --no-deps {{KIT}} {lacks}
-    import distillkit as dk
+    here = "--no-deps {lacks}" if "google.colab" in sys.modules else ""
+    %pip install -q {{KIT}} {{here}}
+    importlib.invalidate_caches()
+import distillkit as dk
 
 machine = dk.start_lesson("{number}")"""
 

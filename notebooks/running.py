@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nbclient import NotebookClient
@@ -19,15 +20,22 @@ class BuildError(Exception):
     """A master or a notebook breaks a rule; the message names all that were found."""
 
 
-def execute(notebook: NotebookNode, folder: Path, timeout: float = 1800, **env: str) -> dict:
+def execute(
+    notebook: NotebookNode,
+    folder: Path,
+    timeout: float = 1800,
+    hooks: Mapping[str, Callable] | None = None,
+    **env: str,
+) -> dict:
     """Run a notebook in place, in `folder`, with more environment variables; return widget state.
 
+    `hooks` are those of a `NotebookClient`, such as `on_cell_complete`.
     Raises BuildError if a cell fails or takes longer than `timeout` seconds.
     """
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", record_timing=False,
         coalesce_streams=True, extra_arguments=["--log-level=40"],
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(folder)}}, **(hooks or {}),
     )  # fmt: skip
     try:
         client.execute(env={**os.environ, "PYTHONHASHSEED": "0", **env})

@@ -1,9 +1,9 @@
 """The builder: stubs and solutions, rules for notebooks, `--check`, and learners' own work."""
 
-import contextlib
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -162,47 +162,67 @@ def test_the_set_up_cell_and_badges_have_the_one_address(lesson):
 
 def test_the_set_up_cell_never_changes_the_base_image(lesson):
     source = build.assemble(lesson(), False).cells[1].source
-    (install,) = re.findall(r"%pip .*", source)
-    assert install.startswith("%pip install -q --no-deps {KIT} ")
-    asked = install.split()[5:]
+    assert re.findall(r"%pip .*", source) == ["%pip install -q {KIT} {here}"]
+    (asked,) = re.findall(
+        r'here = "--no-deps (.*)" if "google.colab" in sys.modules else ""', source
+    )
+    asked = asked.split()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.split(r"[><=]", line)[0] for line in project["dependencies"]}
     assert asked and set(asked) <= needed - {"numpy", "torch", "transformers"}
     assert "ipywidgets" not in asked
 
 
-def run_setup(source, folder, monkeypatch, importable=True):
-    """Run a set-up cell in `folder` as IPython would; return what it installed."""
+SHELL = """\
+import sys
+
+class Shell:
+    def run_line_magic(self, name, words):  # IPython fills in what stands in braces
+        print(name, words.format(**globals()))
+        sys.exit()
+
+get_ipython = Shell
+sys.path.insert(0, "")
+"""
+KIT = "def start_lesson(number): print('lesson', number, 'of', __file__)"
+
+
+@pytest.fixture
+def set_up(lesson, tmp_path):
+    """Return `run(folder, colab)`: what a set-up cell says there, as IPython runs it."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    code = TransformerManager().transform_cell(source)
-    installed = []
+    source = build.assemble(lesson(), False).cells[1].source
+    code = SHELL + TransformerManager().transform_cell(source)
 
-    class Shell:
-        def run_line_magic(self, name, words):
-            installed.append((name, words))
-            raise InterruptedError  # as far as this test goes
+    def run(folder, before=""):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-I", "-S", "-c", before + code]  # no packages but Python's own
+        done = subprocess.run(words, cwd=tmp_path / folder, capture_output=True, text=True)
+        return done.stdout + done.stderr
 
-    monkeypatch.chdir(folder)
-    if not importable:
-        monkeypatch.setitem(sys.modules, "distillkit", None)
-    scope = {"get_ipython": Shell}
-    with contextlib.suppress(InterruptedError):
-        exec(compile(code, "set-up cell", "exec"), scope)
-    return installed, scope
+    return run
 
 
-def test_the_set_up_cell_finds_the_checkout_and_installs_elsewhere(lesson, tmp_path, monkeypatch):
-    source = build.assemble(lesson(), False).cells[1].source.replace("dk.start_lesson", "repr")
-    kit = tmp_path / "checkout"
-    (kit / "distillkit").mkdir(parents=True)
-    (kit / "distillkit" / "doctor.py").touch()
-    (kit / "notebooks" / "mine").mkdir(parents=True)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    installed, scope = run_setup(source, kit / "notebooks" / "mine", monkeypatch)
-    assert sys.path[0] == str(kit) and not installed and "00" in scope["machine"]
-    installed, _ = run_setup(source, tmp_path, monkeypatch, importable=False)
-    assert installed == [("pip", f"install -q --no-deps {{KIT}} {build.COLAB_LACKS}")]
+@pytest.mark.parametrize("folder", ["distillkit/notebooks/mine", "distillkit", ".", "a/b"])
+def test_the_set_up_cell_finds_a_clone_around_it_or_beside_it(set_up, tmp_path, folder):
+    """Beside a clone, its folder is a package without a file, and `dk` was empty."""
+    clone = tmp_path / "distillkit" / "distillkit"
+    clone.mkdir(parents=True)
+    (clone / "doctor.py").touch()
+    (clone / "__init__.py").write_text(KIT)
+    assert set_up(folder) == f"lesson 00 of {clone / '__init__.py'}\n"
+
+
+def test_the_set_up_cell_installs_the_kit_where_there_is_none(set_up, tmp_path):
+    (tmp_path / "distillkit").mkdir()  # a folder of that name which is no clone
+    assert set_up(".") == f"pip install -q {build.address()}/archive/HEAD.zip \n"
+
+
+def test_the_set_up_cell_leaves_colabs_packages_alone(set_up):
+    colab = "import sys; sys.modules['google.colab'] = None\n"
+    kit = f"{build.address()}/archive/HEAD.zip"
+    assert set_up("x", colab) == f"pip install -q {kit} --no-deps {build.COLAB_LACKS}\n"
 
 
 # --- what is refused -----------------------------------------------------------------------

@@ -37,8 +37,46 @@ def requirements(*extras):
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
+@pytest.mark.parametrize(
+    ("system", "processor", "release", "there"),
+    [("linux", "x86_64", "6.8", True), ("linux", "aarch64", "6.8", True),
+     ("linux", "riscv64", "6.8", False), ("win32", "AMD64", "11", True),
+     ("darwin", "arm64", "23.1.0", True), ("darwin", "arm64", "22.6.0", False),
+     ("darwin", "x86_64", "23.1.0", False)],
+)  # fmt: skip
+def test_bitsandbytes_is_asked_for_where_it_has_a_wheel(system, processor, release, there):
+    names = {"sys_platform": system, "platform_machine": processor, "platform_release": release}
+    assert requirements("quant")["bitsandbytes"].marker.evaluate(names) is there
+
+
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+# --- the address of the repository ---------------------------------------------------------
+
+PLACEHOLDER = "https://github.com/distillkit/distillkit"
+ADDRESS = PROJECT["project"]["urls"]["Repository"]
+
+
+def test_the_address_stands_in_one_place():
+    """What names it is built from pyproject.toml: the notebooks, and nothing else."""
+    name = ADDRESS.removeprefix("https://github.com/")
+    built = {*(ROOT / "notebooks").rglob("*.ipynb")}
+    texts = [p for kind in ("py", "md", "yml", "toml", "csv") for p in ROOT.rglob(f"*.{kind}")
+             if not {".venv", "runs", "mine"} & {*p.relative_to(ROOT).parts}]  # fmt: skip
+    for path in texts:
+        if path not in (ROOT / "pyproject.toml", Path(__file__)):
+            assert f"github.com/{name}" not in path.read_text(encoding="utf-8"), path
+    addresses = "".join(path.read_text(encoding="utf-8") for path in built)
+    assert f"{ADDRESS}/archive/HEAD.zip" in addresses
+
+
+def test_the_address_is_that_of_a_repository():
+    if ADDRESS == PLACEHOLDER:
+        pytest.skip(f"{ADDRESS} is only a placeholder: put the real one into pyproject.toml and "
+                    "build the notebooks again, or badges and Colab lead nowhere")  # fmt: skip
+    assert re.fullmatch(r"https://[\w.-]+/[\w.-]+/[\w.-]+", ADDRESS)
 
 
 # --- packaging -----------------------------------------------------------------------------
@@ -151,7 +189,7 @@ def continuous_integration(folder, *words, fails="nothing"):
     shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
     inside = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
     done = subprocess.run([folder / ".ci" / "run", *words], env={**inside, "FAILS": fails},
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=300)  # fmt: skip
     return done.returncode, done.stdout, (folder / "calls").read_text().splitlines()
 
 
@@ -363,10 +401,9 @@ def test_kit_installs_once_and_starts_the_command(machine):
 
 def test_kit_installs_extras_only_when_a_command_needs_them(machine):
     machine("demo")
-    machine("lab")
-    assert machine.pip_calls[-1][-1] == f"{machine.root}[lab]"
-    assert machine.started == [["-P", "-m", "jupyterlab"]]
-    assert Path.cwd() == machine.root / "notebooks"
+    machine("lab", "--no-browser")
+    assert machine.pip_calls[-1][-1] == f"{machine.root}[lab,quant]"
+    assert machine.started == [["-P", "-m", "distillkit", "lab", "--no-browser"]]
     machine("test", "-k", "frame")
     assert machine.pip_calls[-1][-1] == f"{machine.root}[lab,quant,test]"
     assert machine.started == [["-P", "-m", "pytest", "-k", "frame"]]

@@ -1,9 +1,7 @@
 """Every lesson runs from top to bottom in fast mode: as a learner left it, and with solutions."""
 
 import ast
-import os
 import re
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from notebooks import build, running
 
 ROOT = Path(__file__).resolve().parent.parent
 MASTERS = sorted((ROOT / "notebooks" / "src").glob("[0-9][0-9]_*.py"))
-BUDGET_S = float(os.environ.get("DISTILLKIT_BUDGET_S", "120"))  # the aim is 60; machines are noisy
+HANGS_S = 1500  # of a cell, and of a lesson: not a budget, `benchmarks.speed.lessons` measures time
 # Run with the answers from top to bottom, as every build runs all of them: one lesson that only
 # asks for a guess, and two with the version of ipywidgets that Colab has (tests/ipywidgets7.sh).
 WHOLE = ("03", "05") if version("ipywidgets").startswith("7.") else ("00",)
@@ -34,25 +32,22 @@ if "distillkit.teaching.widgets" in sys.modules:
 
 
 def run(notebook, folder, **env):
-    """Run a notebook in fast mode and sweep its explorers; return seconds, cells run, widgets."""
+    """Run a notebook in fast mode and sweep its explorers; return cells run and widgets."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells.append(nbformat.v4.new_code_cell(SWEEP, id="sweep"))
-    began = time.monotonic()
     env = {"DISTILLKIT_FAST": "1", "PYTHONPATH": str(ROOT), **env}
-    widgets = running.execute(notebook, folder, timeout=4 * BUDGET_S, **env)
+    widgets = running.execute(notebook, folder, timeout=HANGS_S, **env)
     counted = [cell.execution_count for cell in code]
-    return time.monotonic() - began, counted, widgets
+    return counted, widgets
 
 
-def check_the_run(notebook, widgets, counted, seconds, number):
+def check_the_run(notebook, widgets, counted, number):
     """Check what holds for a lesson in either form: every cell ran, and nothing is wrong."""
     assert counted == [*range(1, len(counted) + 1)], "every code cell ran once, in order"
     assert running.hidden_errors(notebook, widgets) == []
     setup = notebook.cells[1].outputs[0].text
     assert "fast mode" in setup and f"lesson {number}" in setup
     assert f"ipywidgets {version('ipywidgets')}" in setup, "the kernel is of another environment"
-    print(f"{number}: {len(counted)} code cells in {seconds:.0f} s")
-    assert seconds < BUDGET_S, f"{seconds:.0f} s in fast mode; DISTILLKIT_BUDGET_S moves the limit"
 
 
 def with_answers(master):
@@ -74,14 +69,15 @@ def with_answers(master):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HANGS_S)
 @pytest.mark.parametrize("master", MASTERS, ids=lambda m: m.stem)
 def test_a_lesson_runs_to_its_end_and_its_answers_get_their_ticks(master, tmp_path):
     notebook, pairs = with_answers(master)
     lines = master.read_text(encoding="utf-8").split("\n")
     asked = sum(line.startswith("# %%") and "[markdown]" not in line for line in lines)
-    seconds, counted, widgets = run(notebook, tmp_path)
+    counted, widgets = run(notebook, tmp_path)
     assert len(counted) == asked + len(pairs)
-    check_the_run(notebook, widgets, counted, seconds, master.name[:2])
+    check_the_run(notebook, widgets, counted, master.name[:2])
     checked = 0
     for answer, stub in pairs:
         names = re.findall(r"= checks\w*\.(\w+)\(", stub.source)
@@ -95,14 +91,15 @@ def test_a_lesson_runs_to_its_end_and_its_answers_get_their_ticks(master, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HANGS_S)
 @pytest.mark.parametrize(
     "master", [m for m in MASTERS if m.name[:2] in WHOLE], ids=lambda m: m.stem
 )
 def test_a_solved_lesson_runs_to_its_end(master, tmp_path):
     """Here the lesson goes on with the answers, as it does for whoever has written them."""
     notebook = build.assemble(master, solution=True)
-    seconds, counted, widgets = run(notebook, tmp_path)
-    check_the_run(notebook, widgets, counted, seconds, master.name[:2])
+    counted, widgets = run(notebook, tmp_path)
+    check_the_run(notebook, widgets, counted, master.name[:2])
     ends = [cell.outputs[0].text for cell in notebook.cells if "dk.progress()" in cell.source]
     assert all(re.search(r"^(\d+) of \1 done$", said, re.MULTILINE) for said in ends)
     assert bool(ends) == ("= checks." in master.read_text(encoding="utf-8"))

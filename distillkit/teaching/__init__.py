@@ -1,6 +1,7 @@
 """The frame of a lesson.
 
 - `lesson`: the table of lessons, how one starts, a copy of one's own
+- `lab`: JupyterLab for a learner
 - `widgets`: explorers, and their static twin
 - `compare`: when are two results the same, and how do they differ?
 - `attempt`: running a learner's function

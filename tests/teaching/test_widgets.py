@@ -388,7 +388,7 @@ def test_a_live_picture_stands_in_a_notebook_without_widget_state():
         "for step in (1, 2, 3): live.add({'step': step, 'steps': 3})"
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     (output,) = notebook.cells[0].outputs
     assert output.data["text/plain"] == "3 rows" and "image/png" in output.data
     assert VIEW not in output.data

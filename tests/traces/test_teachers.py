@@ -663,12 +663,10 @@ def test_an_unusable_answer_is_an_error_that_names_the_server(api, answer, journ
 
 def test_a_server_that_is_too_slow_is_not_waited_for(api):
     hold = threading.Event()
-    api.behave = lambda request, count: hold.wait(5) and None
-    began = time.monotonic()
+    api.behave = lambda request, count: hold.wait(120) and None  # then it would be a good answer
     message = refusal(api, timeout=0.2, max_retries=0)
     hold.set()
     assert "did not answer in time" in message
-    assert time.monotonic() - began < 4
 
 
 def test_a_server_that_is_not_there_is_explained():
