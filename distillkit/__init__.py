@@ -27,6 +27,7 @@ _HOME = {  # public name -> the module it lives in
     "read_jsonl": "runtime.files",
     # models
     "load": "models.loading",
+    "chat_text": "models.chats",
     # problems
     "FAMILIES": "problems.equations",
     "NARROW": "problems.equations",
@@ -45,7 +46,6 @@ _HOME = {  # public name -> the module it lives in
     "THINK": "traces.templates",
     "SHOTS": "traces.templates",
     "messages": "traces.templates",
-    "chat_text": "traces.templates",
     "render_solution": "traces.templates",
     "teacher": "traces.teachers",
     "Local": "traces.teachers",

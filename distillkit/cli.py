@@ -220,6 +220,7 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
         problems = make_problems(options.problems, families, "train", options.seed)
     problems = problems[: options.problems]
     screen = Screen()
+    teacher.say = screen.say
     ids = candidate_ids(problems, teacher.tries(options.k))
     on_done = rows_progress(screen, "candidates", ids, options.out)
     rows = teacher.sample(problems, options.k, options.temperature, options.seed, options.out,
@@ -228,6 +229,8 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     screen.say(str(funnel))
     right: dict[str, list[bool]] = {}
     for row in rows:
+        if row["finish"] == "error":  # no answer is not a wrong one
+            continue
         wrong = judge(row, (CORRECT,))["correct"]
         right.setdefault(row["problem"]["id"], []).append(not wrong)
     k = min(map(len, right.values()))

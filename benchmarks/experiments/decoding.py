@@ -14,9 +14,10 @@ from benchmarks.runner import Experiment, main
 from distillkit.evaluation.scoring import score
 from distillkit.generation.decoding import beam_search, likeliest, log_prob, write
 from distillkit.generation.sampler import sample
+from distillkit.models.chats import chat_text
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.equations import NARROW, make_problems
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.traces.templates import SHOTS, THINK, messages
 
 K, LIMIT = 8, 96  # candidates, tokens
 # the plain code of `distillkit.generation.decoding`, which also gives a text's log-probability

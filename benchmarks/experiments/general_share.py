@@ -14,13 +14,13 @@ import torch
 from benchmarks.runner import Experiment, main, scored
 from distillkit.evaluation.scoring import evaluate
 from distillkit.generation.sampler import sample
+from distillkit.models.chats import chat_text
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.equations import NARROW, make_problems
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
 from distillkit.traces.filters import choose, mix, reject, to_traces
 from distillkit.traces.teachers import Recorded
-from distillkit.traces.templates import chat_text
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.loop import TrainingConfig, distill
 from distillkit.training.lora import lora, with_adapter

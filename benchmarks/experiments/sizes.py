@@ -10,9 +10,10 @@ import time
 
 from benchmarks.runner import STUDENT, Experiment, main, scored
 from distillkit.evaluation.scoring import evaluate
+from distillkit.models.chats import chat_text
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.equations import NARROW, make_problems
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.traces.templates import SHOTS, THINK, messages
 from distillkit.training.lora import ready_student
 
 ALONE, LIMIT = 8, 256  # equations asked one at a time; tokens of an answer

@@ -15,13 +15,14 @@ from benchmarks.runner import DATA, RUNS
 from distillkit.evaluation.scoring import evaluate
 from distillkit.evaluation.statistics import wilson
 from distillkit.generation.sampler import sample
+from distillkit.models.chats import chat_text
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.pipeline.report import TEACHER_ANSWERS
 from distillkit.problems.equations import NARROW, OUT_OF_DISTRIBUTION, SMALL, make_problems
 from distillkit.runtime.files import write_jsonl
 from distillkit.traces.filters import judge, pass_at_k, reject
 from distillkit.traces.teachers import RECORDED, Local, Recorded
-from distillkit.traces.templates import SHOTS, chat_text
+from distillkit.traces.templates import SHOTS
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
 JOURNALS = RUNS / "recordings"

@@ -21,10 +21,11 @@ from pathlib import Path
 import torch
 
 from distillkit.generation.sampler import sample
+from distillkit.models.chats import chat_text
 from distillkit.models.loading import load
 from distillkit.problems.equations import NARROW, make_problems
 from distillkit.runtime.session import processor, start
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.traces.templates import SHOTS, THINK, messages
 
 CASES = {"few-shot prefix, k = 8": (SHOTS, 8, 96), "no prefix, k = 4": ((), 4, 192)}
 

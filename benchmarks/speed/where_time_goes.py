@@ -14,12 +14,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from distillkit.generation import sampler
+from distillkit.models.chats import chat_text
 from distillkit.models.loading import load
 from distillkit.problems.equations import NARROW, make_problems
 from distillkit.runtime.session import start
 from distillkit.traces.filters import choose, reject, to_traces
 from distillkit.traces.teachers import Recorded
-from distillkit.traces.templates import THINK, chat_text, messages
+from distillkit.traces.templates import THINK, messages
 from distillkit.training.loop import distill
 from distillkit.training.lora import lora, with_adapter
 

@@ -14,11 +14,13 @@ from typing import TypedDict
 
 from distillkit.evaluation.statistics import wilson
 from distillkit.generation.sampler import Completion, sample
+from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
 from distillkit.problems.answers import extract, parse_answer, same_value
 from distillkit.problems.equations import Problem, ProblemRecord
 from distillkit.runtime.files import Journal, write_jsonl
-from distillkit.traces.templates import THINK, Template, chat_text, messages, prompt_mark
+from distillkit.traces.candidates import ENDED
+from distillkit.traces.templates import THINK, Template, prompt_mark, prompt_text
 
 MAX_NEW_TOKENS = 128
 ANSWER = {"id": str, "problem": dict, "text": str, "finish": str, "tokens": int,
@@ -65,7 +67,7 @@ class Summary(TypedDict):
 def score(text: str, finish: str, answer: str, template: Template = THINK) -> Score:
     """Score one completion: answer as read, format, exact (strict) and lenient."""
     parsed = template.parse(text)
-    form = parsed.ok and finish != "length"
+    form = parsed.ok and finish in ENDED
     read = parsed.answer if parsed.ok else extract(text)
     right = read is not None and same_value(read, answer)
     return {"read": read, "format": form, "exact": form and right, "lenient": right}
@@ -132,6 +134,7 @@ def _answers(
 
     def on_completion(index: int, _: int, completion: Completion) -> None:
         problem = group[index]
+        completion.text = opened(prompts[index]) + completion.text  # what the prompt has begun
         rows[index] = {
             "id": problem.id, "problem": problem.record(), "template": template.name,
             **vars(completion),
@@ -139,7 +142,7 @@ def _answers(
         }  # fmt: skip
         on_done(rows[index])
 
-    prompts = [chat_text(tokenizer, messages(p.text, template, shots)) for p in group]
+    prompts = [prompt_text(tokenizer, p.text, template, shots) for p in group]
     sample(model, tokenizer, prompts, stop=template.stop, width=len(group),
            max_new_tokens=max_new_tokens, on_done=on_completion)  # fmt: skip
     return [rows[index] for index in range(len(group))]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import AttentionInterface
 
+from distillkit.models.chats import token_ids
 from distillkit.models.loading import own_logits, refuse_other_attention
 
 
@@ -357,7 +358,7 @@ def sample(
     """
     if not prompts:
         return []
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
+    ids = [token_ids(tokenizer, text) for text in prompts]
     if k < 1 or max_new_tokens < 1 or not all(ids):
         raise ValueError("need k >= 1, max_new_tokens >= 1 and prompts that are not empty")
     next_token_probs(torch.zeros(1, 1), temperature or 1.0, top_k, top_p)  # refuses early

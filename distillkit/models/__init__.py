@@ -4,4 +4,5 @@
 - `gguf`: GGUF to safetensors, once
 - `loading`: from a name to a model and its tokenizer
 - `vocabulary`: whether two models write in one vocabulary
+- `chats`: a chat as its chat template writes it, and as its tokens
 """

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillkit.models.chats import chat_note
 from distillkit.models.downloads import (
     ModelError,
     catalog,
@@ -164,6 +165,8 @@ def load(
     model.eval()
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template and (note := chat_note(tokenizer)):
+        say(f"{resolved.name}: its chat template {note}")
     return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
 
 

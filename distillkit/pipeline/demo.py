@@ -115,6 +115,7 @@ def prepare(settings: Settings, out: Path, command: Sequence[str] = ()) -> Job:
     machine = start(settings.tier, settings.seed, settings.dtype)
     teacher = open_teacher(settings.teacher, machine)
     stages = Stages(out)
+    teacher.say = stages.say
     write_json(out / "settings.json", asdict(settings))
     stages.state.setdefault("command", shlex.join(["distillkit", *command]))
     test, ood = unseen_problems(settings)

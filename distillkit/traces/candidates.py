@@ -30,10 +30,18 @@ class TeacherRecord(TypedDict):
     shots: NotRequired[int]
     seed: NotRequired[int]
     sampling: NotRequired[Sampling]
+    left_out: NotRequired[list[str]]  # what a server did not take of the request
+
+
+ENDED = ("eos", "stop")  # the answer is whole
 
 
 class Candidate(TypedDict):
-    """One solution by a teacher; `finish` is "eos", "stop" or "length" (cut off)."""
+    """One solution by a teacher.
+
+    `finish` is "eos" or "stop" of a whole one, "length" of one that was cut off, "error" if the
+    request got no answer, or a server's own word for another end, such as "content_filter".
+    """
 
     id: str
     problem: ProblemRecord
@@ -43,6 +51,8 @@ class Candidate(TypedDict):
     finish: str
     tokens: int
     seconds: float
+    thinking: NotRequired[str]  # that a server gave beside the text
+    error: NotRequired[str]  # why there is no answer
 
 
 OnCandidate = Callable[[Candidate], None]
@@ -65,6 +75,7 @@ class Teacher(Protocol):
 
     name: str
     spare: float = 1.4  # some candidates will be rejected
+    say: Callable[[str], None] = print  # what a person should know of the answers
 
     def sample(
         self,
@@ -92,6 +103,12 @@ class Teacher(Protocol):
 
     def fetch(self, say: Callable[[str], None] = print) -> None:
         """Put what it needs on this machine; `sample` does so, too."""
+
+
+def must_be_temperature(temperature: float) -> None:
+    """Raise ValueError for a temperature that no text can be drawn at: 0 is greedy."""
+    if not 0 <= temperature < float("inf"):  # NaN is not
+        raise ValueError(f"temperature must be 0 or more and finite, not {temperature}")
 
 
 def candidate_id(problem: Problem, number: int) -> str:

@@ -18,7 +18,7 @@ from typing import NotRequired, TypedDict
 
 from distillkit.problems.algebra import Linear, ParseError, parse_equation, parse_system, reduced
 from distillkit.problems.answers import FUNCTION, numerals, one_line, same_value
-from distillkit.traces.candidates import Candidate
+from distillkit.traces.candidates import ENDED, Candidate
 from distillkit.traces.templates import (
     MAX_COMPLETION_CHARS,
     TEMPLATES,
@@ -68,7 +68,10 @@ class Rule:
 
 
 def _finished(candidate: Candidate, parsed: Parsed) -> str:
-    return "cut off before the end" if candidate["finish"] == "length" else ""
+    finish = candidate["finish"]
+    if finish in ENDED:
+        return ""
+    return "cut off before the end" if finish == "length" else f"it ended with {finish[:40]!r}"
 
 
 def _template(candidate: Candidate, parsed: Parsed) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
 from distillkit.problems.equations import Problem
 from distillkit.problems.trace_forms import trace_form
@@ -30,15 +31,15 @@ from distillkit.traces.candidates import (
     TeacherRecord,
     candidate_row,
     journaled,
+    must_be_temperature,
 )
 from distillkit.traces.server_teacher import Server
 from distillkit.traces.templates import (
     SHOTS,
     THINK,
     Template,
-    chat_text,
-    messages,
     prompt_mark,
+    prompt_text,
     render_solution,
 )
 
@@ -190,6 +191,7 @@ class Local(Teacher):
         """Return `k` candidates a problem, sampled in wide batches: see `Teacher.sample`."""
         from distillkit.generation.sampler import sample
 
+        must_be_temperature(temperature)
         self.load()
         about: TeacherRecord = {
             "name": self.name, "source": self.source, "sha256": self.sha256,
@@ -205,10 +207,11 @@ class Local(Teacher):
 
             def on_completion(index: int, number: int, completion) -> None:
                 if (todo[index].id, number) in wanted:
+                    completion.text = opened(prompts[index]) + completion.text
                     report(candidate_row(todo[index], about, number, **vars(completion)))
 
-            chats = (messages(p.text, self.template, self.shots, self.form) for p in todo)
-            prompts = [chat_text(self.tokenizer, chat) for chat in chats]
+            prompts = [prompt_text(self.tokenizer, p.text, self.template, self.shots, self.form)
+                       for p in todo]  # fmt: skip
             sample(self.model, self.tokenizer, prompts, k, temperature, stop=self.template.stop,
                    max_new_tokens=self.max_new_tokens, seed=seed, width=self.width,
                    on_done=on_completion)  # fmt: skip

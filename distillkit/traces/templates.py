@@ -10,21 +10,14 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
+from distillkit.models.chats import Message, chat_text
 from distillkit.problems.algebra import parse_equation
 from distillkit.problems.equations import Problem, make_problem
 from distillkit.problems.trace_forms import trace_form
 from distillkit.runtime.files import digest
 
 MAX_COMPLETION_CHARS = 8_000  # longer text is refused before any pattern looks at it
-
-
-class Message(TypedDict):
-    """One turn of a chat; `role` is "system", "user" or "assistant"."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,11 @@ class Template:
     render: Callable[[str, str], str]  # (reasoning, answer) -> completion
     pattern: re.Pattern[str]  # groups 'reasoning' and 'answer', matched against the whole text
     stop: str  # generation may stop as soon as this text appears: nothing that may stand inside
+
+    @property
+    def blank(self) -> str:
+        """A completion with nothing in it, which shows how all of them begin."""
+        return self.render("", "")
 
     def parse(self, text: str) -> Parsed:
         """Read a completion; says what is wrong instead of raising."""
@@ -181,9 +179,19 @@ def messages(
     return [*chat, {"role": "user", "content": text}]
 
 
-def chat_text(tokenizer, chat: Sequence[Message]) -> str:
-    """Render a chat with the model's own chat template, ready for the assistant's turn."""
-    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+def prompt_text(
+    tokenizer,
+    text: str,
+    template: Template = THINK,
+    shots: Sequence[Problem] = (),
+    form: str = "terse",
+) -> str:
+    """Write the chat for one question with the model's chat template, for an answer in `template`.
+
+    Where the chat template opens the thinking itself, the text ends in `opened(text)`, and the
+    answer goes on from there.  Raises ModelError: see `chat_text`.
+    """
+    return chat_text(tokenizer, messages(text, template, shots, form), template.blank)
 
 
 def prompt_mark(
@@ -191,8 +199,7 @@ def prompt_mark(
 ) -> str:
     """Return a mark of all that stands round a question, for a journal's first line.
 
-    Instruction, solved examples, the tokenizer's chat template (not filled in: it may write the
-    date) and the stop text.
+    Instruction, solved examples, the tokenizer's chat template (not filled in) and the stop text.
     """
     chat = getattr(tokenizer, "chat_template", None)
     return digest([messages("", template, shots, form), chat, template.stop])

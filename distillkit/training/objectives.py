@@ -21,9 +21,10 @@ from peft.helpers import disable_input_dtype_casting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
 
+from distillkit.models.chats import chat_text, token_ids
 from distillkit.models.loading import own_logits, refuse_other_attention
 from distillkit.problems.equations import Problem
-from distillkit.traces.templates import SHOTS, THINK, Template, chat_text, messages
+from distillkit.traces.templates import SHOTS, THINK, Template, messages
 from distillkit.training.losses import forward_kl, negative_log_likelihood
 from distillkit.training.packing import Example
 
@@ -57,10 +58,9 @@ def solved_examples(
 ) -> Beginning:
     """Return the beginning by which a teacher sees solved examples that the student does not."""
     bare, shown = (
-        tokenizer(chat_text(tokenizer, messages("?", template, seen)), add_special_tokens=False)
-        ["input_ids"]
+        token_ids(tokenizer, chat_text(tokenizer, messages("?", template, seen)))
         for seen in ((), shots)
-    )  # fmt: skip
+    )
     differ = (i for i in range(1, len(bare) + 1) if bare[-i:] != shown[-i:])
     same = next(differ, len(bare) + 1)
     return Beginning(bare[: 1 - same], shown[: 1 - same])

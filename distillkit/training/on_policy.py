@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distillkit.generation.sampler import sample
-from distillkit.traces.templates import Message, chat_text
+from distillkit.models.chats import Message, chat_text, token_ids
 from distillkit.training.losses import IGNORE
 from distillkit.training.packing import Example, Stream, batches
 
@@ -43,9 +43,7 @@ def own_texts(
 
 def example_of(tokenizer: Any, prompt: str, text: str, ended: bool) -> Example:
     """Return a prompt with a text behind it: the labels are the text, and its end if it ended."""
-    prompt_ids, own_ids = (
-        tokenizer(words, add_special_tokens=False)["input_ids"] if words else []
-        for words in (prompt, text)
-    )
+    prompt_ids = token_ids(tokenizer, prompt)
+    own_ids = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
     own_ids = own_ids + [tokenizer.eos_token_id] * ended
     return Example(prompt_ids + own_ids, [IGNORE] * len(prompt_ids) + own_ids)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 
 from distillkit.generation.sampler import shared_length
+from distillkit.models.chats import as_text, chat_text, token_ids, unwritten
 from distillkit.traces.filters import Trace
-from distillkit.traces.templates import chat_text
 from distillkit.training.losses import IGNORE
 
 ROUND = 32  # trees of few different sizes: oneDNN prepares, and keeps, code for each new size
@@ -54,14 +54,14 @@ def encode(traces: Sequence[Trace | Example], tokenizer) -> list[Example]:
         if isinstance(trace, Example):
             examples.append(trace)
             continue
-        prompt = chat_text(tokenizer, trace["prompt"])
         completion = trace["completion"][0]["content"]
         if not completion.strip():
             raise ValueError(f"trace {trace.get('id')!r} has an empty completion")
+        prompt = chat_text(tokenizer, trace["prompt"], completion)
+        own = as_text(tokenizer, unwritten(prompt, completion))
         # Apart, so that no token can span the border: sampling cuts there, too
-        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        own_ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
-        own_ids = [*own_ids, tokenizer.eos_token_id]  # the student must learn to stop
+        prompt_ids = token_ids(tokenizer, prompt)
+        own_ids = [*token_ids(tokenizer, own), tokenizer.eos_token_id]  # it must learn to stop
         kind = "equations" if "family" in trace else "general text"
         labels = [IGNORE] * len(prompt_ids) + own_ids
         examples.append(Example(prompt_ids + own_ids, labels, kind=kind))

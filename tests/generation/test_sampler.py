@@ -23,8 +23,9 @@ from distillkit.generation.sampler import (
     pick,
     sample,
 )
+from distillkit.models.chats import chat_text
 from distillkit.models.loading import load
-from distillkit.traces.templates import SHOTS, THINK, chat_text, messages
+from distillkit.traces.templates import SHOTS, THINK, messages
 from distillkit.training.lora import lora
 
 EQUATIONS = ("3x = 6", "x/5 = -4", "3x + 5 = 20", "4(x - 6) = -8", "x = 1", "6x = -3x", "3x = 60")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from distillkit.models.chats import chat_text
 from distillkit.problems.answers import same_value
 from distillkit.problems.equations import (
     FAMILIES,
@@ -24,7 +25,6 @@ from distillkit.traces.templates import (
     SHOTS,
     TEMPLATES,
     THINK,
-    chat_text,
     displayed_steps,
     messages,
     render_solution,

@@ -10,8 +10,9 @@ import pytest
 import torch
 from conftest import tiny_model
 
+from distillkit.models.chats import chat_text
 from distillkit.problems.equations import make_problems
-from distillkit.traces.templates import SHOTS, chat_text, messages, render_solution
+from distillkit.traces.templates import SHOTS, messages, render_solution
 from distillkit.training import objectives as kit
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, with_adapter

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model
 
-from distillkit.traces.templates import chat_text
+from distillkit.models.chats import chat_text
 from distillkit.training import gradients
 from distillkit.training import packing as kit
 from distillkit.training.lora import lora
