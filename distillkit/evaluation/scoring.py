@@ -64,11 +64,21 @@ class Summary(TypedDict):
     high: float
 
 
-def score(text: str, finish: str, answer: str, template: Template = THINK) -> Score:
-    """Score one completion: answer as read, format, exact (strict) and lenient."""
+def score(
+    text: str,
+    finish: str,
+    answer: str,
+    template: Template = THINK,
+    reader: Callable[[str], str | None] | None = None,
+) -> Score:
+    """Score one completion: answer as read, format, exact (strict) and lenient.
+
+    `reader` reads the template in the place of the kit's parser; None means: not obeyed.
+    """
     parsed = template.parse(text)
-    form = parsed.ok and finish in ENDED
-    read = parsed.answer if parsed.ok else extract(text)
+    found = reader(text) if reader else parsed.answer if parsed.ok else None
+    form = found is not None and finish in ENDED
+    read = extract(text) if found is None else found
     right = read is not None and same_value(read, answer)
     return {"read": read, "format": form, "exact": form and right, "lenient": right}
 
@@ -83,15 +93,20 @@ def evaluate(
     max_new_tokens: int = MAX_NEW_TOKENS,
     width: int = 64,
     on_done: Callable[[AnswerRow], None] | None = None,
+    read: Callable[[str], str | None] | None = None,
 ) -> list[AnswerRow]:
     """Answer each problem greedily and score it; returns one row a problem, in order.
+
+    `read` is a parser in the place of the template's: a text in, the answer or None out.
 
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
     evaluation computes the same batches as an unbroken one, so its numbers are the same bit
     for bit.  Raises JournalError for a journal of another model, prompt, limit or width, ValueError
-    for one of other questions.
+    for one of other questions and for a journal beside `read`.
     """
     book = None
+    if journal and read:
+        raise ValueError("a journal cannot say which function read its answers: read without one")
     if journal:
         about = {"model": fingerprint(model), "template": template.name, "shots": len(shots),
                  "prompt": prompt_mark(tokenizer, template, shots),
@@ -113,7 +128,8 @@ def evaluate(
             group = problems[first : first + width]
             if all(problem.id in done for problem in group):
                 continue
-            for row in _answers(model, tokenizer, group, template, shots, max_new_tokens, report):
+            words = (template, shots, max_new_tokens, report, read)
+            for row in _answers(model, tokenizer, group, *words):
                 if book and row["id"] not in done:
                     book.add(row)
                 done[row["id"]] = row
@@ -128,6 +144,7 @@ def _answers(
     shots: Sequence[Problem],
     max_new_tokens: int,
     on_done: Callable[[AnswerRow], None],
+    read: Callable[[str], str | None] | None,
 ) -> list[AnswerRow]:
     """Let the model answer a group of problems in one batch; returns the rows in order."""
     rows: dict[int, AnswerRow] = {}
@@ -138,7 +155,7 @@ def _answers(
         rows[index] = {
             "id": problem.id, "problem": problem.record(), "template": template.name,
             **vars(completion),
-            **score(completion.text, completion.finish, problem.answer, template),
+            **score(completion.text, completion.finish, problem.answer, template, read),
         }  # fmt: skip
         on_done(rows[index])
 

@@ -461,3 +461,20 @@ def test_questions_are_evaluated_and_answers_written(tiny, read, tmp_path, monke
     }  # fmt: skip
     assert (second["answer"], second["lenient"]) == ("{1, 2}", False)
     assert "groß" in (tmp_path / "out" / "answers.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_reader_of_ones_own_takes_the_place_of_the_parser(tiny, tmp_path):
+    asked = [make_problem("2x = 6"), make_problem("x + 1 = 4")]
+    rows = kit.evaluate(tiny.model, tiny.tokenizer, asked, max_new_tokens=4, read=lambda text: None)
+    assert not any(row["format"] or row["exact"] for row in rows)
+    right = kit.score("anything", "eos", asked[0].answer, reader=lambda text: asked[0].answer)
+    assert right["exact"] and right["format"] and right["read"] == asked[0].answer
+    assert not kit.score(
+        "anything", "length", asked[0].answer, reader=lambda text: asked[0].answer
+    )["exact"]
+    good = f"<think>\nx = 1\n</think>\n<answer>{asked[0].answer}</answer>"
+    assert not kit.score(good, "eos", asked[0].answer, reader=lambda text: None)["format"]
+    with pytest.raises(ValueError, match="a journal cannot say"):
+        kit.evaluate(
+            tiny.model, tiny.tokenizer, asked, journal=tmp_path / "j", read=lambda text: None
+        )

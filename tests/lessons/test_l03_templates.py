@@ -57,3 +57,10 @@ def test_templates_side_by_side(few_shot):
     assert heights == [few_shot.get("think", 0), few_shot.get("json", 0), 85, 65]
     assert [list(line.get_ydata()) for line in axes.lines] == [[90, 80], [70, 60]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["think", "json"]
+
+
+def test_lists_of_lines_stand_beside_each_other():
+    texts = {"a": ["1", "2"], "b": ["x"], "c": ["y", "z", "w"]}
+    first, second = kit.columns(texts, across=2, width=4).split("\n\n")
+    assert first.split("\n") == ["a   b", "-   -", "1   x", "2"]
+    assert second.split("\n") == ["c", "-", "y", "z", "w"]

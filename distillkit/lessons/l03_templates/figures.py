@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from distillkit.plots import BLUE, GREY, Drawn, bar_look, new_figure, visible_token
 from distillkit.training.losses import IGNORE
@@ -29,6 +30,16 @@ def rows_of(tokens: Sequence[str], width: int = LINE) -> list[list[tuple[int, in
             rows.append([])
             column = 0
     return [row for row in rows if row]
+
+
+def columns(texts: Mapping[str, Sequence[str]], across: int = 3, width: int = 26) -> str:
+    """Set lists of lines beside each other, `across` of them in a band, each below its name."""
+    bands, names = [], list(texts)
+    for first in range(0, len(names), across):
+        band = [[name, "-" * len(name), *texts[name]] for name in names[first : first + across]]
+        rows = zip_longest(*band, fillvalue="")
+        bands.append("\n".join("".join(f"{t:{width}}" for t in row).rstrip() for row in rows))
+    return "\n\n".join(bands)
 
 
 def draw_mask(tokens: Sequence[str], labels: Sequence[int]) -> Drawn:
