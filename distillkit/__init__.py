@@ -105,6 +105,7 @@ _HOME = {  # public name -> the module it lives in
     "show": "teaching.widgets",
     "explore": "teaching.widgets",
     "Live": "teaching.widgets",
+    "Count": "teaching.widgets",
     "progress": "teaching.record",
     "whose": "teaching.exercise",
     "data": "teaching.recorded",

@@ -160,3 +160,22 @@ def draw_arms(arms: Mapping[str, Sequence[float]], unit: str = "exact answers, %
         "Each dot is one training run."
     )
     return figure, caption
+
+
+def draw_training(log: Sequence[dict]) -> Drawn:
+    """Draw the loss of each step so far; the caption says how far it is and what is left."""
+    figure, axes = new_figure(6.8, 2.8, xlabel="step", ylabel="loss (nats per token)",
+                              yscale="log")  # fmt: skip
+    if not log:
+        return figure, "No step is done yet."
+    steps = [row["step"] for row in log]
+    axes.plot(steps, [row["loss"] for row in log], **{**line_look(0), "markersize": 4})
+    last, total = log[-1], log[-1]["steps"]
+    axes.set_xlim(0.5, total + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    spent = sum(row["seconds"] for row in log)
+    caption = f"Step {last['step']} of {total}, loss {last['loss']:.3f}"
+    if "tokens" in last:
+        caption += f", {sum(row['tokens'] for row in log) / spent:.0f} tokens/s"
+    left = spent / len(log) * (total - last["step"])
+    return figure, caption + (f"; about {left:.0f} s left." if left else f"; {spent:.0f} s.")

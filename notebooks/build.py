@@ -42,6 +42,7 @@ from notebooks.running import BuildError, clean, execute, hidden_errors, readabl
 ROOT = Path(__file__).resolve().parent.parent
 MAX_CELLS, MAX_COLUMNS, MAX_BYTES = 60, 80, 300_000
 CHECKED = re.compile(r"^\w+ = checks\w*\.(\w+)\(", re.M)  # f = checks.f(f)
+HIDDEN = "hide-input"  # the tag of a code cell whose picture matters more than its code
 COLAB_LACKS = "gguf"  # pure Python packages of the kit that Colab's base image does not have
 
 BADGES = """\
@@ -159,6 +160,8 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
             source = cut(source, solution)
             if CHECKED.search(source):  # an error here must not stop Run All
                 metadata = {"tags": ["raises-exception"]}
+            if HIDDEN in cell.metadata.get("tags", []):  # JupyterLab and VS Code fold it away
+                metadata = {"tags": [HIDDEN], "jupyter": {"source_hidden": True}}
         new = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
         cells.append(new(source, id=name + (f"-{ids[name]}" if ids[name] > 1 else ""),
                          metadata=metadata))  # fmt: skip

@@ -138,6 +138,15 @@ def test_both_notebooks_are_built_run_and_checked(lesson):
     assert learner.read_bytes() == before, "building twice gives the same bytes"
 
 
+def test_a_cell_with_the_tag_is_folded_away_in_both(lesson):
+    master = lesson()
+    text = master.read_text().replace("# %%\ndef", '# %% tags=["hide-input"]\ndef')
+    master.write_text(text)
+    for solution in (False, True):
+        folded = [c.metadata for c in build.assemble(master, solution).cells if "def" in c.source]
+        assert folded == [{"tags": ["hide-input"], "jupyter": {"source_hidden": True}}]
+
+
 def test_ids_are_the_same_in_both_and_stay_when_a_cell_comes_in(lesson):
     ids = [[c.id for c in build.assemble(lesson(), s).cells] for s in (False, True)]
     assert ids[0] == ids[1] == ["a-lesson", "import-distillkit-as-dk", "def-double-x", "the-end"]

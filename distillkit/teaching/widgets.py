@@ -10,7 +10,7 @@ import base64
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -22,6 +22,7 @@ from distillkit import plots
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 ERROR_CLASS = "distillkit-error"  # marks a failed redraw in the widget's state
+PATIENCE = 0.5  # seconds after which an explorer says that it is working
 _DRAWING = threading.RLock()  # Matplotlib is not safe for two threads at once
 
 Draw = Callable[..., tuple[Figure, str]]
@@ -82,6 +83,35 @@ class Live:
             self._handle.update(data, metadata=metadata, raw=True)
 
 
+class Count:
+    """A line that counts answers while a cell runs: `evaluate(..., on_done=Count("few-shot", 24))`.
+
+    It says how many are done, how many are right, and how long the rest takes at this pace.
+    """
+
+    def __init__(self, what: str, total: int):
+        self.what, self.total, self.done, self.right = what, total, 0, 0
+        self._began, self._handle = time.monotonic(), None
+        self._say(f"{what}: {total} questions are being read …")
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Take the next answer, a row of `evaluate`."""
+        self.done, self.right = self.done + 1, self.right + row["exact"]
+        spent = time.monotonic() - self._began
+        left = spent / self.done * (self.total - self.done)
+        words = f"{self.what}: {self.done} of {self.total} answered, {self.right} solved; "
+        self._say(words + (f"about {left:.0f} s left" if left else f"{spent:.0f} s"))
+
+    def _say(self, words: str) -> None:
+        from IPython.display import display
+
+        data = {"text/plain": words}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
 def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:
     """Return `draw` behind one control for each parameter, with a strip of the static settings.
 
@@ -110,7 +140,7 @@ class Explorer:
         self.strip = self._draw_strip()
         self.controls: dict[str, Any] = {}
         self.box = self.image = self.caption = self.message = None
-        self._silent = False
+        self._silent = self._busy = False
         self._build()
 
     def _build(self) -> None:
@@ -148,16 +178,26 @@ class Explorer:
             for name, control in self.controls.items():
                 self.params[name] = _tidy(self.specs[name], control.value)
             self.error, line = None, ""
+            self._busy, wait = True, threading.Timer(PATIENCE, self._working)
+            wait.start()
             try:
                 png, words = self._png(self.params)
             except Exception as error:
                 self.error, line = error, _error_line(error)
+            finally:
+                wait.cancel()
+                self._busy = False
             if self.box is None:
                 return
             if self.error is None:
                 self.image.value = png
                 self._say(words)
             self.message.value = line
+
+    def _working(self) -> None:
+        """Say that the picture below is not the one that was asked for yet."""
+        if self._busy and self.message is not None:
+            self.message.value = '<p role="status" style="margin:0">working …</p>'
 
     def move(self, **params: Any) -> Explorer:
         """Set controls from code, as a learner would with the mouse; `error` tells how it went."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from distillkit import plots
 from distillkit.lessons.l06_lora import checks
 from distillkit.lessons.l06_lora import figures as kit
 from distillkit.lessons.l07_before_after import figures as compare
@@ -17,11 +18,12 @@ from distillkit.training import memory
 def loop(loss_of, optimizer_of=torch.optim.AdamW):
     """Return a learner's loop that keeps a list and writes its losses in its own way."""
 
-    def train(student, batches, rate):
+    def train(student, batches, rates):
         student.train()
         mine = [p for p in student.parameters() if p.requires_grad]
-        optimizer, losses = optimizer_of(mine, lr=rate, weight_decay=0.0), []
-        for ids, answer in batches:
+        optimizer, losses = optimizer_of(mine, lr=0.1, weight_decay=0.0), []
+        for (ids, answer), rate in zip(batches, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad()
             loss = loss_of(student(input_ids=ids).logits, ids, answer)
             loss.backward()
@@ -63,11 +65,29 @@ def row(step, steps=4, loss=1.0):
 
 
 def test_the_curve_says_how_far_it_is_and_what_is_left():
-    figure, words = kit.draw_training([row(1), row(2)])
+    figure, words = plots.draw_training([row(1), row(2)])
     assert words == "Step 2 of 4, loss 0.500, 50 tokens/s; about 4 s left."
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2]
-    assert kit.draw_training([row(1, 1)])[1].endswith("; done.")
-    assert "No step" in kit.draw_training([])[1]
+    assert plots.draw_training([row(1, 1)])[1].endswith("; 2 s.")
+    assert "No step" in plots.draw_training([])[1]
+
+
+def test_a_loop_is_watched_to_its_end_and_its_losses_come_back(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        kit.Live, "add", lambda self, row: (self.rows.append(row), seen.append(row))
+    )
+    assert kit.watch(iter([2.0, 1.0, 0.5]), 3) == [2.0, 1.0, 0.5]
+    assert [(row["step"], row["steps"]) for row in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert plots.draw_training(seen)[1].startswith("Step 3 of 3, loss 0.500; ")
+
+
+def test_a_matrix_and_its_factors_have_one_scale():
+    figure, words = kit.draw_shapes(896, 4864, 16)
+    boxes = [(p.get_height(), p.get_width()) for p in figure.axes[0].patches]
+    assert boxes == [(896, 4864), (896, 16), (16, 4864)]
+    assert figure.axes[0].get_aspect() == 1
+    assert "92,160, 2.1 % of it" in words
 
 
 def test_rates_name_the_lowest_and_the_highest_loss():
@@ -85,9 +105,30 @@ def test_a_spectrum_counts_squares():
 
 
 def test_ranks_are_drawn_in_order_with_their_intervals():
-    figure, words = kit.draw_ranks({4: (90.0, 80.0, 95.0), 1: (50.0, 40.0, 60.0)}, 30.0)
-    assert "Cut to rank 1 the student solves 50 %, whole (rank 4) 90 %" in words
-    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 4]
+    rows = [
+        {"split": split, "rank": rank, "n": 50, "exact": exact, "low": exact - 9, "high": 99}
+        for split, rank, exact in (
+            ("narrow", 0, 30.0), ("narrow", 4, 90.0), ("narrow", 1, 50.0), ("broad", 4, 60.0),
+            ("broad", 1, 20.0),
+        )
+    ]  # fmt: skip
+    figure, words = kit.draw_ranks(rows)
+    assert "narrow: 50 % at rank 1, 90 % at rank 4; broad: 20 % at rank 1, 60 %" in words
+    drawn = [box.lines[0].get_xydata().tolist() for box in figure.axes[0].containers]
+    assert drawn == [[[1, 50], [4, 90]], [[1, 20], [4, 60]]]
+
+
+def test_amounts_are_grouped_by_number_of_solutions():
+    rows = [
+        {"recipe": recipe, "seed": seed, "solutions": n, "exact": exact}
+        for recipe, seed, n, exact in (
+            ("base", 1, 64, 70.0), ("base", 0, 64, 60.0), ("terse", 0, 64, 1.0),
+            ("few-shot", 0, 0, 5.0), ("128 traces", 0, 128, 90.0),
+            ("8 solutions 16 times", 0, 8, 40.0),
+        )
+    ]  # fmt: skip
+    once, again = kit.amounts(rows).values()
+    assert once == {64: [60.0, 70.0], 128: [90.0]} and again == {8: [40.0], 128: [90.0]}
 
 
 def test_a_curve_has_a_dot_a_run_and_joins_the_means():
@@ -140,13 +181,17 @@ def test_solved_equations_are_dark():
 
 
 def test_the_table_of_splits_is_drawn_from_the_recorded_rows():
-    rows = [r for r in read_csv(data_path("generalisation.csv")) if r["family"] != "all"]
+    rows = [
+        {**r, **{key: 100 * float(r[key]) for key in ("exact", "low", "high")}}
+        for r in read_csv(data_path("generalisation.csv"))
+        if r["family"] != "all"
+    ]
     figure, words = compare.draw_splits(rows)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(labels) == len({(r["split"], r["family"]) for r in rows})
     bars, exact = figure.axes[0].patches, {}
     for row in rows:
-        exact.setdefault(row["stage"], []).append(100 * float(row["exact"]))
+        exact.setdefault(row["stage"], []).append(row["exact"])
     drawn = [bar.get_width() for bar in bars]
     assert drawn == pytest.approx(exact["few-shot"] + exact["distilled"])
     assert "The largest gain over solved examples" in words

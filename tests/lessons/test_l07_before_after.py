@@ -24,6 +24,13 @@ def test_the_wrong_step_is_marked_once_and_whole():
     assert marks == [False, True, True, False, False]
 
 
+def test_a_long_line_is_folded_between_words():
+    words = "first we take away the number of the left side from both sides"
+    lines = texts(compare.Text([word + " " for word in words.split()], [], True))
+    assert lines == ["first we take away the number ", "of the left side from both ", "sides "]
+    assert "".join(lines).strip() == words
+
+
 def test_a_long_answer_is_cut_and_says_so():
     answer = compare.Text(["x\n"] * 100, [], False)
     lines = texts(answer)
@@ -69,3 +76,11 @@ def test_slips_are_counted():
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["sum", "cut off"]
     figure, words = compare.draw_slips([], 5)
     assert words == "None of the 5 answers is wrong." and not figure.axes[0].patches
+
+
+def test_gains_are_written_of_whole_splits_with_their_baseline():
+    row = {"split": "far", "family": "all", "stage": "few-shot", "exact": 40.0, "gain": ""}
+    after = {"stage": "distilled", "exact": 55.0, "gain": 0.15, "gain_low": -0.02, "gain_high": 0.3}
+    table = [{**row, **after}, {**row, **after, "family": "systems"}, row]
+    words = " ".join(compare.gains(table).split())
+    assert words == "far 40 % → 55 % gain +15 (-2 to +30)"

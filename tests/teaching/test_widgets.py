@@ -332,6 +332,25 @@ def test_a_redraw_is_quick():
     assert min(seconds) < 1, "the aim is 0.12 s, and 0.08 s were measured"
 
 
+def test_a_slow_drawing_says_that_it_is_working_and_then_no_more(monkeypatch):
+    monkeypatch.setattr(widgets, "PATIENCE", 0.0)
+    said, waits = [], []
+
+    def slow(temperature=1.0):
+        until = time.monotonic() + 10
+        while waits and not explorer.message.value and time.monotonic() < until:
+            time.sleep(0.001)  # as a model that writes
+        said.append(explorer.message.value if waits else "")
+        return draw(temperature)
+
+    explorer = explore(slow, static=STATIC, temperature=(0.1, 10.0, 0.1))
+    waits.append(True)
+    explorer.controls["temperature"].value = 5.0
+    assert "working …" in said[-1] and explorer.message.value == ""
+    explorer._working()  # the clock may strike when the picture is there
+    assert explorer.message.value == ""
+
+
 # --- a picture that is drawn while a cell runs ----------------------------------------------------
 
 
@@ -379,6 +398,27 @@ def test_a_live_picture_is_drawn_as_often_as_asked(screen):
     for step in range(1, 4):
         live.add({"step": step, "steps": 10})
     assert len(screen.pictures) == 3
+
+
+def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
+    shown = []
+
+    class Line:
+        def update(self, data, raw):
+            shown.append(data["text/plain"])
+
+    def display(data, raw, display_id):
+        shown.append(data["text/plain"])
+        return Line()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    count = widgets.Count("few-shot", 3)
+    for exact in (True, False, True):
+        count({"exact": exact})
+    assert shown[0] == "few-shot: 3 questions are being read …"
+    assert shown[1].startswith("few-shot: 1 of 3 answered, 1 solved; about ")
+    assert shown[1].endswith(" s left") and "left" not in shown[3]
+    assert shown[3].startswith("few-shot: 3 of 3 answered, 2 solved; ")
 
 
 def test_a_live_picture_stands_in_a_notebook_without_widget_state():

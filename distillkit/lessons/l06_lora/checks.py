@@ -1,4 +1,4 @@
-"""The exercises on training and on LoRA: the loop, the layer by hand, its parameters, its memory.
+"""The exercises on training and on LoRA: a batch, the loop, the layer by hand, what it holds.
 
 Dimension key: B traces, L positions, V vocabulary; N rows, I inputs, O outputs, R rank.
 """
@@ -6,6 +6,7 @@ Dimension key: B traces, L positions, V vocabulary; N rows, I inputs, O outputs,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import cos, pi
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,18 +15,81 @@ from torch import Tensor
 
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.training import memory
+from distillkit.training.loop import learning_rate
 from distillkit.training.losses import cross_entropy
-
-# --- the loop -------------------------------------------------------------------------------------
 
 Batch = tuple[Tensor, Tensor]  # ids [B, L], and which of them belong to the answer
 
+# --- a batch --------------------------------------------------------------------------------------
 
-def _train(student: Any, batches: Sequence[Batch], rate: float) -> Iterator[float]:
+
+def _padded(pairs: Sequence[tuple[list[int], list[int]]]) -> Batch:
+    """Return ids [B, L], filled up with zeros on the right, and True where the answer stands."""
+    longest = max(len(prompt) + len(answer) for prompt, answer in pairs)
+    ids_BL = torch.zeros(len(pairs), longest, dtype=torch.long)
+    answer_BL = torch.zeros(len(pairs), longest, dtype=torch.bool)
+    for row, (prompt, answer) in enumerate(pairs):
+        end = len(prompt) + len(answer)
+        ids_BL[row, :end] = torch.tensor(prompt + answer)
+        answer_BL[row, len(prompt) : end] = True
+    return ids_BL, answer_BL
+
+
+def _wrong_padded(mark: Callable[[int, int, int], slice], left: bool = False) -> Callable:
+    """Return a batch whose answers stand where `mark` says: (prompt, end, longest) -> a slice."""
+
+    def padded(pairs: Sequence[tuple[list[int], list[int]]]) -> Batch:
+        ids_BL, answer_BL = _padded(pairs)
+        answer_BL[:] = False
+        for row, (prompt, answer) in enumerate(pairs):
+            end = len(prompt) + len(answer)
+            answer_BL[row, mark(len(prompt), end, ids_BL.shape[1])] = True
+            if left:
+                shift = ids_BL.shape[1] - end
+                ids_BL[row], answer_BL[row] = ids_BL[row].roll(shift), answer_BL[row].roll(shift)
+        return ids_BL, answer_BL
+
+    return padded
+
+
+padded = Exercise(
+    "padded",
+    reference=_padded,
+    hints=(
+        "How long is the longest row, and from where to where does the answer stand in each?",
+        "Make two tensors of zeros, [rows, longest]: one of dtype long, one of dtype bool. Fill"
+        " one row after the other: the ids from 0 to its end, True from len(question) to its end.",
+        "longest = max(len(question) + len(answer) for question, answer in pairs)",
+    ),
+    probes=[([([5, 8, 2], [7, 4])],), ([([1, 6], [3, 9, 9, 4]), ([2], [5, 4])],),
+            ([([4], [4]), ([7, 7, 7], [1, 2]), ([3, 1], [6])],)],
+    mistakes=[
+        Mistake("the prompt is marked, too: only the answer is learned",
+                _wrong_padded(lambda n, end, _: slice(0, end))),
+        Mistake("the prompt is marked and the answer is not: it should be the other way round",
+                _wrong_padded(lambda n, *_: slice(0, n))),
+        Mistake("the filling is marked, too: the student would learn to write token 0",
+                _wrong_padded(lambda n, *_: slice(n, None))),
+        Mistake("the last token of the answer is not marked: the student must learn to stop",
+                _wrong_padded(lambda n, end, _: slice(n, end - 1))),
+        Mistake("the first token of the answer is not marked: it begins at len(prompt)",
+                _wrong_padded(lambda n, end, _: slice(n + 1, end))),
+        Mistake("the last token of the prompt is marked: the answer begins at len(prompt)",
+                _wrong_padded(lambda n, end, _: slice(n - 1, end))),
+        Mistake("the rows are filled up on the left: fill on the right, where no token looks",
+                _wrong_padded(lambda n, end, _: slice(n, end), left=True)),
+    ],
+)  # fmt: skip
+
+# --- the loop -------------------------------------------------------------------------------------
+
+
+def _train(student: Any, batches: Sequence[Batch], rates: Sequence[float]) -> Iterator[float]:
     """Train what requires a gradient, in place; yield the loss of each step, in nats a token."""
     trained = [p for p in student.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
-    for ids_BL, answer_BL in batches:
+    optimizer = torch.optim.AdamW(trained, weight_decay=0.0)
+    for (ids_BL, answer_BL), rate in zip(batches, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
         said_BLV = student(ids_BL).logits[:, :-1]  # each token predicts the next one
         next_BL, learned_BL = ids_BL[:, 1:], answer_BL[:, 1:]
         loss = cross_entropy(said_BLV[learned_BL], next_BL[learned_BL])
@@ -59,7 +123,8 @@ def _trainings() -> list[tuple]:
     one = (torch.tensor([[1, 4, 2, 8, 5, 7]]), torch.tensor([[0, 0, 0, 1, 1, 1]]).bool())
     two = (torch.tensor([[3, 1, 6, 2, 2], [5, 8, 4, 0, 0]]),
            torch.tensor([[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]]).bool())  # fmt: skip
-    return [(_Small(0), [one] * 4, 0.05), (_Small(1), [two, one, two, one, two], 0.1)]
+    return [(_Small(0), [one] * 4, [0.05] * 4),
+            (_Small(1), [two, one, two, one, two], [0.1, 0.1, 0.05, 0.03, 0.01])]  # fmt: skip
 
 
 def _wrong_train(
@@ -68,10 +133,11 @@ def _wrong_train(
 ) -> Callable:
     """Return a loop with this loss of (logits, ids, answer) and these calls after it."""
 
-    def train(student: Any, batches: Sequence[Batch], rate: float) -> Iterator[float]:
+    def train(student: Any, batches: Sequence[Batch], rates: Sequence[float]) -> Iterator[float]:
         trained = [p for p in student.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
-        for ids, answer in batches:
+        optimizer = torch.optim.AdamW(trained, weight_decay=0.0)
+        for (ids, answer), rate in zip(batches, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
             loss = loss_of(student(ids).logits, ids, answer)
             for call in update:
                 loss.backward() if call == "backward" else getattr(optimizer, call)()
@@ -87,6 +153,12 @@ def _right(logits: Tensor, ids: Tensor, answer: Tensor) -> Tensor:
 train = Exercise(
     "train",
     reference=_train,
+    hints=(
+        "The logits at position 0 are about which token? And which tokens are to be learned?",
+        "All but the last logits go with all but the first tokens and marks. Choose with the"
+        " marks, take the cross-entropy, then: a gradient, a step, an empty gradient.",
+        "said, asked = logits[:, :-1], ids[:, 1:]",
+    ),
     probes=_trainings,
     rtol=1e-3,  # Adam divides by the gradient's size: rounding shows
     mistakes=[
@@ -138,6 +210,64 @@ train = Exercise(
             "step() comes before backward(): each step uses the gradient of the batch before",
             _wrong_train(_right, ("step", "zero_grad", "backward")),
         ),
+    ],
+)  # fmt: skip
+
+# --- the rates ------------------------------------------------------------------------------------
+
+
+def _falling(steps: int, peak: float) -> list[float]:
+    """Return the kit's rate of each step: a warm-up, then a cosine to zero."""
+    return [learning_rate(step, steps, peak) for step in range(steps)]
+
+
+def _wrong_falling(
+    rise: Callable[[int, int], float], fall: Callable[[int, int], float]
+) -> Callable:
+    """Return rates with another rise, of (step, warm), or another fall, of (t, n)."""
+
+    def falling(steps: int, peak: float) -> list[float]:
+        warm = max(1, steps // 20)
+        return [peak * rise(i, warm) if i < warm else peak * fall(i - warm, steps - warm)
+                for i in range(steps)]  # fmt: skip
+
+    return falling
+
+
+def _even(i: int, warm: int) -> float:
+    return (i + 1) / warm
+
+
+def _cosine(t: int, n: int) -> float:
+    return (1 + cos(pi * t / n)) / 2
+
+
+falling = Exercise(
+    "falling",
+    reference=_falling,
+    hints=(
+        "How many steps rise, and how many are left to fall?",
+        "Make two lists and add them: peak * (step + 1) / warm for the steps that rise, and the"
+        " cosine, with t from 0 to n - 1, for the n others.",
+        "warm = max(1, steps // 20)",
+    ),
+    probes=[(20, 5e-4), (60, 1.0), (1, 0.5), (45, 2e-3)],
+    atol=1e-12,
+    mistakes=[
+        Mistake("the first rate is 0, so the first step is lost: step + 1 stands over warm",
+                _wrong_falling(lambda i, warm: i / warm, _cosine)),
+        Mistake("there is no warm-up: the first steps have the whole peak",
+                _wrong_falling(lambda i, warm: 1.0, _cosine)),
+        Mistake("the rate does not fall: after the warm-up it follows the cosine",
+                _wrong_falling(_even, lambda t, n: 1.0)),
+        Mistake("it falls in a straight line: the cosine falls slowly at first and at the end",
+                _wrong_falling(_even, lambda t, n: 1 - t / n)),
+        Mistake("the half is missing: 1 + cos goes from 2 to 0",
+                _wrong_falling(_even, lambda t, n: 1 + cos(pi * t / n))),
+        Mistake("pi is missing: the cosine falls to its end at π, not at 1",
+                _wrong_falling(_even, lambda t, n: (1 + cos(t / n)) / 2)),
+        Mistake("the cosine goes below zero: 1 + cos, and then the half",
+                _wrong_falling(_even, lambda t, n: cos(pi * t / n))),
     ],
 )  # fmt: skip
 

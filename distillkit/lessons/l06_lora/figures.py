@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from distillkit.plots import (
     BLACK,
     BLUE,
     GREY,
-    ORANGE,
     Drawn,
     bar_look,
+    draw_training,
     error_bars,
     line_look,
     new_figure,
 )
+from distillkit.teaching.widgets import Live
 
 CARDS = (4, 6, 8, 12, 24)  # GB of consumer cards
 
 
-def draw_training(log: Sequence[dict]) -> Drawn:
-    """Draw the loss of each step so far; the caption says how far it is and what is left."""
-    figure, axes = new_figure(6.8, 2.8, xlabel="step", ylabel="loss (nats per token)",
-                              yscale="log")  # fmt: skip
-    if not log:
-        return figure, "No step is done yet."
-    steps = [row["step"] for row in log]
-    axes.plot(steps, [row["loss"] for row in log], **{**line_look(0), "markersize": 4})
-    last, total = log[-1], log[-1]["steps"]
-    axes.set_xlim(0.5, total + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    rate = sum(row["tokens"] for row in log) / sum(row["seconds"] for row in log)
-    left = sum(row["seconds"] for row in log) / len(log) * (total - last["step"])
-    caption = f"Step {last['step']} of {total}, loss {last['loss']:.3f}, {rate:.0f} tokens/s" + (
-        f"; about {left:.0f} s left." if left else "; done."
+def watch(losses: Iterable[float], steps: int) -> list[float]:
+    """Run a training that yields its losses, draw them as they come, and return them all."""
+    live, began = Live(draw_training), time.perf_counter()
+    for step, loss in enumerate(losses, 1):
+        now = time.perf_counter()
+        live.add({"step": step, "steps": steps, "loss": loss, "seconds": now - began})
+        began = now
+    return [row["loss"] for row in live.rows]
+
+
+def draw_shapes(outputs: int, inputs: int, r: int) -> Drawn:
+    """Draw a frozen matrix W and the factors B and A of its update, all to the same scale."""
+    figure, axes = new_figure(7.2, 2.8)
+    axes.axis("off")
+    axes.set_aspect("equal")
+    gap = max(0.16 * inputs, 0.5 * outputs)
+    inch = max((2 * inputs + r + 2 * gap) / 6.8, outputs / 2.0)  # numbers in an inch
+    left = 0.0
+    for name, tall, wide, look in (("W, frozen", outputs, inputs, bar_look(5)),
+                                   ("B", outputs, r, bar_look(0)),
+                                   ("A", r, inputs, bar_look(1))):  # fmt: skip
+        axes.barh(-tall / 2, wide, tall, left=left, **{**look, "edgecolor": look["color"]})
+        axes.text(left + wide / 2, 0.05 * inch, f"{name}\n{tall} × {wide}", ha="center",
+                  va="bottom", fontsize=10)  # fmt: skip
+        left += wide + gap
+    for at, sign in ((inputs + gap / 2, "+"), (inputs + 1.5 * gap + r, "·")):
+        axes.text(at, -outputs / 2, sign, ha="center", va="center", fontsize=18)
+    axes.set(xlim=(-0.1 * inch, left - gap + 0.1 * inch), ylim=(-outputs, 0.55 * inch))
+    trained = r * (outputs + inputs)
+    caption = (
+        f"W has {outputs * inputs:,} numbers; B and A of rank {r} have {trained:,}, "
+        f"{100 * trained / (outputs * inputs):.1f} % of it. All three are drawn to one scale."
     )
     return figure, caption
 
@@ -75,22 +95,50 @@ def draw_spectrum(values: Sequence[float], kept: int, name: str) -> Drawn:
     return figure, caption
 
 
-def draw_ranks(exact: Mapping[int, tuple[float, float, float]], before: float) -> Drawn:
-    """Draw exact answers (%) with their intervals against the rank that an adapter is cut to."""
-    ranks = sorted(exact)
-    figure, axes = new_figure(6.4, 2.8, xlabel="rank that is kept", ylabel="exact answers, %",
+def draw_ranks(rows: Sequence[Mapping[str, Any]]) -> Drawn:
+    """Draw exact answers (%) with their intervals against the rank that an adapter is cut to.
+
+    `rows` are those of data/ranks.csv, as `dk.data` gives them; rank 0 is the untouched student.
+    """
+    figure, axes = new_figure(6.4, 3.0, xlabel="rank that is kept", ylabel="exact answers, %",
                               ylim=(0, 103), xscale="log")  # fmt: skip
-    found = [exact[r] for r in ranks]
-    middle = [share for share, _, _ in found]
-    axes.errorbar(ranks, middle, yerr=error_bars(found), capsize=3, **line_look(0))
-    axes.axhline(before, color=ORANGE, linestyle="--")
+    words = []
+    for at, split in enumerate(dict.fromkeys(row["split"] for row in rows)):
+        cut = sorted((r for r in rows if r["split"] == split and r["rank"]),
+                     key=lambda row: row["rank"])  # fmt: skip
+        found = [(row["exact"], row["low"], row["high"]) for row in cut]
+        ranks = [row["rank"] for row in cut]
+        axes.errorbar(ranks, [share for share, *_ in found], yerr=error_bars(found), capsize=3,
+                      label=f"{split} equations", **line_look(at))  # fmt: skip
+        words.append(f"{split}: {found[0][0]:.0f} % at rank {ranks[0]}, {found[-1][0]:.0f} % at "
+                     f"rank {ranks[-1]}")  # fmt: skip
+    (before,) = (row["exact"] for row in rows if not row["rank"] and row["split"] == "narrow")
+    axes.axhline(before, color=GREY, linestyle="--")
+    ranks = sorted({row["rank"] for row in rows if row["rank"]})
     axes.set_xticks(ranks, map(str, ranks))
     axes.minorticks_off()
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     caption = (
-        f"Cut to rank {ranks[0]} the student solves {middle[0]:.0f} %, whole (rank {ranks[-1]}) "
-        f"{middle[-1]:.0f} %; bars: 95 % intervals; dashed: untouched, with solved examples."
+        f"Exact answers, {'; '.join(words)}. Bars: 95 % intervals (n = {rows[0]['n']}); dashed: "
+        "untouched, with solved examples, narrow equations."
     )
     return figure, caption
+
+
+def amounts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, list[float]]]:
+    """Return the ways of `draw_curve` from rows of data/curriculum.csv, as `dk.data` gives them."""
+    ways: dict[str, dict[int, list[float]]] = {
+        "each seen once": {},
+        "as many steps as 128": {},
+    }
+    once, again = ways.values()
+    for row in sorted(rows, key=lambda row: str(row["seed"])):
+        recipe, n = row["recipe"], row["solutions"]
+        if recipe == "base" or recipe.endswith(" traces"):
+            once.setdefault(n, []).append(row["exact"])
+        if recipe.endswith(" times") or recipe == "128 traces":
+            again.setdefault(n, []).append(row["exact"])
+    return ways
 
 
 def draw_curve(ways: Mapping[str, Mapping[int, Sequence[float]]], before: float) -> Drawn:

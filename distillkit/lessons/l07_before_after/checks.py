@@ -1,8 +1,11 @@
-"""The exercises on before and after: which answers flipped, and whether that can be chance."""
+"""The exercises on before and after: what flipped, is it chance, and how large is the gain?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import comb
+
+import numpy as np
 
 from distillkit.evaluation import statistics
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
@@ -74,5 +77,64 @@ p_value = Exercise(
                 lambda g, m: 1 - statistics.p_value(g, m)),
         Mistake("the order of gained and lost must not matter: use the smaller of both",
                 lambda g, m: _both_tails(g, m, 0, m)),
+    ],
+)  # fmt: skip
+
+# --- how large? -----------------------------------------------------------------------------------
+
+Answers = Sequence[bool]
+
+
+def _interval(before: Answers, after: Answers, drawn: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean gain over drawn questions (Efron 1979)."""
+    change = np.array(after, float) - np.array(before, float)
+    low, high = np.quantile(change[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _wrong_interval(of: Callable[[np.ndarray], Sequence[float]]) -> Callable:
+    """Return an interval that is made from the changes of the drawn questions in another way."""
+
+    def interval(before: Answers, after: Answers, drawn: np.ndarray) -> tuple[float, float]:
+        low, high = of((np.array(after, float) - np.array(before, float))[drawn])
+        return float(low), float(high)
+
+    return interval
+
+
+def _draws() -> list[tuple]:
+    random = np.random.default_rng(0)
+    pairs = [([0, 0, 1, 1, 0, 0, 0, 1], [1, 1, 1, 0, 1, 0, 1, 1]),
+             ([0, 1, 0, 0, 1], [1, 1, 1, 1, 0]),
+             ([1, 0, 1, 1, 0, 1, 1], [0, 0, 1, 0, 1, 0, 1])]  # fmt: skip
+    return [([*map(bool, b)], [*map(bool, a)], random.integers(0, len(b), (400, len(b))))
+            for b, a in pairs]  # fmt: skip
+
+
+interval = Exercise(
+    "interval",
+    reference=_interval,
+    hints=(
+        "What does one question add to the gain: +1, 0 or -1?",
+        "As arrays of floats, after - before is the change of each question. change[drawn] has the"
+        " changes of all draws; a mean over axis 1 is one gain a draw.",
+        "change = np.array(after, float) - np.array(before, float)",
+    ),
+    probes=_draws,
+    mistakes=[
+        Mistake("the sign is turned: a gain is after minus before",
+                _wrong_interval(lambda d: np.quantile(-d.mean(axis=1), [0.025, 0.975]))),
+        Mistake("that is the interval of what is right after, not of the gain: take before away",
+                lambda b, a, drawn: _interval([False] * len(b), a, drawn)),
+        Mistake("that is a 90 % interval: 95 % in the middle leaves 0.025 at each end",
+                _wrong_interval(lambda d: np.quantile(d.mean(axis=1), [0.05, 0.95]))),
+        Mistake("these are the smallest and the largest gain: one odd draw decides them",
+                _wrong_interval(lambda d: (d.mean(axis=1).min(), d.mean(axis=1).max()))),
+        Mistake("it adds up the questions of a draw: take the mean of each draw",
+                _wrong_interval(lambda d: np.quantile(d.sum(axis=1), [0.025, 0.975]))),
+        Mistake("these are quantiles of single questions: first the mean of each draw (axis 1)",
+                _wrong_interval(lambda d: np.quantile(d, [0.025, 0.975]))),
+        Mistake("the mean runs over the draws: it has to run over the questions of one (axis 1)",
+                _wrong_interval(lambda d: np.quantile(d.mean(axis=0), [0.025, 0.975]))),
     ],
 )  # fmt: skip

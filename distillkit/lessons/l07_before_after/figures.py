@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from distillkit.plots import (
     BLUE,
@@ -51,9 +52,9 @@ def lines_of(answer: Text) -> list[tuple[list[tuple[int, str, float]], bool]]:
         text = "".join(letter for letter, _ in line).strip()
         wrong = not found and text == answer.wrong_step.strip() != ""
         found = found or wrong
-        for first in range(0, len(line), WIDE):
+        for part in _folded(line):
             pieces, column = [], 0
-            for number, letters in groupby(line[first : first + WIDE], key=itemgetter(1)):
+            for number, letters in groupby(part, key=itemgetter(1)):
                 piece = "".join(letter for letter, _ in letters)
                 pieces.append((column, visible_token(piece).replace("␣", " "), probs[number]))
                 column += len(piece)
@@ -62,6 +63,17 @@ def lines_of(answer: Text) -> list[tuple[list[tuple[int, str, float]], bool]]:
         left = len(lines) - TALL + 1
         lines = [*lines[: TALL - 1], ([(0, f"… {left} more lines", 1.0)], False)]
     return lines
+
+
+def _folded(line: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """Cut a line into parts of at most WIDE letters, behind a space where there is one."""
+    parts = []
+    while len(line) > WIDE:
+        spaces = [at for at, (letter, _) in enumerate(line[:WIDE]) if letter == " "]
+        cut = spaces[-1] + 1 if spaces else WIDE
+        parts.append(line[:cut])
+        line = line[cut:]
+    return [*parts, line] if line else parts
 
 
 def draw_answers(question: str, right: str, answers: Mapping[str, Text]) -> Drawn:
@@ -93,10 +105,26 @@ def draw_answers(question: str, right: str, answers: Mapping[str, Text]) -> Draw
     return figure, caption
 
 
-def draw_splits(table: Sequence[Mapping[str, str]]) -> Drawn:
+def gains(table: Sequence[Mapping[str, Any]]) -> str:
+    """Write a line a split: few-shot, distilled, and the paired gain with its interval, in %.
+
+    `table` holds rows of data/generalisation.csv, as `dk.data` gives them.
+    """
+    whole = [row for row in table if row["family"] == "all"]
+    few = {row["split"]: row["exact"] for row in whole if row["stage"] == "few-shot"}
+    lines = []
+    for row in whole:
+        if row["stage"] == "distilled":
+            gain, low, high = (100 * row[key] for key in ("gain", "gain_low", "gain_high"))
+            lines.append(f"{row['split']:22} {few[row['split']]:3.0f} % → {row['exact']:3.0f} %   "
+                         f"gain {gain:+.0f} ({low:+.0f} to {high:+.0f})")  # fmt: skip
+    return "\n".join(lines)
+
+
+def draw_splits(table: Sequence[Mapping[str, Any]]) -> Drawn:
     """Draw exact answers by family, few-shot and distilled, with 95 % Wilson intervals.
 
-    `table` holds rows of data/generalisation.csv.
+    `table` holds rows of data/generalisation.csv, as `dk.data` gives them: shares in percent.
     """
     names = list(dict.fromkeys((row["split"], row["family"]) for row in table))
     figure, axes = new_figure(7.4, 1.0 + 0.4 * len(names), xlim=(0, 102),
@@ -105,7 +133,7 @@ def draw_splits(table: Sequence[Mapping[str, str]]) -> Drawn:
     for at, (stage, label) in enumerate((("few-shot", "untouched, solved examples in the prompt"),
                                          ("distilled", "distilled, no examples"))):  # fmt: skip
         rows = {(row["split"], row["family"]): row for row in table if row["stage"] == stage}
-        found = [[100 * float(rows[name][key]) for key in ("exact", "low", "high")]
+        found = [[rows[name][key] for key in ("exact", "low", "high")]
                  for name in names if name in rows]  # fmt: skip
         places = [i + (at - 0.5) * 0.36 for i, name in enumerate(names) if name in rows]
         whiskers = {"elinewidth": 1, "capsize": 2}
@@ -114,7 +142,7 @@ def draw_splits(table: Sequence[Mapping[str, str]]) -> Drawn:
         for name in names:
             if name in rows:
                 sign = 1 if stage == "distilled" else -1
-                gains[name] = gains.get(name, 0) + sign * 100 * float(rows[name]["exact"])
+                gains[name] = gains.get(name, 0) + sign * rows[name]["exact"]
     axes.set_yticks(range(len(names)), [" / ".join(dict.fromkeys(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
@@ -138,6 +166,7 @@ def draw_slips(kinds: Sequence[tuple[str, int, int, int]], answers: int) -> Draw
               color="white", edgecolor=GREY, hatch="//")  # fmt: skip
     axes.set_yticks(places, [kind for kind, *_ in kinds])
     axes.invert_yaxis()
+    axes.xaxis.get_major_locator().set_params(integer=True)  # half an answer is none
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     kind, most, *_ = max(kinds, key=lambda row: row[1])
     caption = (
