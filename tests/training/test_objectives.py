@@ -111,6 +111,39 @@ def check_the_default_is_cross_entropy(module, tiny, student, teacher):
     assert got.item() == pytest.approx(student(**padded(examples)).loss.item(), rel=1e-5)
 
 
+def equations(n):
+    """Traces with the template's prompt."""
+    return [
+        {
+            "prompt": messages(p.text),
+            "completion": [{"role": "assistant", "content": render_solution(p)}],
+        }
+        for p in make_problems(n, ("two-step", "brackets"), "train", 0)
+    ]
+
+
+def check_a_teacher_with_examples_reads_a_few_shot_prompt(module, tiny, student, teacher):
+    """Second route: each text alone, behind the prompt that `messages` writes with examples."""
+    shots, traces = SHOTS[:2], equations(3)
+    rows = []
+    for trace in traces:
+        long = chat_text(tiny.tokenizer, messages(trace["prompt"][-1]["content"], shots=shots))
+        (alone,) = encode([trace], tiny.tokenizer)
+        own = [label for label in alone.labels if label != -100]
+        prompt = tiny.tokenizer(long, add_special_tokens=False)["input_ids"]
+        labels = [-100] * len(prompt) + own
+        rows.append(said_one_by_one(tiny.model, [replace(alone, ids=prompt + own, labels=labels)]))
+    batch, kept = pack(encode(traces, tiny.tokenizer)), {}
+    beginning = module.solved_examples(tiny.tokenizer, shots=shots)
+    for _ in range(2):  # the second time the examples are not read again
+        said = module.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
+        torch.testing.assert_close(said.logits_NV, torch.cat(rows), rtol=1e-4, atol=1e-4)
+    other = pack(encode(equations(5)[3:], tiny.tokenizer))
+    fresh = module.read_teacher(tiny.model, other, beginning=beginning)
+    again = module.read_teacher(tiny.model, other, beginning=beginning, kept=kept)
+    torch.testing.assert_close(again.logits_NV, fresh.logits_NV)
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items())
           if name.startswith("check_")}  # fmt: skip
 
@@ -140,6 +173,13 @@ MUTANTS = {
                                "the_teacher_is_read_at_the_same_positions"),
     "weights ignored by a divergence": ('(batch["weights_N"] * loss_N)', "loss_N",
                                         "weights_count"),
+    "positions of the student's own prompt": (".clamp(min=0) + put", ".clamp(min=0) + cut",
+                                              "a_teacher_with_examples_reads_a_few_shot_prompt"),
+    "examples not seen": ("rest_LL.new_zeros(len(rest_LL), put)",
+                          "rest_LL.new_full((len(rest_LL), put), -1e9)",
+                          "a_teacher_with_examples_reads_a_few_shot_prompt"),
+    "one place too far": ('batch["nodes_N"] - cut,', 'batch["nodes_N"] - cut + 1,',
+                          "a_teacher_with_examples_reads_a_few_shot_prompt"),
     "weights ignored": ('(batch["weights_N"] * nll_N)', "nll_N", "weights_count"),
     "mean of the default": ("nll_N).sum()", "nll_N).mean()", "the_default_is_cross_entropy"),
 }  # fmt: skip
@@ -255,39 +295,6 @@ def test_the_mark_of_an_objective_is_the_same_in_any_process(teacher):
 
 
 # --- a teacher that sees solved examples ----------------------------------------------------------
-
-
-def equations(n):
-    """Traces with the template's prompt."""
-    return [
-        {
-            "prompt": messages(p.text),
-            "completion": [{"role": "assistant", "content": render_solution(p)}],
-        }
-        for p in make_problems(n, ("two-step", "brackets"), "train", 0)
-    ]
-
-
-def test_a_teacher_with_solved_examples_reads_what_a_few_shot_prompt_says(tiny):
-    """Second route: each text alone, behind the prompt that `messages` writes with examples."""
-    shots, traces = SHOTS[:2], equations(3)
-    rows = []
-    for trace in traces:
-        long = chat_text(tiny.tokenizer, messages(trace["prompt"][-1]["content"], shots=shots))
-        (alone,) = encode([trace], tiny.tokenizer)
-        own = [label for label in alone.labels if label != -100]
-        prompt = tiny.tokenizer(long, add_special_tokens=False)["input_ids"]
-        labels = [-100] * len(prompt) + own
-        rows.append(said_one_by_one(tiny.model, [replace(alone, ids=prompt + own, labels=labels)]))
-    batch, kept = pack(encode(traces, tiny.tokenizer)), {}
-    beginning = kit.solved_examples(tiny.tokenizer, shots=shots)
-    for _ in range(2):  # the second time the examples are not read again
-        said = kit.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
-        torch.testing.assert_close(said.logits_NV, torch.cat(rows), rtol=1e-4, atol=1e-4)
-    other = pack(encode(equations(5)[3:], tiny.tokenizer))
-    fresh = kit.read_teacher(tiny.model, other, beginning=beginning)
-    again = kit.read_teacher(tiny.model, other, beginning=beginning, kept=kept)
-    torch.testing.assert_close(again.logits_NV, fresh.logits_NV)
 
 
 def test_examples_are_shown_only_before_the_templates_own_prompts(tiny, student):
