@@ -52,10 +52,11 @@ from distillkit.lessons.l00_start_here import figures
 mine = "5x - 2 = 2x + 31"
 
 ready = dk.ready_student(machine)
-limit = 24 if machine.fast else 256  # tokens; a token is about half a word
+limit = 24 if machine.fast else 192  # tokens; a token is about half a word
 
 
-def ask(equation):
+def ask(equation, who):
+    print(f"asking the {who} student: up to {limit} tokens …", flush=True)
     problem = dk.make_problem(equation)
     (row,) = dk.evaluate(
         ready.model, ready.tokenizer, [problem], max_new_tokens=limit
@@ -64,15 +65,15 @@ def ask(equation):
 
 
 with ready.model.disable_adapter():
-    before = ask(mine)
-after = ask(mine)
+    before = ask(mine, "untouched")
+after = ask(mine, "taught")
 for when, row in (("before", before), ("after", after)):
-    print(f"--- the student {when}:\n{row['text'].strip()}")
+    print(f"\n--- the student {when}:\n{row['text'].strip()}")
     if row["finish"] == "length":
         print(f"(cut here, after {limit} tokens)")
     form = "in the asked form" if row["format"] else "not in the asked form"
     value = "right value" if row["lenient"] else "no right value"
-    print(f"→ {form}, {value}; the solution is {row['problem']['answer']}\n")
+    print(f"→ {form}, {value}; the solution is {row['problem']['answer']}")
 
 # %% [markdown]
 # Two things changed. The student now obeys the **form** that a program can
