@@ -97,6 +97,7 @@ _HOME = {  # public name -> the module it lives in
     "HARD": "pipeline.recipes",
     "settings_for": "pipeline.recipes",
     "run_demo": "pipeline.demo",
+    "accuracy_table": "pipeline.report",
     "with_interval": "pipeline.report",
     "draw_accuracy": "pipeline.figures",
     # lessons

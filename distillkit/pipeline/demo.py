@@ -15,12 +15,14 @@ from distillkit.models.downloads import ModelError
 from distillkit.models.loading import Loaded, load, resolve
 from distillkit.pipeline.recipes import Settings, examples, unseen_problems
 from distillkit.pipeline.report import (
-    ACCURACY_HEAD,
     Report,
-    accuracy_rows,
+    accuracy_table,
     build_report,
+    finished_answers,
     indented,
     percent,
+    points,
+    with_interval,
     write_report,
 )
 from distillkit.problems.equations import Problem, make_problems, overlap
@@ -138,11 +140,17 @@ def answer_before(job: Job) -> Before:
     say, n = job.stages.say, len(job.test)
     say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
     zero_shot = job.answers("before", job.student.model)
-    for row in pick_shown(zero_shot, job.settings.families):
-        say(indented(row))
+    say(indented(zero_shot[0]))
     few_shot = job.answers("few_shot", job.student.model, examples(job.settings.curriculum))
-    say(f"  exact: zero-shot {percent(summary(zero_shot[:n])['exact'])}, "
-        f"few-shot {percent(summary(few_shot[:n])['exact'])}")  # fmt: skip
+    say(indented(few_shot[0]))
+    plain = summary(zero_shot[:n])
+    say(f"  in the asked form: {percent(plain['exact'])}, with six solved examples "
+        f"{percent(summary(few_shot[:n])['exact'])}")  # fmt: skip
+    say(f"  {percent(plain['cut'])} of its plain answers were cut after "
+        f"{job.settings.max_new_tokens} tokens: a cut text is not a wrong one")  # fmt: skip
+    if finished := finished_answers(job.student.sha256, zero_shot[:n]):
+        say("  allowed to finish (recorded), its text holds the right value for "
+            f"{with_interval(summary(finished), 'lenient')}")  # fmt: skip
     return Before(zero_shot, few_shot)
 
 
@@ -240,9 +248,9 @@ def report_run(
 def shown_pairs(
     job: Job, before: Before, after: Sequence[AnswerRow]
 ) -> list[tuple[AnswerRow, AnswerRow]]:
-    """Return the answers that are shown, before and after."""
-    later = {row["id"]: row for row in after}
-    return [(row, later[row["id"]]) for row in pick_shown(before.zero_shot, job.settings.families)]
+    """Return the answers that are shown, before (allowed to finish, if recorded) and after."""
+    plain = finished_answers(job.student.sha256, before.zero_shot) or before.zero_shot
+    return [(plain[at], after[at]) for at in pick_shown(before.few_shot, after)]
 
 
 def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
@@ -271,12 +279,17 @@ def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     return model, student.tokenizer, settings
 
 
-def pick_shown(rows: Sequence[AnswerRow], families: Sequence[str]) -> list[AnswerRow]:
-    """Return three rows to show: the first of the last three taught families (or of the first)."""
-    firsts = [next(r for r in rows if r["problem"]["family"] == f) for f in families[-3:]
-              if any(r["problem"]["family"] == f for r in rows)]  # fmt: skip
-    rest = [row for row in rows if row not in firsts]
-    return [*firsts, *rest][:3]
+def pick_shown(few_shot: Sequence[AnswerRow], after: Sequence[AnswerRow]) -> list[int]:
+    """Return the places of three questions to show.
+
+    First one that got better (wrong with examples in the prompt, now right), then one that was
+    right and still is, then one that is wrong: as far as there are such questions.
+    """
+    flips = [(old["exact"], new["exact"]) for old, new in zip(few_shot, after, strict=True)]
+    wanted = [[(False, True)], [(True, True)], [(True, False), (False, False)]]
+    firsts = [next((at for at, flip in enumerate(flips) if flip in kind), None) for kind in wanted]
+    shown = [at for at in firsts if at is not None]
+    return [*shown, *(at for at in range(len(flips)) if at not in shown)][:3]
 
 
 def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
@@ -292,16 +305,12 @@ def plan_lines(settings: Settings, test: int, ood: int, out: Path) -> list[str]:
 
 def say_table(stages: Stages, report: Report) -> None:
     """Print the table of the report and where everything is."""
-    table = [ACCURACY_HEAD, *accuracy_rows(report)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(ACCURACY_HEAD))]
+    table = accuracy_table(report)
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     stages.say()
     for row in table:
         stages.say("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
-    change = report["change"]
-    stages.say(
-        f"\ndifference {100 * change['difference']:+.0f} points (95 % interval "
-        f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f}, McNemar p = {change['p']:.2g})"
-    )
+    stages.say(f"\nfrom six examples in the prompt to after: {points(report['change'])}")
     agree = report["teacher"].get("agreement")
     if agree:
         stages.say(f"same value as the teacher, every kind: {percent(agree['before'])} before, "

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from distillkit.evaluation.scoring import AnswerRow, Summary, agreement, by, summary
-from distillkit.evaluation.statistics import mcnemar, paired_difference
+from distillkit.evaluation.statistics import mcnemar, p_words, paired_difference, wilson
 from distillkit.models.loading import Loaded
 from distillkit.pipeline.figures import draw_accuracy, draw_loss
 from distillkit.pipeline.recipes import Settings
 from distillkit.plots import draw_funnel, to_png
 from distillkit.runtime.files import read_jsonl, write_atomic
 from distillkit.runtime.progress import printable
-from distillkit.runtime.session import data_path, processor
+from distillkit.runtime.session import command_name, data_path, processor
 from distillkit.traces.candidates import TeacherRecord
 from distillkit.traces.filters import Funnel, Trace
 from distillkit.traces.templates import THINK
@@ -31,16 +31,27 @@ from distillkit.training.checkpoints import LogRow
 from distillkit.training.loop import Run
 
 TEACHER_ANSWERS = "teacher_test_qwen2.5-coder-1.5b.jsonl"  # its answers to the test equations
+UNTOUCHED = "untouched_512_qwen2.5-coder-0.5b.jsonl"  # the default student's, allowed to finish
+LONG_TOKENS = 512  # of each of these answers, at most
 
 STYLE = """
+:root{color-scheme:light dark;--ink:#1a1a1a;--soft:#444;--ground:#fff;--box:#f4f4f4;--line:#ccc;
+--no:#a33;--yes:#06664a}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;--soft:#b5b5b5;--ground:#16181c;
+--box:#23262c;--line:#4a4e57;--no:#ff9c8f;--yes:#62d6a8}}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:#1a1a1a;background:#fff}h1{margin-bottom:0}h2{margin-top:2.2rem}
-table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #ccc;padding:.3rem .8rem;
-text-align:right}th:first-child,td:first-child{text-align:left}figure{margin:1rem 0}
-figcaption{color:#444}img{max-width:100%}pre{background:#f4f4f4;padding:.7rem;overflow-x:auto;
-white-space:pre-wrap}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
-.big{font-size:1.3rem}.no{color:#a33}.yes{color:#06664a}
-@media(max-width:40rem){.pair{grid-template-columns:1fr}}
+color:var(--ink);background:var(--ground);overflow-wrap:anywhere}
+h1{margin-bottom:0;line-height:1.2}h2{margin-top:2.2rem}
+.wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;overflow-wrap:normal}
+td,th{border-bottom:1px solid var(--line);padding:.3rem .8rem .3rem 0;text-align:left;
+vertical-align:top}.from td:last-child{overflow-wrap:anywhere}
+figure{margin:1rem 0}figcaption,.soft{color:var(--soft)}
+img{max-width:100%;background:#fff;border-radius:6px}
+pre{background:var(--box);padding:.7rem;overflow-x:auto;white-space:pre-wrap}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair>div{min-width:0}
+.big{font-size:1.3rem}.no{color:var(--no)}.yes{color:var(--yes)}
+@media(max-width:40rem){body{margin:1rem auto}.pair{grid-template-columns:1fr}
+td,th{font-size:.9rem}}
 """
 
 
@@ -60,7 +71,8 @@ class TeacherOrigin(Origin):
 
 
 class Change(TypedDict):
-    """The paired difference of exact answers, its 95 % interval and McNemar's p."""
+    """The paired difference of exact answers from the student with examples in its prompt, its
+    95 % interval and McNemar's p."""
 
     difference: float
     low: float
@@ -76,7 +88,8 @@ class Report(TypedDict):
     before: dict[str, Summary]  # by split: test, ood
     few_shot: dict[str, Summary]
     after: dict[str, Summary]
-    families: dict[str, dict[str, Summary]]  # before, few_shot, after -> family -> summary
+    finished: NotRequired[dict[str, Summary]]  # zero-shot again, with room for LONG_TOKENS
+    families: dict[str, dict[str, Summary]]  # these four -> family -> summary
     change: Change
     funnel: dict[str, Any]  # the fields of a `Funnel`
     traces: dict[str, int]  # equations, general
@@ -97,18 +110,35 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def with_interval(found: Summary) -> str:
-    """Write accuracy, interval and n: `92 % (81–97, n=48)`."""
-    low, high = 100 * found["low"], 100 * found["high"]
-    return f"{percent(found['exact'])} ({low:.0f}–{high:.0f}, n={found['n']})"
+def with_interval(found: Summary, rate: str = "exact") -> str:
+    """Write a rate of a summary, its 95 % Wilson interval and n: `92 % (81–97, n=48)`."""
+    low, high = (100 * end for end in wilson(round(found[rate] * found["n"]), found["n"]))
+    return f"{percent(found[rate])} ({low:.0f}–{high:.0f}, n={found['n']})"
+
+
+def points(change: Change) -> str:
+    """Write a paired difference: `+19 points (95 % interval +6 to +31, p = 0.01)`."""
+    share, low, high = (100 * change[key] for key in ("difference", "low", "high"))
+    return f"{share:+.0f} points (95 % interval {low:+.0f} to {high:+.0f}, {p_words(change['p'])})"
+
+
+def verdict(row: AnswerRow) -> str:
+    """Say in words what an answer is worth, and whether it was cut."""
+    if row["exact"]:
+        return "right"
+    word = "right value, not in the asked form" if row["lenient"] else "not right"
+    return word + f", cut after {row['tokens']} tokens" * (row["finish"] == "length")
 
 
 def indented(row: AnswerRow) -> str:
-    """Return question, output and whether it is right as a block of text that is safe to print."""
-    lines = "\n".join(f"      {line}" for line in row["text"].strip().split("\n")[:10])
-    mark = "right" if row["exact"] else "not right"
+    """Return question, output and what it is worth as a block of text that is safe to print."""
+    written = row["text"].strip().split("\n")
+    more = [f"… {len(written) - 10} more lines"] if len(written) > 10 else []
+    lines = "\n".join(f"      {line}" for line in [*written[:10], *more])
     problem = row["problem"]
-    return printable(f"  {problem['text']}    [{mark}; answer {problem['answer']}]\n{lines}")
+    return printable(
+        f"  {problem['text']}    [{verdict(row)}; answer {problem['answer']}]\n{lines}"
+    )
 
 
 def _figure(figure: Any, caption: str) -> str:
@@ -119,19 +149,20 @@ def _figure(figure: Any, caption: str) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     cells = "".join(f"<th>{escape(h)}</th>" for h in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows
     )
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+    return (f'<div class="wide {kind}"><table><thead><tr>{cells}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>")  # fmt: skip
 
 
 def _transcript(before: AnswerRow, after: AnswerRow) -> str:
     def side(title: str, row: AnswerRow) -> str:
-        mark, word = ("yes", "right") if row["exact"] else ("no", "not right")
+        mark = "yes" if row["exact"] else "no"
         return (
-            f'<div><b>{title}</b>, <span class="{mark}">{word}</span>'
+            f'<div><b>{title}</b>: <span class="{mark}">{verdict(row)}</span>'
             f"<pre>{escape(row['text']) or '(nothing)'}</pre></div>"
         )
 
@@ -142,21 +173,31 @@ def _transcript(before: AnswerRow, after: AnswerRow) -> str:
     )
 
 
-def accuracy_rows(report: Report) -> list[list[str]]:
-    """Return the table's rows: split by split, before, few-shot, after, teacher."""
-    names = {"test": "unseen, kinds it was taught", "ood": "unseen, kinds never taught"}
-    rows = []
-    for split in report["after"]:
-        teacher = report["teacher"].get("exact", {}).get(split)
-        rows.append([
-            names.get(split, split),
-            *(with_interval(report[column][split]) for column in ("before", "few_shot", "after")),
-            with_interval(teacher) if teacher else "–",
-        ])  # fmt: skip
-    return rows
+KINDS = {"test": "kinds it was taught", "ood": "other kinds"}  # split -> its column
 
 
-ACCURACY_HEAD = ["exact answers", "before, zero-shot", "before, few-shot", "after", "teacher"]
+def accuracy_table(report: Report) -> list[list[str]]:
+    """Return the table of right answers, with its head: what was asked of whom, split by split.
+
+    Where the untouched student was not recorded with room to finish, the first row counts what it
+    wrote before the cut.
+    """
+    tokens, splits = report["settings"]["max_new_tokens"], list(report["after"])
+    rows = [
+        [f"untouched: the right value, cut after {tokens} tokens", "before", "lenient"],
+        ["untouched: in the asked form", "before", "exact"],
+        ["untouched, six solved examples in its prompt", "few_shot", "exact"],
+        ["after distillation", "after", "exact"],
+    ]
+    if "finished" in report:
+        rows[0] = ["untouched: the right value, allowed to finish", "finished", "lenient"]
+    table = [["unseen equations", *(KINDS.get(split, split) for split in splits)]]
+    for label, column, rate in rows:
+        table.append([label, *(with_interval(report[column][split], rate) for split in splits)])
+    if theirs := report["teacher"].get("exact"):
+        table.append(["the teacher, six solved examples in its prompt",
+                      *(with_interval(theirs[split]) for split in splits)])  # fmt: skip
+    return table
 
 
 def write_report(
@@ -169,8 +210,7 @@ def write_report(
 
     `pairs` are (before, after) rows of the transcripts.
     """
-    families = report["families"]
-    accuracy = draw_accuracy(families["before"], families["few_shot"], families["after"])
+    accuracy = draw_accuracy(report["families"])
     funnel = draw_funnel(Funnel(**report["funnel"]).rows())
     parts = [
         *_result(report),
@@ -183,10 +223,11 @@ def write_report(
         f"<p>{report['traces']['equations']} verified traces and {report['traces']['general']} "
         "general examples were used for training.</p>",
         "<h2>Training</h2>",
-        _figure(draw_loss(log), "The loss of each step. Steps with many general examples stand "
-                "higher: free text is harder to predict than the next step of an equation."),
+        _figure(draw_loss(log), "The loss of each step. Free text is harder to predict than the "
+                "next step of an equation, so its line stands higher."),
         "<h2>Before and after</h2>",
         *(_transcript(before, after) for before, after in pairs),
+        *_ask_it(report),
         *_how_it_was_made(report),
         "</html>\n",
     ]  # fmt: skip
@@ -195,27 +236,58 @@ def write_report(
 
 
 def _result(report: Report) -> list[str]:
-    """Return the head of the page: who taught whom, and the table of exact answers."""
-    student, teacher, change = report["student"], report["teacher"], report["change"]
-    before, after = report["before"]["test"], report["after"]["test"]
+    """Return the head of the page: who taught whom and why, and the table of right answers."""
+    student, teacher, made = report["student"], report["teacher"], report["traces"]
+    few_shot, after = report["few_shot"]["test"], report["after"]["test"]
+    head, *rows = accuracy_table(report)
     return [
         "<!doctype html><html lang=en><meta charset=utf-8>",
-        "<meta name=viewport content='width=device-width'>",
+        "<meta name=viewport content='width=device-width,initial-scale=1'>",
         f"<title>distillkit report</title><style>{STYLE}</style>",
         f"<h1>{escape(student['name'])}, distilled</h1>",
-        f"<p>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
+        f"<p class=soft>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
         f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "
         f"{escape(report['date'])}.</p>",
-        f"<p class=big>Exact answers on {after['n']} unseen equations: "
-        f"<b>{percent(before['exact'])}</b> before, <b>{percent(after['exact'])}</b> after. "
-        f"Difference {100 * change['difference']:+.0f} points, 95 % interval "
-        f"{100 * change['low']:+.0f} to {100 * change['high']:+.0f} (paired bootstrap); "
-        f"McNemar p = {change['p']:.2g}.</p>",
-        _table(ACCURACY_HEAD, accuracy_rows(report)),
-        "<p>Exact: the asked form was obeyed and the value is exactly right. In brackets: 95 % "
-        "Wilson interval. Few-shot: the same untouched student with solved examples in the prompt. "
-        f"After training {percent(after['format'])} of the answers have the asked form (before: "
-        f"{percent(before['format'])}).</p>",
+        f"<p>This small model was trained on {made['equations']} solutions that the teacher wrote "
+        f"and that passed every rule, and on {made['general']} general answers. The aim is that it "
+        "solves new equations of these kinds in a fixed form by itself: without the teacher, "
+        "without examples in its prompt, on any machine.</p>",
+        f"<p class=big>Right in the asked form, of {after['n']} unseen equations: "
+        f"<b>{percent(few_shot['exact'])}</b> with six solved examples in the prompt before, "
+        f"<b>{percent(after['exact'])}</b> without any after. "
+        f"Difference {points(report['change'])}.</p>",
+        _table(head, rows),
+        f"<p>{_about_the_form(report)} In brackets: 95 % Wilson intervals; of the difference, that "
+        "of a paired bootstrap, and McNemar's p. They count the luck of the equations, not that of "
+        "the training: one seed is one run.</p>",
+    ]
+
+
+def _about_the_form(report: Report) -> str:
+    """Say what the rows of the untouched student mean: asked for a form, and cut."""
+    before, after = report["before"]["test"], report["after"]["test"]
+    cut = report["settings"]["max_new_tokens"]
+    words = (
+        "In the asked form: steps and answer stand in their tags and the value is exactly right. "
+        f"Asked plainly, the untouched student does not write that form (after training "
+        f"{percent(after['format'])} of the answers have it), and {percent(before['cut'])} of its "
+        f"texts were cut after {cut} tokens: a cut text is not a wrong one. "
+    )
+    if "finished" not in report:
+        return words
+    finished = report["finished"]["test"]
+    return words + (
+        f"Allowed to finish ({LONG_TOKENS} tokens; recorded once for this student), its text holds "
+        f"the right value for {percent(finished['lenient'])} of the equations."
+    )
+
+
+def _ask_it(report: Report) -> list[str]:
+    """Return how to put a question of one's own to the student of this run."""
+    command = f'{command_name()} ask RUN "3(x - 2) = 15"'
+    return [
+        "<h2>Ask it your own equation</h2>",
+        f"<p>RUN is the folder of this report.</p><pre>{escape(command)}</pre>",
     ]
 
 
@@ -233,7 +305,7 @@ def _how_it_was_made(report: Report) -> list[str]:
             ["teacher", f"{teacher['source']}, SHA-256 {teacher['sha256'][:16] or '–'}…"],
             *[[name, version] for name, version in report["versions"].items()],
             ["command", report["command"]],
-        ]),
+        ], "from"),
     ]  # fmt: skip
 
 
@@ -254,12 +326,13 @@ def build_report(
 
     `state` is that of the run's `Stages`: seconds, peak memory and command.
     """
-    old = [row["exact"] for row in before[:split_at]]
+    old = [row["exact"] for row in few_shot[:split_at]]
     new = [row["exact"] for row in after[:split_at]]
     difference, low, high = paired_difference(old, new)
     answered = [*before, *few_shot, *after]
     recorded = _recorded_answers(before, after, split_at) if settings.teacher == "recorded" else {}
     equations = sum("family" in trace for trace in traces)
+    finished = finished_answers(student.sha256, before)
     return {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
         "teacher": {
@@ -270,9 +343,11 @@ def build_report(
         "before": _by_split(before, split_at),
         "few_shot": _by_split(few_shot, split_at),
         "after": _by_split(after, split_at),
+        **({"finished": _by_split(finished, split_at)} if finished else {}),
         "families": {
             "before": by(before, "family"), "few_shot": by(few_shot, "family"),
             "after": by(after, "family"),
+            **({"finished": by(finished, "family")} if finished else {}),
         },
         "change": {"difference": difference, "low": low, "high": high, "p": mcnemar(old, new)},
         "funnel": asdict(funnel),
@@ -296,6 +371,18 @@ def build_report(
 def _by_split(rows: Sequence[AnswerRow], split_at: int) -> dict[str, Summary]:
     parts = {"test": rows[:split_at], "ood": rows[split_at:]}
     return {name: summary(part) for name, part in parts.items() if part}
+
+
+def finished_answers(sha256: str, asked: Sequence[AnswerRow]) -> list[AnswerRow]:
+    """Return the recorded answers of a student that was allowed to finish, in the order asked.
+
+    [] if it is another student, or was not asked all of these questions.
+    """
+    rows = {row["id"]: row for row in read_jsonl(data_path(UNTOUCHED))
+            if row["student"]["sha256"] == sha256}  # fmt: skip
+    same = all(row["id"] in rows and rows[row["id"]]["problem"]["text"] == row["problem"]["text"]
+               for row in asked)  # fmt: skip
+    return [rows[row["id"]] for row in asked] if same else []
 
 
 def _recorded_answers(

@@ -12,13 +12,22 @@ import pytest
 
 from distillkit import plots
 from distillkit.cli import main
-from distillkit.pipeline.figures import draw_accuracy
+from distillkit.evaluation.scoring import score, summary
+from distillkit.pipeline import report as report_module
+from distillkit.pipeline.demo import pick_shown
+from distillkit.pipeline.figures import draw_accuracy, draw_loss
 from distillkit.pipeline.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_problems
-from distillkit.pipeline.report import write_report
+from distillkit.pipeline.report import (
+    UNTOUCHED,
+    accuracy_table,
+    finished_answers,
+    verdict,
+    write_report,
+)
 from distillkit.problems.equations import BROAD, FAR, make_problems, overlap
-from distillkit.runtime.files import read_jsonl, write_json
+from distillkit.runtime.files import read_json, read_jsonl, write_json
 from distillkit.runtime.progress import Stages
-from distillkit.runtime.session import Session
+from distillkit.runtime.session import Session, data_path
 from distillkit.traces.filters import judge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,7 +125,7 @@ def test_the_run_leaves_adapter_traces_log_and_a_page_that_needs_nothing_else(fi
     assert "http://" not in page and "https://" not in page and "<script" not in page
     assert page.count('<div class="pair">') == 3
     families = json.loads((finished / "report.json").read_text())["families"]
-    drawn = draw_accuracy(families["before"], families["few_shot"], families["after"])
+    drawn = draw_accuracy(families)
     assert (finished / "accuracy.png").read_bytes() == plots.to_png(drawn, dpi=120)
     assert (finished / "adapter" / "adapter_model.safetensors").exists()
     traces = read_jsonl(finished / "traces.jsonl")
@@ -325,6 +334,16 @@ def test_evaluate_reads_what_a_person_brings(finished, tmp_path, capsys):
     assert "exists and is kept" in capsys.readouterr().err
 
 
+def test_a_student_is_asked_an_equation_of_ones_own(finished, capsys):
+    assert main(["ask", str(finished), "2t = 8", "3x + 1 = 7"]) == 0
+    said = capsys.readouterr().out
+    assert "Solve for t: 2t = 8    [" in said and "answer t = 4]" in said and "x = 2]" in said
+    assert main(["ask", str(finished), "import os"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    page = (finished / "report.html").read_text()
+    assert "kit.py ask RUN &quot;3(x - 2) = 15&quot;" in page and "color-scheme:dark" in page
+
+
 def test_teach_journals_and_goes_on(tmp_path, capsys):
     words = ["teach", "solver", "--problems", "8", "--k", "1", "--out", str(tmp_path / "t.jsonl")]
     assert main(words) == 0
@@ -346,11 +365,96 @@ def test_a_journal_of_another_teacher_is_not_continued(tmp_path, capsys):
 def test_text_in_the_report_is_escaped(finished, tmp_path):
     report = json.loads((finished / "report.json").read_text())
     report["student"]["name"] = "<script>alert(1)</script>"
-    row = {"text": "<img src=x onerror=alert(1)>", "exact": False,
+    row = {"text": "<img src=x onerror=alert(1)>", "exact": False, "lenient": False,
+           "finish": "length", "tokens": 128,
            "problem": {"text": "<b>", "answer": "&"}}  # fmt: skip
     write_report(tmp_path / "r.html", report, [], [(row, row)])
     page = (tmp_path / "r.html").read_text()
+    assert "not right, cut after 128 tokens" in page
     assert "<script>alert" not in page and "<img src=x" not in page and "&lt;img src=x" in page
+
+
+def answers(*flags, finish="eos"):
+    """Rows of answers: "x" right in the asked form, "v" the right value, "-" neither."""
+    return [
+        {"id": str(i), "exact": flag == "x", "lenient": flag in "xv", "format": flag == "x",
+         "finish": finish, "tokens": 9, "text": flag, "problem": {"family": "one", "text": "q"}}
+        for i, flag in enumerate(flags)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("few_shot", "after", "shown"),
+    [
+        ("xx--x", "x-x-x", [2, 0, 1]),  # better, still right, lost
+        ("xxx--", "xxx-x", [4, 0, 3]),
+        ("xxx", "xxx", [0, 1, 2]),  # nothing got better
+        ("--", "--", [0, 1]),
+    ],
+)
+def test_the_transcripts_lead_with_one_that_got_better(few_shot, after, shown):
+    assert pick_shown(answers(*few_shot), answers(*after)) == shown
+
+
+@pytest.mark.parametrize(
+    ("flag", "finish", "words"),
+    [
+        ("x", "eos", "right"),
+        ("v", "eos", "right value, not in the asked form"),
+        ("v", "length", "right value, not in the asked form, cut after 9 tokens"),
+        ("-", "length", "not right, cut after 9 tokens"),
+        ("-", "stop", "not right"),
+    ],
+)
+def test_a_cut_text_says_that_it_was_cut(flag, finish, words):
+    assert verdict(answers(flag, finish=finish)[0]) == words
+
+
+def test_the_table_says_what_the_untouched_student_was_allowed(finished):
+    report = json.loads((finished / "report.json").read_text())
+    head, first, *others = accuracy_table(report)
+    assert head == ["unseen equations", "kinds it was taught"]
+    assert first[0] == "untouched: the right value, cut after 128 tokens"
+    assert [row[0] for row in others] == [
+        "untouched: in the asked form",
+        "untouched, six solved examples in its prompt",
+        "after distillation",
+    ]
+    report["finished"] = {"test": summary(answers(*"vvv-"))}
+    assert accuracy_table(report)[1] == [
+        "untouched: the right value, allowed to finish", "75 % (30–95, n=4)"]  # fmt: skip
+    assert "holds the right value for 75 % of" in page_of(report)
+
+
+def page_of(report):
+    """The words of a report's page."""
+    return " ".join(report_module._result(report))
+
+
+def test_the_record_of_the_untouched_student_is_that_of_the_demo():
+    """It was asked what every run of the default student asks, and the headline counts it."""
+    rows = read_jsonl(data_path(UNTOUCHED))
+    settings = settings_for(Session("cpu", "cpu", "float32", "any", 0), test=100, ood=60)
+    asked = [problem for part in unseen_problems(settings) for problem in part]
+    assert [(row["id"], row["problem"]["text"]) for row in rows] == [(p.id, p.text) for p in asked]
+    for row in rows:
+        again = score(row["text"], row["finish"], row["problem"]["answer"])
+        assert all(row[name] == again[name] for name in ("exact", "lenient", "format"))
+    sha256 = read_json(data_path("demo_report.json"))["student"]["sha256"]
+    short = [{"id": p.id, "problem": p.record()} for p in asked[:48]]
+    assert len(finished_answers(sha256, short)) == 48
+    assert finished_answers("of another file", short) == []
+    other = [{**short[0], "problem": {**short[0]["problem"], "text": "in other words"}}]
+    assert finished_answers(sha256, other) == []
+
+
+def test_the_curve_has_a_line_for_each_kind():
+    log = [{"tokens": 10, "kinds": {"equations": 1.0 / step, "general text": 3.0}}
+           for step in (1, 2, 3)]  # fmt: skip
+    lines = {line.get_label(): line.get_xydata().tolist() for line in draw_loss(log).axes[0].lines}
+    assert lines["equations"] == [[10, 1.0], [20, 0.5], [30, 1 / 3]]
+    assert lines["general text"] == [[10, 3.0], [20, 3.0], [30, 3.0]]
+    assert draw_loss([{"tokens": 10, "kinds": {}}]).axes[0].lines[:] == []
 
 
 @pytest.mark.parametrize("curriculum", CURRICULA)
