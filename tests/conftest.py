@@ -73,8 +73,8 @@ def tiny_model(kind: str, tokenizer, **options):
     config = getattr(transformers, settings)(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
-        tie_word_embeddings=True, initializer_range=0.4, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **options,
+        initializer_range=0.4, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id, **{"tie_word_embeddings": True} | options,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(1)

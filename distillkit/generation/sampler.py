@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -78,15 +79,15 @@ class SharedPrefixCache:
         p = k_HPD.shape[1]
         grouped = q_RQSD.reshape(r, h, q // h * s, d) * scale  # (R, H, G*S, D)
         flat = grouped.transpose(0, 1).reshape(h, -1, d)  # one product for all rows
-        with_prefix = (flat @ k_HPD.transpose(1, 2)).view(h, r, q // h * s, p).transpose(0, 1)
-        with_own = (grouped @ k_RHTD.transpose(2, 3)).view(r, h, q // h, s, -1)
+        with_prefix = (flat @ k_HPD.transpose(1, 2)).reshape(h, r, q // h * s, p).transpose(0, 1)
+        with_own = (grouped @ k_RHTD.transpose(2, 3)).reshape(r, h, q // h, s, -1)
         mask = mask.expand(r, s, -1)[:, None, None]
         with_own = with_own.masked_fill(~mask, float("-inf")).flatten(2, 3)
         weights = torch.cat([with_prefix, with_own], -1).float().softmax(-1).to(q_RQSD.dtype)
         out = weights[..., p:] @ v_RHTD
         if p:
             flat = weights[..., :p].transpose(0, 1).reshape(h, -1, p)
-            out = out + (flat @ v_HPD).view(h, r, q // h * s, d).transpose(0, 1)
+            out = out + (flat @ v_HPD).reshape(h, r, q // h * s, d).transpose(0, 1)
         return out.reshape(r, q, s, d).transpose(1, 2)
 
     def branch(self, first: int, n: int, k: int) -> None:
@@ -130,10 +131,11 @@ def next_token_probs(
     """Return the distribution that is sampled, (R, V): temperature, then top-k, then top-p.
 
     Top-p keeps the smallest set of most likely tokens whose probability reaches `top_p`
-    (Holtzman et al. 2020, sec. 3.1).  Raises ValueError for a setting out of range.
+    (Holtzman et al. 2020, sec. 3.1).  Raises ValueError for a setting out of range; 1e-6 is as
+    good as greedy, and far below it the logits would overflow.
     """
-    if not temperature > 0 or top_k < 0 or not 0 < top_p <= 1:  # NaN is not above 0
-        raise ValueError("need temperature > 0, top_k >= 0 and 0 < top_p <= 1")
+    if not 1e-6 <= temperature < math.inf or top_k < 0 or not 0 < top_p <= 1:  # NaN is neither
+        raise ValueError("need temperature >= 1e-6, finite, top_k >= 0 and 0 < top_p <= 1")
     logits_RV = logits_RV.float() / temperature
     if 0 < top_k < logits_RV.shape[-1]:
         kth = logits_RV.topk(top_k).values[..., -1:]
@@ -151,15 +153,27 @@ def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list
     """Choose one token a row: the likeliest at temperature 0, else by the row's number in [0, 1).
 
     The number falls into one token's part of the cumulative probabilities: that token is drawn.
+    Raises FloatingPointError for logits that are NaN.
     """
     if temperature == 0:
-        return logits_RV.argmax(-1).tolist()
+        best_R = logits_RV.max(-1)
+        _must_be_numbers(best_R.values)
+        return best_R.indices.tolist()
     cumulative_RV = next_token_probs(logits_RV, temperature, top_k, top_p).cumsum(-1)
+    _must_be_numbers(cumulative_RV[:, -1])
     draws_R1 = cumulative_RV.new_tensor(draws_R)[:, None] * cumulative_RV[:, -1:]
     # right=True: the first token whose cumulative probability is *above* the draw, so that
     # a token of probability zero is never chosen
     chosen_R1 = torch.searchsorted(cumulative_RV, draws_R1, right=True)
     return chosen_R1.clamp_max(cumulative_RV.shape[-1] - 1).squeeze(-1).tolist()
+
+
+def _must_be_numbers(values_R: torch.Tensor) -> None:
+    if values_R.isnan().any():
+        raise FloatingPointError(
+            "the model's logits are NaN: load it in float32 or bfloat16, or lower the rate if it "
+            "was trained here"
+        )
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:

@@ -283,6 +283,8 @@ def test_a_low_temperature_is_greedy_and_a_high_one_uniform():
     [
         {"temperature": -1.0},
         {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": 1e-40},
         {"temperature": 1.0, "top_k": -1},
         {"temperature": 1.0, "top_p": 0.0},
         {"temperature": 1.0, "top_p": 1.5},
@@ -294,6 +296,14 @@ def test_a_low_temperature_is_greedy_and_a_high_one_uniform():
 def test_settings_out_of_range_are_refused(tiny, settings):
     with pytest.raises(ValueError, match="need"):
         sample(tiny.model, tiny.tokenizer, **({"prompts": ["a"]} | settings))
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7])
+def test_logits_that_are_no_numbers_end_the_sampling(temperature):
+    """Every text was empty, or the last token of the vocabulary again and again."""
+    broken = torch.tensor([[0.1, 0.2], [0.1, float("nan")]])
+    with pytest.raises(FloatingPointError, match="logits are NaN"):
+        pick(broken, [0.5, 0.5], temperature, 0, 1.0)
 
 
 def test_a_distribution_at_temperature_zero_is_refused():

@@ -146,6 +146,58 @@ def test_the_loss_that_is_trained_on_is_the_models_own(tiny, kind, config):
     assert float(ours) == pytest.approx(float(total), rel=1e-4)
 
 
+FEATURES = {  # what a fast path may lose, in the families that have it
+    "biases of attention (Qwen2)": ("Qwen2", {}),
+    "norms of queries and keys (Qwen3)": ("Qwen3", {"head_dim": 16}),
+    "an untied head (Llama)": ("Llama", {"tie_word_embeddings": False}),
+    "all biases (Llama)": ("Llama", {"attention_bias": True, "mlp_bias": True}),
+    "layers without positions (SmolLM3)": ("SmolLM3", {"no_rope_layers": [1, 0]}),
+    "scaled embeddings (Gemma)": ("Gemma", {"head_dim": 16}),
+    "a cap of the logits, norms behind (Gemma2)": (
+        "Gemma2", {**GEMMA, "attn_logit_softcapping": None, "final_logit_softcapping": 3.0,
+                   "sliding_window": 300}),
+    "two bases of positions (Gemma3)": ("Gemma3", {**GEMMA, "sliding_window": 300}),
+    "a window that is long enough (Mistral)": ("Mistral", {"sliding_window": 300}),
+    "one matrix for q, k and v (Phi3)": ("Phi3", {"sliding_window": None}),
+    "norms behind each part (Olmo2)": ("Olmo2", {}),
+    "four scales (Granite)": ("Granite", {"logits_scaling": 8.0, "attention_multiplier": 0.1,
+                              "embedding_multiplier": 12.0, "residual_multiplier": 0.22}),
+    "parallel parts, scaled logits (Cohere)": ("Cohere", {"logit_scale": 0.25,
+                                               "use_qk_norm": True}),
+    "windows in some layers (Cohere2)": ("Cohere2", {"sliding_window": 300, "logit_scale": 4.0}),
+    "a bias of the head (Phi)": ("Phi", {"tie_word_embeddings": False}),
+    "biases and layer norms (Starcoder2)": ("Starcoder2", {"sliding_window": None}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_no_feature_of_a_family_is_lost(tiny, feature):
+    """The loss of a tree with two branches and the greedy text are the model's own."""
+    kind, config = FEATURES[feature]
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():  # biases and norms begin as 0 and 1
+            if "bias" in name or "norm" in name:
+                weight += torch.linspace(-0.5, 0.5, weight.numel()).view_as(weight)
+    examples = encode(traces(10, 14), tiny.tokenizer)
+    with torch.no_grad():
+        own = sum(
+            model(torch.tensor([e.ids]), labels=torch.tensor([e.labels])).loss
+            * sum(label >= 0 for label in e.labels)
+            for e in examples
+        )
+        assert float(CompletionLoss(model)(**pack(examples))) == pytest.approx(float(own), rel=1e-4)
+    prompts = ["Solve for x: 3x = 6", "Solve for x: 12x + 4 = 60"]
+    texts = sample(model, tiny.tokenizer, prompts, max_new_tokens=8)
+    for prompt, (completion,) in zip(prompts, texts, strict=True):
+        ids = tiny.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        for _ in range(completion.tokens):
+            with torch.no_grad():
+                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        own_text = tiny.tokenizer.decode(ids[-completion.tokens :])
+        assert completion.text == own_text.removesuffix("<|im_end|>")
+
+
 def test_a_text_longer_than_the_window_is_refused_before_the_first_step(tiny):
     model = tiny_model("Mistral", tiny.tokenizer, sliding_window=64)
     steps = []
