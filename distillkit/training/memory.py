@@ -1,4 +1,4 @@
-"""How much memory a decoder needs in training and in answering, counted from its shape.
+"""How much memory a decoder needs in training, counted from its shape.
 
 Dimension key: L nodes of a part's tree, N supervised positions, E width, F inner width, H heads,
 D size of a head, V vocabulary, R rank.  All results are bytes.
@@ -131,11 +131,3 @@ def most_tokens(shape: Shape, kind: str, free: float, r: int | None = 16, most: 
         if sum(parts.values()) - parts["frozen weights"] <= 0.8 * free:
             return tokens
     return 64
-
-
-def answering(
-    shape: Shape, kind: str, rows: int = 1, tokens: int = 512, cache_bytes: int = 2
-) -> dict[str, float]:
-    """Return the parts of the memory while `rows` texts of `tokens` tokens are written."""
-    cache = 2 * shape.layers * shape.key_heads * shape.head_size * cache_bytes * rows * tokens
-    return {"weights": weights(shape, kind), "KV cache": float(cache)}

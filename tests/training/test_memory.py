@@ -110,13 +110,6 @@ def test_training_everything_holds_four_numbers_for_each_weight():
     assert lighter == sorted(lighter, reverse=True)
 
 
-def test_the_cache_grows_with_rows_and_tokens():
-    shape = kit.SHAPES["Qwen2.5-0.5B"]
-    one = kit.answering(shape, "bfloat16", 1, 100)
-    assert one["KV cache"] == 24 * 2 * 2 * 64 * 2 * 100
-    assert kit.answering(shape, "bfloat16", 8, 200)["KV cache"] == 16 * one["KV cache"]
-
-
 def test_an_unknown_type_is_refused():
     with pytest.raises(KeyError, match="fp3"):
         kit.weights(kit.SHAPES["Qwen2.5-0.5B"], "fp3")
