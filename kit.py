@@ -30,7 +30,13 @@ def pip_install(*words):
     print(end=f"kit: installing {words[-1]!a} ", flush=True)  # a folder may be of any letters
     pip, began = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "-c", PINS], time.time()
     with LOG.open("w") as log:
-        child = subprocess.Popen([*pip, *words], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            [*pip, *words],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PIP_USER": "0"},
+        )  # not outside of .venv
         while child.poll() is None:  # a dot a second: it is alive
             time.sleep(1)
             print(end=".", flush=True)

@@ -153,6 +153,8 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     for line in refused:
         screen.say(f"refused {line}")
     screen.say(f"{len(problems)} questions read, {len(refused)} lines refused")
+    if not problems:  # said before a model is loaded
+        raise ValueError(f'{options.problems} holds no line {{"question": …, "answer": …}}')
     model, tokenizer, settings = load_run(options.folder_of_run)
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")

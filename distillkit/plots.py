@@ -6,11 +6,13 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 DPI = 110  # 10-point text is 15 pixels high: readable from the back of a room at 1280 x 720
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
@@ -69,7 +71,19 @@ def style(axes: Axes) -> Axes:
 def visible_token(token: str) -> str:
     """Write a token so that spaces, tabs and line ends can be seen."""
     token = token.replace(" ", "␣").replace("\t", "⇥").replace("\n", "⏎")
-    return "".join(c if c.isprintable() else "·" for c in token) or "∅"
+    return "".join(map(_shown, token)) or "∅"
+
+
+def _shown(char: str) -> str:
+    """Write what the font of the figures lacks, such as Chinese, as an escape: ``\\u7b54``."""
+    if not char.isprintable():
+        return "·"
+    return char if ord(char) in _glyphs() else char.encode("unicode_escape").decode()
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def line_look(i: int) -> dict[str, Any]:

@@ -352,7 +352,8 @@ class Machine:
         self.kit.PYTHON.touch()
         (self.kit.PYTHON.parent / "pip").touch()
 
-    def popen(self, command, cwd, stdout, stderr):
+    def popen(self, command, cwd, stdout, stderr, env):
+        assert env["PIP_USER"] == "0"  # a user's setting would install outside of .venv
         self.pip_calls.append([str(word) for word in command])
         stdout.write(self.pip_output)
         return SimpleNamespace(poll=lambda: self.pip_code, returncode=self.pip_code)

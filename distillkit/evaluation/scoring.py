@@ -6,19 +6,23 @@ gives somehow is right.  Format: the template was obeyed.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from decimal import Decimal
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from distillkit.evaluation.statistics import wilson
 from distillkit.generation.sampler import Completion, sample
 from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
+from distillkit.problems.algebra import MAX_DIGITS
 from distillkit.problems.answers import extract, parse_answer, same_value
 from distillkit.problems.equations import Problem, ProblemRecord
-from distillkit.runtime.files import Journal, write_jsonl
+from distillkit.runtime.files import Journal, read_utf8, write_jsonl
 from distillkit.traces.candidates import ENDED
 from distillkit.traces.templates import THINK, Template, prompt_mark, prompt_text
 
@@ -204,39 +208,72 @@ def agreement(student: Sequence[AnswerRow], teacher: Sequence[AnswerRow]) -> flo
 
 
 def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
-    """Read `{"question", "answer"}` lines; returns the problems and why other lines were refused.
+    """Read questions with their answers; returns the problems and why other rows were refused.
 
-    An answer may be text, a number, or a list of roots.  Windows line ends and a byte-order mark
-    are fine.  Raises FileNotFoundError.
+    A row is a line `{"question", "answer"}` (or one of a JSON list, or of a table with these
+    columns, parted by commas, semicolons or tabs, as Excel saves them).  An answer may be text, a
+    number, or a list of roots; of GSM8K's the part behind `####` counts.  UTF-8 and UTF-16, line
+    ends of any system and a byte-order mark are fine.  Raises FileNotFoundError, and ValueError
+    for a file that is no text.
     """
     problems, refused, seen = [], [], set()
-    for number, raw in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
-                                 .splitlines(), 1):  # fmt: skip
-        if not raw.strip():
-            continue
+    for place, raw in _rows(read_utf8(path)):
         try:
-            row = json.loads(raw)
-            question, answer = row["question"], row["answer"]
+            row = raw if isinstance(raw, dict) else json.loads(raw, parse_float=Decimal)
+            question, answer = row["question"], _written(row["answer"])
             if not isinstance(question, str) or not question.strip():
                 raise ValueError("the question is no text")
-            roots = answer if isinstance(answer, list) else [answer]
-            if any(isinstance(r, bool) or not isinstance(r, (str, int, float)) for r in roots):
-                raise ValueError("the answer is neither text nor number nor a list of them")
-            if isinstance(answer, list):
-                answer = "{" + ", ".join(map(str, answer)) + "}"
-            parse_answer(str(answer))
-            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
-            name = str(row.get("id", f"line-{number}"))
+            parse_answer(answer)
+            question.encode()  # half a surrogate pair cannot be written
+            name, family = (
+                default if row.get(key) in (None, "") else str(row[key])
+                for key, default in (("id", place.replace(" ", "-")), ("family", "own"))
+            )
+            f"{name}{family}{answer}".encode()
             if name in seen:
                 raise ValueError(f"the id {name!r} was used before")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            refused.append(f"line {number}: {reason[:160]}")
+            refused.append(f"{place}: {reason[:160]}")
             continue
         seen.add(name)
-        problems.append(Problem(name, question, question, str(answer),
-                                str(row.get("family", "own")), "own"))  # fmt: skip
+        problems.append(Problem(name, question, question, answer, family, "own"))
     return problems, refused
+
+
+def _rows(content: bytes) -> list[tuple[str, Any]]:
+    """Return (where it stands, a line or a row that is read already) for each row of a file."""
+    first = content.lstrip().split(b"\n", 1)[0]
+    if first.startswith(b"[") and not first.rstrip().endswith(b"]"):  # a list over several lines
+        with suppress(ValueError, RecursionError):
+            whole = json.loads(content, parse_float=Decimal)
+            return [(f"row {number}", row) for number, row in enumerate(whole, 1)]
+    marks = [mark for mark in ",;\t" if mark.encode() in first]
+    for mark in marks if not first.startswith((b"{", b"[")) else ():
+        with suppress(ValueError, csv.Error):
+            table = csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter=mark)
+            table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
+            if {"question", "answer"} <= {*table.fieldnames}:
+                return [(f"line {table.line_num}", row) for row in table]
+    lines = enumerate(content.split(b"\n"), 1)
+    return [(f"line {number}", line) for number, line in lines if line.strip()]
+
+
+def _written(answer: object) -> str:
+    """Write an answer of a file as text for `parse_answer`; raises ValueError for other types."""
+    if isinstance(answer, list):
+        roots = [_written(root) for root in answer if not isinstance(root, list)]
+        if len(roots) < len(answer):
+            raise ValueError("the answer is neither text nor number nor a list of them")
+        mark = "; " if any("," in root for root in roots) else ", "
+        return roots[0] if len(roots) == 1 else "{" + mark.join(roots) + "}"
+    if isinstance(answer, bool) or not isinstance(answer, (str, int, float, Decimal)):
+        raise ValueError("the answer is neither text nor number nor a list of them")
+    if isinstance(answer, Decimal) and answer.is_finite():  # 1E-5 is a number of JSON, too
+        if abs(answer.adjusted()) > MAX_DIGITS:
+            raise ValueError(f"a number longer than {MAX_DIGITS} digits")
+        return f"{answer:f}"
+    return str(answer).rpartition("####")[2].strip()
 
 
 def write_answers(path: str | Path, rows: Sequence[AnswerRow]) -> None:

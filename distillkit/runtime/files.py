@@ -96,8 +96,35 @@ def write_jsonl(path: str | Path, rows: Iterable[dict]) -> Path:
     return write_atomic(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
 
 
+MARKS = {b"PK\x03\x04": "a workbook or a ZIP archive", b"\x1f\x8b": "a gzip archive",
+         b"ARROW1": "an Arrow file", b"PAR1": "a Parquet file"}  # fmt: skip
+
+
+def read_utf8(path: str | Path) -> bytes:
+    """Read a text file that people made: its bytes in UTF-8, with line ends of any system as LF.
+
+    UTF-16 (PowerShell's ``>``, Excel's "Unicode text") is read, too, with its mark or without.
+    Raises ValueError that says what the file is instead of text.
+    """
+    content = Path(path).read_bytes()
+    for mark, kind in MARKS.items():
+        if content.startswith(mark):
+            raise ValueError(f"{path} is {kind}, no text: save its rows as JSON lines or CSV UTF-8")
+    head = content[:400]
+    for encoding, mark in (("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")):
+        zeros = head[encoding == "utf-16-le" :: 2].count(0)  # where ASCII has its empty half
+        if content.startswith(mark) or (zeros > len(head) / 4 and not head.startswith(b"\0\0")):
+            try:
+                content = content.removeprefix(mark).decode(encoding).encode()
+            except UnicodeError as error:
+                raise ValueError(f"{path} is damaged UTF-16 ({error}): save it as UTF-8") from None
+            break
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 def _row(line: bytes) -> dict:
-    row = json.loads(line.decode("utf-8-sig"))
+    row = json.loads(line.decode())
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
     return row
@@ -120,7 +147,7 @@ def read_lines(path: str | Path) -> list[tuple[int, dict]]:
 
 def _lines(path: Path, torn: bool) -> list[tuple[int, dict]]:
     """Read the lines that are not empty; `torn` says that the last one may be, of any file."""
-    pieces = path.read_bytes().split(b"\n") if path.exists() else []
+    pieces = read_utf8(path).split(b"\n") if path.exists() else []
     lines: list[tuple[int, dict]] = []
     for number, piece in enumerate(pieces, 1):
         if not piece.strip():

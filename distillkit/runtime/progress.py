@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import stat
 import sys
 import time
 import unicodedata
@@ -9,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from distillkit.runtime.files import odd_field, read_json, read_jsonl, write_json
 from distillkit.runtime.session import peak_memory_bytes
@@ -32,10 +37,39 @@ def printable(text: str) -> str:
 
 
 def forgiving_output() -> None:
-    """Let what the console's encoding lacks be printed as `\\u2192` instead of ending the run."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a notebook's stream takes every character
-            stream.reconfigure(errors="backslashreplace")
+    """Let a run go on where its lines cannot be shown.
+
+    What the encoding lacks is printed as `\\u2192`; a pipe whose reader is gone (`| head`)
+    swallows the rest.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not hasattr(stream, "reconfigure"):  # a notebook's stream takes every character
+            continue
+        stream.reconfigure(errors="backslashreplace")
+        if _is_pipe(stream):
+            pipe = io.BufferedWriter(_Unbroken(stream.fileno(), "wb", closefd=False))
+            setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, "backslashreplace",
+                                                line_buffering=True))  # fmt: skip
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # no file at all
+        return False
+
+
+class _Unbroken(io.FileIO):
+    """A pipe that takes what is written also when nobody reads it any more."""
+
+    def write(self, content: bytes) -> int | None:
+        try:
+            return super().write(content)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # the second is Windows' word
+                raise
+            return len(content)
 
 
 WARM_UP = 6  # steps of a training before its pace is known

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from distillkit.cli import main
 from distillkit.evaluation import scoring as kit
 from distillkit.evaluation.statistics import wilson
 from distillkit.generation.sampler import Completion
@@ -411,6 +412,80 @@ def test_windows_line_ends_and_a_byte_order_mark(read):
     problems, refused = read(b"\xef\xbb\xbf" + json.dumps(ask(1)).encode() + b"\r",
                              json.dumps(ask(2)).encode() + b"\r", b"\r")  # fmt: skip
     assert [p.answer for p in problems] == ["1", "2"] and not refused
+
+
+QUESTIONS = '{"question": "Wie groß?", "answer": "3"}\n{"question": "2x = 8?", "answer": 4}\n'
+EXCEL = "id;question;answer;note\n1;Wie groß?;3;\n2;2x = 8?;4;a"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        QUESTIONS.encode("utf-8-sig"),
+        QUESTIONS.encode("utf-16"),  # PowerShell's >
+        QUESTIONS.encode("utf-16-le"),
+        QUESTIONS.encode("utf-16-be"),
+        QUESTIONS.replace("\n", "\r").encode(),  # an old Mac
+        QUESTIONS.replace("\n", "\r\n").encode(),
+        json.dumps([json.loads(line) for line in QUESTIONS.splitlines()], indent=1).encode(),
+        EXCEL.encode("utf-8-sig"),
+        EXCEL.replace("\n", "\r\n").replace(";", "\t").encode("utf-16"),
+        EXCEL.replace(";", ",").replace("question", "Question").encode(),
+    ],
+)
+def test_files_as_programs_export_them(read, content):
+    problems, refused = read(content)
+    assert not refused
+    assert [(p.text, p.answer) for p in problems] == [("Wie groß?", "3"), ("2x = 8?", "4")]
+
+
+@pytest.mark.parametrize(
+    ("mark", "kind"), [(b"PK\x03\x04", "workbook"), (b"PAR1", "Parquet"), (b"\x1f\x8b", "gzip")]
+)
+def test_a_file_that_is_no_text_is_refused_in_one_line(read, mark, kind):
+    with pytest.raises(ValueError, match=kind):
+        read(mark + b"\0\1\2")
+
+
+def test_damaged_utf_16_is_refused_in_one_line(read):
+    with pytest.raises(ValueError, match="damaged UTF-16"):
+        read(b"\xff\xfe" + "{\ud83d}".encode("utf-16-le", "surrogatepass"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("4 * 18 = <<4*18=72>>72\n#### 72", "72"),  # GSM8K
+        ("#### 1,250", "1250"),
+        (["1,234"], "1234"),
+        (["1,5", "2"], "x = 3/2 or x = 2"),
+        (1e-05, "1/100000"),
+        (1e16, "10000000000000000"),
+    ],
+)
+def test_an_answer_means_what_a_person_means(read, answer, right):
+    (problem,), refused = read(ask(answer))
+    assert kit.score(f"<answer>{right}</answer>", "eos", problem.answer)["lenient"], refused
+
+
+def test_a_number_of_a_million_digits_is_refused_before_it_is_written(read):
+    _, (refused,) = read('{"question": "a", "answer": 1e999999999}')
+    assert "longer than" in refused
+
+
+def test_rows_without_an_id_are_told_apart_also_where_it_is_null(read):
+    problems, refused = read(ask(1, id=None), ask(2, id=None), ask(3, id="", family=None))
+    assert [(p.id, p.family) for p in problems] == [
+        ("line-1", "own"), ("line-2", "own"), ("line-3", "own")]  # fmt: skip
+    assert not refused
+
+
+def test_a_file_without_a_question_ends_the_command_before_a_model_is_loaded(tmp_path, capsys):
+    (tmp_path / "q.jsonl").write_text('{"question": "a", "answer": "about five"}\n')
+    code = main(["evaluate", "no-run", "--problems", str(tmp_path / "q.jsonl"),
+                 "--out", str(tmp_path / "out.jsonl")])  # fmt: skip
+    said = capsys.readouterr()
+    assert code == 1 and "holds no line" in said.err and "refused line 1" in said.out
 
 
 @pytest.mark.parametrize("lines", [[], ["", "  ", ""], [b"\xef\xbb\xbf"]])

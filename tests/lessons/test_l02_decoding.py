@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
+from distillkit import plots
 from distillkit.generation import decoding as kit
 from distillkit.generation.sampler import next_token_probs
 from distillkit.lessons.l02_decoding import figures
@@ -103,3 +106,12 @@ def test_a_right_attempt_gets_its_tick(exercise, attempt):
 def test_another_wrong_attempt_is_told_where(exercise, attempt):
     outcome = exercise.judge(attempt)
     assert outcome.kind == WRONG and "on input" in outcome.message
+
+
+def test_tokens_that_the_font_lacks_are_written_as_escapes():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure, _ = figures.draw_next_token(torch.linspace(5, 0, 3), ["答案", "ไ", "é"])
+        plots.to_png(figure)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [r"\u7b54\u6848", r"\u0e44", "é"]

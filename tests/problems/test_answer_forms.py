@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from distillkit.evaluation.scoring import score
 from distillkit.problems.answers import extract, parse_answer, same_value
 
 LONG = settings.default.max_examples > 100
+# Only a guard against hanging, for which 200,000 pairs are too long.
+pytestmark = [pytest.mark.timeout(0)] * LONG
 many = settings(max_examples=200_000 if LONG else 300)
 
 MINUS = "-−–‒‑‐﹣－—"

@@ -214,6 +214,14 @@ def test_the_lines_of_a_file_keep_their_numbers(path):
     assert [number for number, _ in read_lines(path)] == [2, 3, 4]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_read_in_the_encodings_and_line_ends_of_other_systems(tmp_path, encoding, end):
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(f'{{"id": "größer 😀"}}{end}{{"id": 2}}{end}'.encode(encoding))
+    assert read_lines(path) == [(1, {"id": "größer 😀"}), (2, {"id": 2})]
+
+
 @pytest.mark.parametrize("line", [b"[" * 100_000, b'{"a":' * 100_000])
 def test_a_line_nested_without_end_is_named(path, line):
     path.write_bytes(LINES + line + b"\n")

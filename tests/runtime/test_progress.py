@@ -148,3 +148,17 @@ def test_the_last_step_is_shown_and_has_no_time_left(screen):
     assert screen.lines[-1] == ("  step 7/7  loss 1.000", True)
     steps(screen, [1], first=3, of=3)
     assert screen.lines[-1] == ("  step 3/3  loss 1.000", True)
+
+
+def test_a_run_goes_on_when_nobody_reads_its_pipe_any_more(tmp_path):
+    code = ("import sys; from pathlib import Path\n"
+            "from distillkit.runtime.progress import forgiving_output; forgiving_output()\n"
+            "[print('a line', flush=True) for _ in range(10_000)]\n"
+            "Path(sys.argv[1]).write_text('done')")  # fmt: skip
+    with subprocess.Popen([sys.executable, "-P", "-c", code, tmp_path / "end"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as run:  # fmt: skip
+        assert run.stdout.readline().strip() == b"a line"
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 0 and (tmp_path / "end").read_text() == "done"
