@@ -29,6 +29,7 @@ def stop(step, output, mend=None):
 def pip_install(*words):
     print(end=f"kit: installing {words[-1]!a} ", flush=True)  # a folder may be of any letters
     pip, began = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "-c", PINS], time.time()
+    pip.append("--no-compile")  # Python compiles what is imported; all of it would take a minute
     with LOG.open("w") as log:
         child = subprocess.Popen(
             [*pip, *words],

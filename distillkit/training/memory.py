@@ -89,14 +89,14 @@ def activations(shape: Shape, tokens: int, r: int, kind: str) -> float:
 
     A layer keeps, for each token: 4 F (gate, its SiLU, up, their product), 4 H D (queries, keys,
     values, attended), 4 E (two norms' inputs, two inputs of matrices) and 7 R (inside LoRA).
-    With 16-bit products they have 2 bytes, but the norms work in float32, and their results and
-    the adapter itself are there in 16 bits, too, and the mask once a layer.
+    With 16-bit products they have 2 bytes, but the norms' inputs are kept in float32; the adapter
+    itself is there in 16 bits, too, and the mask once a layer.
     """
     s, heads = shape, shape.heads * shape.head_size
     shared = 4 * s.inner + 4 * heads + 4 * s.width + 7 * r
     if kind == "float32":
         return s.layers * tokens * FLOAT * shared + FLOAT * tokens**2
-    a_token = 2 * (shared + 2 * s.width) + FLOAT * 2 * s.width
+    a_token = 2 * shared + (FLOAT - 2) * 2 * s.width
     return s.layers * (tokens * a_token + 2 * tokens**2) + 2 * s.adapter(r)
 
 

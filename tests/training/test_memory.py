@@ -92,12 +92,15 @@ def test_activations_are_what_autograd_keeps(smollm, kind, r):
 
 def test_the_formula_is_within_a_tenth_of_every_measured_peak():
     rows = table()
-    assert {row["dtype"] for row in rows} == {"float32", "bfloat16"} and len(rows) >= 12
+    assert {row["dtype"] for row in rows} == set(kit.WEIGHT_BITS) and len(rows) >= 24
     for row in rows:
         tokens, learned = int(row["tokens"]), int(row["learned"])
         parts = kit.training(kit.SHAPES[row["model"]], row["dtype"], int(row["rank"]), tokens,
                              learned)  # fmt: skip
         expected = sum(parts.values()) / 1e6
+        if "CPU" not in row["machine"] and row["dtype"] != "float32":  # PEFT's casts were still in
+            shape = kit.SHAPES[row["model"]]
+            expected += 8 * shape.width * shape.layers * tokens / 1e6
         assert expected == pytest.approx(float(row["formula_mb"]), abs=1)
         assert expected == pytest.approx(float(row["measured_mb"]), rel=0.1)
 

@@ -17,7 +17,7 @@ from distillkit.training import gradients
 from distillkit.training import packing as kit
 from distillkit.training.lora import lora
 from distillkit.training.losses import IGNORE, cross_entropy
-from distillkit.training.objectives import read
+from distillkit.training.objectives import HEAD_ROUND, read
 from distillkit.training.plain_loop import padded
 from tests.training.test_loop import TRACES, trace
 
@@ -142,7 +142,7 @@ def test_the_output_head_sees_supervised_positions_only(tiny):
     head.register_forward_hook(lambda module, args, logits: seen.append(tuple(logits.shape[:-1])))
     loss_of(kit, model, examples)
     supervised = sum(label != -100 for e in examples for label in e.labels)
-    assert seen == [(1, -(-supervised // kit.ROUND) * kit.ROUND)]
+    assert seen == [(1, -(-supervised // HEAD_ROUND) * HEAD_ROUND)]
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=40), min_size=1, max_size=5))
