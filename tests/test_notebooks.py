@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from distillkit.models.loading import load
 from distillkit.teaching.lesson import all_lessons
 from notebooks import build, running
 
@@ -29,6 +30,23 @@ if "distillkit.teaching.widgets" in sys.modules:
     for explorer in [o for o in gc.get_objects() if issubclass(type(o), Explorer)]:
         sweep(explorer)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_student(tmp_path_factory):
+    """Give lessons the first six layers of their small student: what it writes counts nowhere.
+
+    A lesson's time in fast mode is mostly the model's reading of the same long prompts.
+    """
+    loaded, folder = load("smollm2-135m-instruct", say=lambda _: None), tmp_path_factory.mktemp("m")
+    model = loaded.model
+    model.model.layers = model.model.layers[:6]
+    model.config.num_hidden_layers = 6
+    for part in (model, loaded.tokenizer):
+        part.save_pretrained(folder / loaded.name.split("/")[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTILLKIT_MODELS", str(folder))
+        yield
 
 
 def run(notebook, folder, **env):
