@@ -86,7 +86,8 @@ def test_another_architecture_reads_the_tree_the_same_way(tiny_llama):
 MUTANTS = {
     "prompt tokens in the loss": ("[IGNORE] * len(prompt_ids) + own_ids", "prompt_ids + own_ids",
                                   "masking"),
-    "no end to learn": ("own_ids = [*own_ids, tokenizer.eos_token_id]", "pass", "masking"),
+    "no end to learn": ("[*token_ids(tokenizer, own), tokenizer.eos_token_id]",
+                        "token_ids(tokenizer, own)", "masking"),
     "one label late": ("[IGNORE] * len(prompt_ids) + own_ids",
                        "[IGNORE] * (len(prompt_ids) + 1) + own_ids[1:]", "masking"),
     "labels not shifted": ("            at = child[at, token]\n",
