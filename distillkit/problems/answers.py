@@ -300,7 +300,7 @@ _RELATION = re.compile(rf"(?<![A-Za-z]){_NAME}\s*(?:[≠<>≤≥≈]|!=|~=)")
 _APART = re.compile(r"(?i)(?:[.;:⇒]|(?!\bor\b)\b[^\W\d_]{2,})\s*\Z")  # before a new statement
 _WORDED = re.compile(rf"(?i)(?<![a-z])(?:{_NONE}|{_ALL})")
 _CUT = re.compile(r"(?=\s|\"|[,;:(](?:\s|$)|\(|\.(?:\s|$)|≈|⇒)|(?<=[0-9])(?=[^\W\d_A-Za-z])")
-_SENTENCE = re.compile(r"[^.?!\n]*")
+_SENTENCE = re.compile(r"(?:[^.?!\n]|\.(?=[0-9]))*")
 _REMARK = re.compile(  # what ends a value, or begins what is said about it
     rf"(?i)\s*(?:\Z|\.(?=\s|\Z)|\n(?!\s*[-+*/=^<>≤≥≠])|⇒|≈|\"|[,;:]?\s*\(?{_REMARK_WORD}\b"
     r"|,\s*or is it\b)"

@@ -541,6 +541,7 @@ OUTPUTS = {
     "f(y) = 6": None,
     "12 5/3": None,
     "4 * 18 = 72 pens": "72",
+    "The answer is .25.": "1/4",
     "The total = 72": "72",
     # behind the thinking
     "<think>Perhaps <answer>3</answer>? That fails.</think>\nx = 5": "x = 5",
