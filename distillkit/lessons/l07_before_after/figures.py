@@ -45,24 +45,28 @@ def lines_of(answer: Text) -> list[tuple[list[tuple[int, str, float]], bool]]:
         for letter in token:
             if letter == "\n":
                 written.append([])
-            else:
-                written[-1].append((letter, number))
+            else:  # one letter may be written as several: \u7b54
+                written[-1] += [(char, number) for char in _visible(letter)]
     lines, found = [], False
     for line in written:
         text = "".join(letter for letter, _ in line).strip()
-        wrong = not found and text == answer.wrong_step.strip() != ""
+        wrong = not found and text == _visible(answer.wrong_step).strip() != ""
         found = found or wrong
         for part in _folded(line):
             pieces, column = [], 0
             for number, letters in groupby(part, key=itemgetter(1)):
                 piece = "".join(letter for letter, _ in letters)
-                pieces.append((column, visible_token(piece).replace("␣", " "), probs[number]))
+                pieces.append((column, piece, probs[number]))
                 column += len(piece)
             lines.append((pieces, wrong))
     if len(lines) > TALL:
         left = len(lines) - TALL + 1
         lines = [*lines[: TALL - 1], ([(0, f"… {left} more lines", 1.0)], False)]
     return lines
+
+
+def _visible(text: str) -> str:
+    return visible_token(text).replace("␣", " ") if text else ""
 
 
 def _folded(line: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:
