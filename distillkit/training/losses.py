@@ -33,8 +33,8 @@ def cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tens
 def _log_probabilities(
     student_NV: torch.Tensor, teacher_NV: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if not temperature > 0:  # NaN, too
-        raise ValueError(f"temperature must be above 0, not {temperature}")
+    if not 0 < temperature < math.inf:  # NaN, too
+        raise ValueError(f"temperature must be finite and above 0, not {temperature}")
     v = min(student_NV.shape[-1], teacher_NV.shape[-1])
     student = (student_NV[..., :v].float() / temperature).log_softmax(-1)
     teacher = (teacher_NV[..., :v].detach().float() / temperature).log_softmax(-1)
@@ -54,7 +54,7 @@ def forward_kl(
     """Return KL(teacher ‖ student) at temperature T, in nats, at each position: it covers modes.
 
     Models of one family may pad their vocabulary differently: the shared first columns count.
-    The teacher gets no gradient.  Raises ValueError unless temperature > 0.
+    The teacher gets no gradient.  Raises ValueError unless the temperature is finite and above 0.
     Source: Agarwal et al. 2023, arXiv 2306.13649, sec. 2 ("forward KL").
     """
     student, teacher = _log_probabilities(student_NV, teacher_NV, temperature)

@@ -399,9 +399,9 @@ def test_only_ignored_labels_are_an_error_and_not_nan():
         kit.cross_entropy(some_logits(1, n=2), torch.tensor([-100, -100]))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
 @pytest.mark.parametrize("loss", [kit.soft_loss, kit.forward_kl, kit.reverse_kl, kit.jsd])
-def test_temperature_must_be_above_zero(loss, temperature):
+def test_temperature_must_be_finite_and_above_zero(loss, temperature):
     with pytest.raises(ValueError, match="temperature"):
         loss(some_logits(1), some_logits(2), temperature)
 
