@@ -27,6 +27,15 @@ SCALED = [  # of which the sampler computes no logits itself: the model's own la
 WINDOW = {"use_sliding_window": True, "sliding_window": 64}
 
 
+def own_greedy(model, tokenizer, prompt, count):
+    """Return the tokens that the model's own forward pass writes behind a prompt, one by one."""
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    for _ in range(count):
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[-count:]
+
+
 @pytest.mark.parametrize(("kind", "config", "said"), [
     ("Mistral", {"sliding_window": 64}, "sliding_window = 64 with texts of 300 tokens"),
     ("Qwen2", {**WINDOW, "max_window_layers": 1}, "sliding_window = 64"),
@@ -62,11 +71,8 @@ def test_harmless_settings_are_not_refused_and_the_words_are_the_models_own(tiny
     prompts = ["Solve for x: 3x = 6", "Solve for x: 12x + 4 = 60"]
     texts = sample(model, tiny.tokenizer, prompts, max_new_tokens=6)
     for prompt, (completion,) in zip(prompts, texts, strict=True):
-        ids = tiny.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        for _ in range(completion.tokens):
-            with torch.no_grad():
-                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        own = tiny.tokenizer.decode(ids[-completion.tokens :], skip_special_tokens=True)
+        ids = own_greedy(model, tiny.tokenizer, prompt, completion.tokens)
+        own = tiny.tokenizer.decode(ids, skip_special_tokens=True)
         assert completion.text == own
 
 
@@ -190,11 +196,8 @@ def test_no_feature_of_a_family_is_lost(tiny, feature):
     prompts = ["Solve for x: 3x = 6", "Solve for x: 12x + 4 = 60"]
     texts = sample(model, tiny.tokenizer, prompts, max_new_tokens=8)
     for prompt, (completion,) in zip(prompts, texts, strict=True):
-        ids = tiny.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        for _ in range(completion.tokens):
-            with torch.no_grad():
-                ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        own_text = tiny.tokenizer.decode(ids[-completion.tokens :])
+        ids = own_greedy(model, tiny.tokenizer, prompt, completion.tokens)
+        own_text = tiny.tokenizer.decode(ids)
         assert completion.text == own_text.removesuffix("<|im_end|>")
 
 
