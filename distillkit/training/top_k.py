@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from distillkit.runtime.files import digest
+from distillkit.runtime.files import digest, put_in_place
 from distillkit.training.losses import forward_kl
 from distillkit.training.objectives import Batch, Beginning, ModelOut, name_of, read_teacher
 from distillkit.training.packing import Example, pack, parts_of
@@ -85,14 +85,14 @@ class TopK:
         return ids_NK[:, :k].to(device), logs_NJ.to(device)
 
     def save(self, path: Path) -> None:
-        """Write the records as safetensors, whole or not at all."""
+        """Write the records as safetensors, whole and on disk, or not at all."""
         tensors = {"marks": torch.tensor(self.marks), "ids": self.ids_RK.int(),
                    "logs": self.logs_RJ.half()}  # fmt: skip
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({k: t.contiguous() for k, t in tensors.items()}, temporary,
                   metadata={"distillkit": json.dumps(self.about)})  # fmt: skip
-        temporary.replace(path)
+        put_in_place(temporary, path)
 
 
 def load_top_k(path: str | Path, tokenizer: Any = None) -> TopK:
