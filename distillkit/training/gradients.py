@@ -58,10 +58,11 @@ def add_gradient(
         with nullcontext() if part is parts[-1] else accelerator.no_sync(module):
             part_loss = module(**tree) / (weight or 1.0) * share
             accelerator.backward(part_loss * processes)
-        loss += part_loss.item()
+        value = part_loss.item()  # once: on a card it waits for all that was asked of it
+        loss += value
         computed += tree["input_ids"].numel()
         for example, fraction in zip(part if mine else (), fractions(weights_N, part)):
-            kinds[example.kind] += part_loss.item() * fraction
+            kinds[example.kind] += value * fraction
     of_kind = {kind: weight_of([e for e in batch if e.kind == kind]) for kind in kinds}
     return loss, computed, {k: whole / of_kind[k] * kinds[k] for k in kinds if of_kind[k]}
 
