@@ -16,8 +16,6 @@ QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load`
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] != ["lab"]:  # its notebooks decide each for themselves
-        share_the_cores()  # has to stand before torch is imported
     from distillkit.models.downloads import ModelError
     from distillkit.runtime.files import JournalError
     from distillkit.runtime.progress import forgiving_output, printable
@@ -26,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     forgiving_output()
     options = parser().parse_args(words[:1] if words[:1] == ["lab"] else words)
+    if words[:1] != ["lab"]:  # its notebooks decide each for themselves
+        share_the_cores()  # before torch is imported, and not for --help
     try:
         return options.run(options, words)
     except KeyboardInterrupt:
@@ -250,8 +250,7 @@ def _record(options: argparse.Namespace) -> int:
     if not (options.logits and options.of):
         raise ValueError("--logits K and --of FILE.jsonl go together")
     machine = start(seed=options.seed)
-    record_file(options.teacher, options.of, options.logits, options.out, None, options.seed,
-                machine)  # fmt: skip
+    record_file(options.teacher, options.of, options.logits, options.out, options.seed, machine)
     return 0
 
 

@@ -231,7 +231,7 @@ def texts_for(
 
 
 def record_file(
-    teacher: str, path: Path, k: int, out: Path, limit: int | None, seed: int, machine: Session,
+    teacher: str, path: Path, k: int, out: Path, seed: int, machine: Session,
     say: Callable[[str], None] = print,
 ) -> TopK:  # fmt: skip
     """Let a model read a file of traces and write its `k` likeliest tokens at each place to `out`.
@@ -245,7 +245,7 @@ def record_file(
         raise ValueError(f"{out} exists and is kept: choose another name")
     if out.suffix != ".safetensors":
         raise ValueError(f"{out}: the records are a .safetensors file")
-    traces, about = read_traces(path, limit, seed)
+    traces, about = read_traces(path, seed=seed)
     say(about)
     model = load(name, machine.device, machine.dtype, say)
     examples = encode(traces, model.tokenizer)
