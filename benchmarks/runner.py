@@ -131,7 +131,8 @@ def main(experiment: Experiment, about: str, words: Sequence[str] | None = None)
         parser.error(str(error))
     missing = left_to_run(experiment, table, [arms[name] for name in options.only], wanted)
     print(f"{out}: {len(missing)} runs to do", flush=True)
-    bench = Bench(start("cpu", dtype=dtype), options.test, out) if missing else None
+    tier = "gpu" if options.device == "cuda" else "cpu"
+    bench = Bench(start(tier, dtype=dtype), options.test, out) if missing else None
     for arm, seed in missing:
         began = time.perf_counter()
         rows = experiment.run(arm, seed, bench)
@@ -156,6 +157,7 @@ def options_of(experiment: Experiment, about: str, arms: list[str]) -> argparse.
     add("--only", nargs="+", choices=arms, metavar="ARM", default=arms, help="some of the arms")
     add("--test", type=int, default=experiment.test, help="questions in a run (%(default)s)")
     add("--dtype", choices=("float32", "bfloat16"), help="default: as the table, else what is fast")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (%(default)s)")
     add("--out", type=Path, help=f"another table than data/{experiment.csv}")
     return parser
 

@@ -213,6 +213,11 @@ LITTLE = {
     "KEEP": 2,
     "ALONE": 1,
     "PROBLEMS": 12,
+    "COLD": 2,
+    "SIZE": 2,
+    "STEPS": 1,
+    "SAMPLED": 2,
+    "BATCH": 2,
 }
 TRIED = {  # an arm that trains and one that does not, where there are both
     "ablation": ["sequences apart", "batch 4 + upper half + more both-sides"],
@@ -225,6 +230,8 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "self_improvement": ["round 2", "first, repeated"],
     "sizes": ["distilled", "untouched"],
     "teacher_forms": ["check"],
+    "soft_labels": ["words alone", "itself, student's texts, reverse"],
+    "step_by_step": ["equations / two tasks / 32", "judging / label only, equal tokens / 32"],
     "templates": ["json / few-shot", "think / arithmetic / distilled"],
 }
 

@@ -19,9 +19,9 @@ def confidences(model: Any, examples: Sequence[Example]) -> list[float]:
     """Return the probability that a model gives to each example's completion as a whole."""
     found = []
     for example in examples:
-        batch = pack([example])
+        batch = {name: tensor.to(model.device) for name, tensor in pack([example]).items()}
         logits_NV = read_teacher(model, batch).logits_NV
-        nll_N = negative_log_likelihood(logits_NV, batch["labels_N"].to(logits_NV.device))
+        nll_N = negative_log_likelihood(logits_NV, batch["labels_N"])
         found.append(torch.exp(-nll_N.sum()).item())
     return found
 

@@ -246,9 +246,9 @@ class Reader:
 class StepGraph:
     """A step of `width` rows in tensors that stay where they are: captured once, then replayed.
 
-    Rows beyond those asked for compute along and nobody reads them.  A step writes the same keys
-    and values to the same places however often it is done, so warming up changes nothing.  A
-    forward pass that waits for the host cannot be captured (LLM.int8()); it is then run as it is.
+    Rows beyond those asked for compute along and nobody reads them.  The first step runs as it is,
+    for libraries set themselves up on first use; the second is captured.  A forward pass that waits
+    for the host cannot be captured (LLM.int8()); it is then always run as it is.
     """
 
     def __init__(self, step: Callable[..., torch.Tensor], width: int, device: torch.device):
@@ -258,25 +258,21 @@ class StepGraph:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.logits_RV: torch.Tensor | None = None  # where a replay leaves its result
         self.can_capture = device.type == "cuda"
+        self.begun = False
 
     def __call__(self, tokens_R1: torch.Tensor, starts_R: torch.Tensor) -> torch.Tensor:
         """Return the logits after the given rows' tokens, (R, V), R at most the width."""
         rows = len(starts_R)
         self.tokens_R1[:rows], self.starts_R[:rows] = tokens_R1, starts_R
-        if self.can_capture and self.graph is None:
+        if self.can_capture and self.begun and self.graph is None:
             self._capture()
+        self.begun = True
         if self.graph is None:
             return self.step(self.tokens_R1, self.starts_R)[:rows]
         self.graph.replay()
         return self.logits_RV[:rows]
 
     def _capture(self) -> None:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):  # libraries set themselves up on first use
-                self.step(self.tokens_R1, self.starts_R)
-        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):

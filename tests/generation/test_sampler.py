@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model
 
-from distillkit.generation import sampler
 from distillkit.generation.sampler import (
     Completion,
     Ending,
@@ -413,22 +412,6 @@ def test_steps_of_fixed_shape_write_the_same(early, monkeypatch, width, temperat
     assert texts(got) == texts(want)
     rows = max(options["k"], min(width, options["k"] * len(SHARED)))
     assert {shape for shape in shapes if shape[1] == 1} == {(rows, 1)}
-
-
-def test_a_step_done_again_changes_nothing(tiny):
-    """A graph is warmed up with the step itself, so doing it three times must be doing it once."""
-    want = texts(sample(tiny.model, tiny.tokenizer, SHARED, max_new_tokens=8))
-    step, calls = sampler.Reader.step, []
-
-    def three_times(self, last, starts):
-        calls.extend(step(self, last, starts) for _ in range(3))
-        assert torch.equal(calls[-1], calls[-2]) and torch.equal(calls[-1], calls[-3])
-        return calls[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler.Reader, "step", three_times)
-        assert texts(sample(tiny.model, tiny.tokenizer, SHARED, max_new_tokens=8)) == want
-    assert calls
 
 
 # --- the caller's view ----------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """Does a teacher's whole distribution teach more than its words?  And a student's own texts?
 
-    python -m benchmarks.drafts.soft_labels
+    python -m benchmarks.experiments.soft_labels
 
 The first arms learn 64 of the 1.5B teacher's traces: its words alone, or its 64 likeliest tokens at
-each place (`record_logits`).  In the others the untouched student teaches itself: with six solved
-examples in its prompt it is the teacher, without them the student.  All but one of these begin
-with a cold start, 32 of the teacher's own unverified texts (forward KL); then as many texts and
-steps follow, of the teacher or of the student, in either direction.
+each place (`record_logits`); or 32 of them as words and then the other 32 in each way.  In the
+others the untouched student teaches itself: with six solved examples in its prompt it is the
+teacher, without them the student.  All but one of these begin with a cold start, 32 of the
+teacher's own unverified texts (forward KL); then as many texts and steps follow, of the teacher or
+of the student, in either direction.
 """
 
 import random
@@ -41,6 +42,10 @@ RECORDED = {
     "JSD 0.5": (partial(jsd, beta=0.5), 64),
     "forward KL, 4 tokens and the rest": (forward_kl, 4),
 }
+BEGUN = {f"words, then {name}": RECORDED[arm] for name, arm in (
+    ("words", "words alone"), ("forward KL", "forward KL"), ("reverse KL", "reverse KL"),
+    ("JSD 0.5", "JSD 0.5"),
+)}  # fmt: skip
 SELF = {  # whose texts, and which direction
     "itself, cold start": ("", ""),
     "itself, student's texts, reverse": ("student", "reverse"),
@@ -48,9 +53,10 @@ SELF = {  # whose texts, and which direction
     "itself, student's texts, forward": ("student", "forward"),
     "itself, teacher's texts, reverse": ("teacher", "reverse"),
     "itself, student's texts, reverse, no cold start": ("student", "reverse"),
+    "itself, student's texts, reverse, 16 steps": ("student", "reverse"),
 }
 FEW_SHOT = "untouched, six solved examples"
-ARMS = [FEW_SHOT, *RECORDED, *SELF]
+ARMS = [FEW_SHOT, *RECORDED, *BEGUN, *SELF]
 
 
 def run(arm, seed, bench):
@@ -61,9 +67,8 @@ def run(arm, seed, bench):
         answers = evaluate(student.model, student.tokenizer, test, shots=SHOTS, width=len(test),
                            max_new_tokens=LIMIT)  # fmt: skip
         return scored(answers)
-    trained = from_records(arm, seed, student) if arm in RECORDED else from_itself(
-        arm, seed, student, bench)  # fmt: skip
-    model, log = trained
+    make = partial(from_itself, bench=bench) if arm in SELF else from_records
+    model, log = make(arm, seed, student)
     answers = evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=LIMIT)
     sure = confidences(model, own_answers(student.tokenizer, answers))
     bench.keep("soft_labels_answers.jsonl", [
@@ -80,22 +85,26 @@ def run(arm, seed, bench):
 
 
 def from_records(arm, seed, student):
-    """Train on 64 of the recorded teacher's traces."""
+    """Train on 64 of the recorded teacher's traces, the first half of them as words in `BEGUN`."""
     chosen = random.Random(f"soft-{seed}").sample(demo_traces(), TRACES)
-    objective = next_token
-    if RECORDED[arm]:
-        divergence, k = RECORDED[arm]
+    train = partial(distill, tokenizer=student.tokenizer, config=TrainingConfig(seed=seed))
+    objective, log, model = next_token, [], student.model
+    if how := {**RECORDED, **BEGUN}[arm]:
+        divergence, k = how
         records = load_top_k(data_path(LOGITS), student.tokenizer)
         objective = MatchTopK(records, divergence, k)
-    done = distill(student.model, student.tokenizer, chosen, config=TrainingConfig(seed=seed),
-                   objective=objective)  # fmt: skip
-    return done.student, done.log
+    if arm in BEGUN:
+        words = train(model, traces=chosen[: TRACES // 2])
+        model, log, chosen = words.student, words.log, chosen[TRACES // 2 :]
+    done = train(model, traces=chosen, objective=objective)
+    return done.student, log + done.log
 
 
 def from_itself(arm, seed, student, bench):
     """Let the untouched student, with examples in its prompt, teach itself without them."""
     whose, direction = SELF[arm]
-    problems = make_problems(COLD + SIZE * STEPS, NARROW, "train", 11 + seed)
+    steps = 2 * STEPS if "16 steps" in arm else STEPS
+    problems = make_problems(COLD + SIZE * steps, NARROW, "train", 11 + seed)
     assert not overlap(problems, make_problems(bench.test, NARROW, "test", TEST_SEED))
     torch.manual_seed(seed)
     teacher = Local(student.model, student.tokenizer, student.name, student.source, student.sha256,
@@ -114,7 +123,7 @@ def from_itself(arm, seed, student, bench):
                      config=TrainingConfig(seed=seed)).log  # fmt: skip
     if whose == "student":
         prompts = [messages(p.text) for p in problems[COLD:]]
-        texts = own_texts(model, student.tokenizer, prompts, SIZE, STEPS, 1.0, LIMIT, seed)
+        texts = own_texts(model, student.tokenizer, prompts, SIZE, steps, 1.0, LIMIT, seed)
     if whose:
         config = TrainingConfig(batch_size=SIZE, seed=seed)
         log += train(texts if whose == "student" else texts[COLD:], config=config,
@@ -136,7 +145,7 @@ def seen(model, tokenizer, answers, seed):
              for prompt, rows in zip(prompts, drawn, strict=False) for row in rows]  # fmt: skip
     entropy, kl, places = 0.0, 0.0, 0
     for at in range(0, len(texts), 4):
-        batch = pack(texts[at : at + 4])
+        batch = {name: t.to(model.device) for name, t in pack(texts[at : at + 4]).items()}
         ours = read_teacher(model, batch).logits_NV
         theirs = read_teacher(model, batch, False, solved_examples(tokenizer)).logits_NV
         logs = ours.float().log_softmax(-1)
