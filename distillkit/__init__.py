@@ -17,6 +17,7 @@ _MODULES = {  # modules of which a lesson uses several functions: dk.statistics.
     "decoding": "generation.decoding",
     "memory": "training.memory",
     "statistics": "evaluation.statistics",
+    "step_by_step": "training.step_by_step",
 }
 _HOME = {  # public name -> the module it lives in
     # this machine, and the files of the kit
@@ -34,6 +35,8 @@ _HOME = {  # public name -> the module it lives in
     "OUT_OF_DISTRIBUTION": "problems.equations",
     "make_problem": "problems.equations",
     "make_problems": "problems.equations",
+    "to_solve": "problems.judging",
+    "to_judge": "problems.judging",
     "parse_equation": "problems.algebra",
     "extract": "problems.answers",
     "same_value": "problems.answers",
@@ -62,6 +65,7 @@ _HOME = {  # public name -> the module it lives in
     # training a student on them
     "encode": "training.packing",
     "pack": "training.packing",
+    "Example": "training.packing",
     "Stream": "training.packing",
     "lora": "training.lora",
     "with_adapter": "training.lora",

@@ -6,5 +6,6 @@
 - `solver`: exact steps
 - `collect_form`: the form that leaves nothing to keep in mind
 - `trace_forms`: other ways to write the steps
+- `judging`: is this worked solution right?
 - `answers`: which answer does a text give?
 """

@@ -4,6 +4,7 @@
 - `objectives`: what a training minimises
 - `top_k`: a teacher's likeliest tokens, recorded
 - `on_policy`: the student's own texts, at each step
+- `step_by_step`: a label and its rationale, as one text or as two tasks
 - `packing`: a batch as a prefix tree: nothing is computed twice
 - `memory`: what training needs, counted from a model's shape
 - `gradients`: the gradient of a batch, in parts that fit, by all processes

@@ -53,7 +53,6 @@ guess_judging = None  # more right answers in 100
 # %%
 import torch
 from distillkit.lessons.l08_step_by_step import checks, figures
-from distillkit.problems.judging import to_judge, to_solve
 
 loaded = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = loaded.model, loaded.tokenizer
@@ -69,8 +68,8 @@ model, tokenizer = loaded.model, loaded.tokenizer
 # %%
 problems = dk.make_problems(256, dk.NARROW, "train", 31)
 tasks = {
-    "equations": [to_solve(problem) for problem in problems],
-    "judging": to_judge(problems, 31),
+    "equations": [dk.to_solve(problem) for problem in problems],
+    "judging": dk.to_judge(problems, 31),
 }
 for name, questions in tasks.items():
     question = questions[1]
@@ -159,8 +158,7 @@ token_weights = checks.token_weights(token_weights)
 # `distillkit/training/step_by_step.py`.
 
 # %%
-from distillkit.training import step_by_step as kit
-from distillkit.training.packing import Example
+kit = dk.step_by_step
 
 
 def examples_of(question, alpha=0.5):
@@ -176,7 +174,7 @@ def examples_of(question, alpha=0.5):
         texts.append((ids, own))
     weights = token_weights(*(len(own) for _, own in texts), alpha)
     return [
-        Example(
+        dk.Example(
             ids + own,
             [-100] * len(ids) + own,
             [0.0] * len(ids) + [weight] * len(own),
@@ -219,7 +217,7 @@ dk.show(*figures.draw_computed(ways))
 
 # %%
 n, asked = (8, 4) if machine.fast else (64, 40)
-test = to_judge(dk.make_problems(asked, dk.NARROW, "test", 100), 100)
+test = dk.to_judge(dk.make_problems(asked, dk.NARROW, "test", 100), 100)
 
 
 def judge(student):
@@ -257,38 +255,45 @@ for kind, losses in kinds.items():
 #
 # Somebody ported this training to a decoder and measured how many tokens the
 # student foretells rightly. The number was near zero, although the loss was
-# low.
-#
+# low. Here is the code, and what it says of the rationale above.
+
+
+# %%
+def ported_accuracy(logits_LV, labels_L):
+    learned = labels_L != -100
+    hits = logits_LV.argmax(-1)[learned] == labels_L[learned]
+    return hits.float().mean().item()
+
+
+example = mine[1]
+with torch.no_grad():
+    ids = torch.tensor([example.ids], device=machine.device)
+    logits = run.student(ids).logits[0].float().cpu()
+labels = torch.tensor(example.labels)
+print(f"the port says {100 * ported_accuracy(logits, labels):.0f} %")
+
+# %% [markdown]
 # ### Exercise 3
 #
 # {exercise token_accuracy}
 #
-# Here is the code. Mend it: logits [L, V] and labels [L] of one text in
-# (-100: not learned); the share of the learned tokens that are foretold
-# rightly out.
+# Write it correctly: logits [L, V] and labels [L] of one text in (-100: not
+# learned); the share of the learned tokens that are foretold rightly out.
 
 
 # %%
 def token_accuracy(logits_LV, labels_L):
     # >>> solution
     guesses, labels = logits_LV[:-1].argmax(-1), labels_L[1:]
-    # <<< stub: guesses, labels = logits_LV.argmax(-1), labels_L
     learned = labels != -100
     return (guesses[learned] == labels[learned]).float().mean().item()
+    # <<< stub: return None  # ported_accuracy, mended
 
 
 token_accuracy = checks.token_accuracy(token_accuracy)
 
 # %%
-example = mine[1]
-with torch.no_grad():
-    ids = torch.tensor([example.ids], device=machine.device)
-    logits = run.student(ids).logits[0].float().cpu()
-labels = torch.tensor(example.labels)
-learned = labels != -100
-wrong = (logits.argmax(-1)[learned] == labels[learned]).float().mean().item()
-print(f"without the shift {100 * wrong:.0f} % of the tokens,", end=" ")
-print(f"with it {100 * token_accuracy(logits, labels):.0f} %")
+print(f"mended: {100 * token_accuracy(logits, labels):.0f} %")
 
 # %% [markdown]
 # An encoder-decoder gets its labels shifted inside the model, a decoder does
@@ -298,10 +303,10 @@ print(f"with it {100 * token_accuracy(logits, labels):.0f} %")
 # ## Experiment: does the second task help?
 #
 # **The claim.** *Distilling step by step needs less data.* Seven ways to learn
-# the same questions, in the same number of steps, and an eighth that gets as
-# many *tokens* as the two tasks. Two of them are controls: **shuffled** steps
-# (the same tokens in an order that says nothing), and one text in which the
-# label **weighs half** as it does in two tasks.
+# the same questions, in the same number of steps, and an eighth way that gets
+# as many *tokens* as the two tasks. Some of them are controls: **shuffled**
+# steps (the same tokens in an order that says nothing), and one text in which
+# the label **weighs half** as it does in two tasks.
 # `python -m benchmarks.experiments.step_by_step` makes it again.
 
 # %%
@@ -342,7 +347,19 @@ dk.explore(
 )
 
 # %% [markdown]
-# {verdict}
+# **Not shown.** The second task adds nothing that can be told from chance: not
+# with 32 questions and not with 256, on neither task; and shuffled steps do as
+# well as real ones. What helps is to *write* the steps: 65 to 70 more right
+# equations in 100, with an eighth of the data already, and 17 to 20 more right
+# judgements. There it is a full answer to the claim that less data is needed,
+# but the student pays for it at every question.
+#
+# We expected more on the judging task, and we were wrong about the task: to see
+# that a step is wrong, one must compute it. Asked for the label alone, the
+# student learns its 32 questions by heart (the loss falls to 0.05) and answers
+# new ones with one word only: 50 %. In the paper T5 learned tasks whose labels
+# it could see at a glance, with 100 times as many questions. Such a task is not
+# in this table.
 #
 # What does an answer cost? Means at 256 questions:
 
