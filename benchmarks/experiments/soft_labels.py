@@ -53,7 +53,6 @@ SELF = {  # whose texts, and which direction
     "itself, student's texts, forward": ("student", "forward"),
     "itself, teacher's texts, reverse": ("teacher", "reverse"),
     "itself, student's texts, reverse, no cold start": ("student", "reverse"),
-    "itself, student's texts, reverse, 16 steps": ("student", "reverse"),
 }
 FEW_SHOT = "untouched, six solved examples"
 ARMS = [FEW_SHOT, *RECORDED, *BEGUN, *SELF]
@@ -70,16 +69,17 @@ def run(arm, seed, bench):
     make = partial(from_itself, bench=bench) if arm in SELF else from_records
     model, log = make(arm, seed, student)
     answers = evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=LIMIT)
-    sure = confidences(model, own_answers(student.tokenizer, answers))
-    bench.keep("soft_labels_answers.jsonl", [
-        {"arm": arm, "seed": seed, "id": row["id"], "sure": round(p, 4), "exact": row["exact"]}
-        for p, row in zip(sure, answers, strict=True)
-    ], "arm", "seed")  # fmt: skip
-    row = {**scored(answers), "sure": round(sum(sure) / len(sure), 4),
-           "ece": round(ece(sure, [row["exact"] for row in answers]), 4),
-           **seen(model, student.tokenizer, answers, seed),
-           "train_seconds": round(sum(r["seconds"] for r in log)), "steps": len(log),
-           "last_loss": round(log[-1]["loss"], 4)}  # fmt: skip
+    row = {**scored(answers), "train_seconds": round(sum(r["seconds"] for r in log)),
+           "steps": len(log), "last_loss": round(log[-1]["loss"], 4)}  # fmt: skip
+    if arm not in BEGUN:
+        sure = confidences(model, own_answers(student.tokenizer, answers))
+        right = [answer["exact"] for answer in answers]
+        row |= {"sure": round(sum(sure) / len(sure), 4), "ece": round(ece(sure, right), 4),
+                **seen(model, student.tokenizer, answers, seed)}  # fmt: skip
+        bench.keep("soft_labels_answers.jsonl", [
+            {"arm": arm, "seed": seed, "id": row["id"], "sure": round(p, 4), "exact": row["exact"]}
+            for p, row in zip(sure, answers, strict=True)
+        ], "arm", "seed")  # fmt: skip
     model.unload()
     return row
 
@@ -103,8 +103,7 @@ def from_records(arm, seed, student):
 def from_itself(arm, seed, student, bench):
     """Let the untouched student, with examples in its prompt, teach itself without them."""
     whose, direction = SELF[arm]
-    steps = 2 * STEPS if "16 steps" in arm else STEPS
-    problems = make_problems(COLD + SIZE * steps, NARROW, "train", 11 + seed)
+    problems = make_problems(COLD + SIZE * STEPS, NARROW, "train", 11 + seed)
     assert not overlap(problems, make_problems(bench.test, NARROW, "test", TEST_SEED))
     torch.manual_seed(seed)
     teacher = Local(student.model, student.tokenizer, student.name, student.source, student.sha256,
@@ -123,7 +122,7 @@ def from_itself(arm, seed, student, bench):
                      config=TrainingConfig(seed=seed)).log  # fmt: skip
     if whose == "student":
         prompts = [messages(p.text) for p in problems[COLD:]]
-        texts = own_texts(model, student.tokenizer, prompts, SIZE, steps, 1.0, LIMIT, seed)
+        texts = own_texts(model, student.tokenizer, prompts, SIZE, STEPS, 1.0, LIMIT, seed)
     if whose:
         config = TrainingConfig(batch_size=SIZE, seed=seed)
         log += train(texts if whose == "student" else texts[COLD:], config=config,
