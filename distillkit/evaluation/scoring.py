@@ -250,13 +250,26 @@ def _rows(content: bytes) -> list[tuple[str, Any]]:
             return [(f"row {number}", row) for number, row in enumerate(whole, 1)]
     marks = [mark for mark in ",;\t" if mark.encode() in first]
     for mark in marks if not first.startswith((b"{", b"[")) else ():
-        with suppress(ValueError, csv.Error):
-            table = csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter=mark)
+        table = csv.DictReader(io.StringIO(content.decode(errors="replace"), newline=""),
+                               delimiter=mark)  # fmt: skip
+        with suppress(csv.Error):
             table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
             if {"question", "answer"} <= {*table.fieldnames}:
+                _must_be_utf8(content)
                 return [(f"line {table.line_num}", row) for row in table]
     lines = enumerate(content.split(b"\n"), 1)
     return [(f"line {number}", line) for number, line in lines if line.strip()]
+
+
+def _must_be_utf8(content: bytes) -> None:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"line {line} holds a letter that is not in UTF-8, as Excel's plain CSV does: save the "
+            "table as 'CSV UTF-8'"
+        ) from None
 
 
 def _written(answer: object) -> str:

@@ -13,12 +13,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import torch
 from transformers import AttentionInterface
 
 from distillkit.models.chats import token_ids
-from distillkit.models.loading import own_logits, refuse_other_attention
+from distillkit.models.loading import (
+    own_logits,
+    refuse_other_attention,
+    refuse_other_numbers,
+    refuse_strange,
+)
 
 
 @dataclass
@@ -344,6 +350,38 @@ class Texts:
                 yield row, done
 
 
+_TRIED: WeakSet = WeakSet()  # models that the sampler reads as they read themselves
+
+
+def must_sample_alike(base) -> None:
+    """Let the sampler and the model itself read two short texts, once a model.
+
+    Raises ModelError if they say something else, or if the sampler cannot run the model.
+    """
+    if base in _TRIED:
+        return
+    training, v = base.training, base.get_input_embeddings().weight.shape[0]
+    prefix, *own, last = [
+        [i % v for i in ids] for ids in ((7, 40, 11), (12, 5), (9, 30, 2, 6), (17, 3))
+    ]
+    texts = [prefix + ids + [token] for ids, token in zip(own, last, strict=True)]
+    base.eval()
+    try:
+        own_RV = [base(torch.tensor([ids], device=base.device)).logits[0, -1] for ids in texts]
+        with shared_prefix_attention(base):
+            reader = Reader(base, prefix, len(own), max(map(len, own)) + 1)
+            reader.prompts(own, 0)
+            kits_RV = reader.step(last, [len(ids) for ids in own])
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        refuse_strange(base, error)
+    finally:
+        base.train(training)
+    refuse_other_numbers(base, kits_RV, torch.stack(own_RV))
+    _TRIED.add(base)
+
+
 @torch.inference_mode()
 def sample(
     model,
@@ -364,7 +402,8 @@ def sample(
     Every candidate has its own random stream (from `seed`, prompt and candidate number), so its
     text does not depend on the batch it was in.  `on_done(prompt, candidate, completion)` is
     called as each one ends.  `width` rows are computed together.  Returns one list a prompt.
-    Raises ValueError for a setting out of range and for a prompt without tokens.
+    Raises ValueError for a setting out of range and for a prompt without tokens, ModelError for a
+    model that the sampler would read otherwise than it reads itself.
     """
     if not prompts:
         return []
@@ -384,6 +423,7 @@ def sample(
         return _draws(seed, prompts[prompt], candidate, max_new_tokens)
 
     refuse_other_attention(model, shared + max(map(len, own)) + max_new_tokens)
+    must_sample_alike(model.get_base_model() if hasattr(model, "get_base_model") else model)
     with shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
         texts = Texts(reader, own, k)

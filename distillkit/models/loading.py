@@ -251,6 +251,31 @@ def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
         )
 
 
+def refuse_other_numbers(model, kits_NV, own_NV) -> None:
+    """Raise ModelError if the kit reads a text otherwise than the model's own forward pass does.
+
+    The types of weights and the order of sums make a difference of at most a few hundredths of
+    what sets the tokens' logits apart; a part of the model that is left out makes a large one.
+    """
+    kits_NV, own_NV = (x_NV.float() - x_NV.float().mean(-1, keepdim=True)
+                       for x_NV in (kits_NV, own_NV))  # fmt: skip
+    apart = ((kits_NV - own_NV).norm() / own_NV.norm().clamp(min=1e-9)).item()
+    if not apart < 0.2:
+        raise ModelError(
+            f"{type(model).__name__} ({model.config.model_type}) says something else when the kit "
+            f"reads a text ({100 * apart:.0f} % of its logits): the kit leaves out a part of it "
+            "and would compute wrong numbers. Take another model, such as Qwen2.5 or Llama"
+        )
+
+
+def refuse_strange(model, error: Exception) -> None:
+    """Raise ModelError for a model that the kit cannot run at all, with the reason."""
+    raise ModelError(
+        f"{type(model).__name__} ({model.config.model_type}) cannot be run by the kit "
+        f"({type(error).__name__}: {error}). Take another model, such as Qwen2.5 or Llama"
+    ) from error
+
+
 def fingerprint(model) -> str:
     """Return a mark of the model's weights as they are held here, in well under a second.
 

@@ -21,7 +21,7 @@ from distillkit.models.loading import refuse_other_attention
 from distillkit.traces.filters import Trace
 from distillkit.training.checkpoints import LogRow
 from distillkit.training.lora import lora, with_adapter
-from distillkit.training.objectives import Objective, description, next_token
+from distillkit.training.objectives import Objective, description, must_read_alike, next_token
 from distillkit.training.packing import Example, Stream, encode, in_epochs
 from distillkit.training.processes import TrainState, open_training
 from distillkit.training.resuming import CtrlC, Recording, mark_of
@@ -150,6 +150,7 @@ def distill(
         longest = max((len(example.ids) for example in examples), default=0)
         refuse_other_attention(student, longest, ours=False)  # before any work, not at some step
         stream = in_epochs(examples, config.batch_size, config.epochs, config.seed, config.shuffle)
+    must_read_alike(student)
     torch.manual_seed(config.seed)  # LoRA's A matrices are random
     model = student
     if adapter and not isinstance(student, PeftModel):

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import torch
 from peft import PeftModel
@@ -22,11 +23,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
 
 from distillkit.models.chats import chat_text, token_ids
-from distillkit.models.loading import own_logits, refuse_other_attention
+from distillkit.models.loading import (
+    own_logits,
+    refuse_other_attention,
+    refuse_other_numbers,
+    refuse_strange,
+)
 from distillkit.problems.equations import Problem
 from distillkit.traces.templates import SHOTS, THINK, Template, messages
-from distillkit.training.losses import forward_kl, negative_log_likelihood
-from distillkit.training.packing import Example
+from distillkit.training.losses import IGNORE, forward_kl, negative_log_likelihood
+from distillkit.training.packing import Example, pack
 
 HEAD_ROUND = 16  # rows of the head's product: few different sizes, and a tile of AMX is 16 rows
 # cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
@@ -93,6 +99,38 @@ def read(model: Any, batch: Batch, before: DynamicCache | None = None) -> ModelO
     return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
 
 
+_TRIED: WeakSet = WeakSet()  # models that read a prefix tree as they read its texts
+
+
+def must_read_alike(model: Any) -> None:
+    """Let a model read two short texts as a prefix tree and one by one, once a model.
+
+    Raises ModelError if it says something else, or if it cannot read a tree.
+    """
+    causal = model.get_base_model() if isinstance(model, PeftModel) else model
+    if causal in _TRIED:
+        return
+    mode, v = causal.training, causal.get_input_embeddings().weight.shape[0]
+    texts = [[i % v for i in ids] for ids in ((7, 40, 11, 12, 5, 17), (7, 40, 11, 9, 30, 2, 6))]
+    examples = [Example(ids, [IGNORE] * 3 + ids[3:]) for ids in texts]
+    causal.eval()
+    try:
+        with torch.no_grad(), torch.autocast(causal.device.type, enabled=False):
+            batch = {name: x.to(causal.device) for name, x in pack(examples).items()}
+            batch["attention_mask"] = batch["attention_mask"].to(causal.dtype)
+            kits_NV = read(causal, batch).logits_NV
+            own = [causal(torch.tensor([ids], device=causal.device)).logits[0, 2:-1]
+                   for ids in texts]  # fmt: skip
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        refuse_strange(causal, error)
+    finally:
+        causal.train(mode)
+    refuse_other_numbers(causal, kits_NV, torch.cat(own))
+    _TRIED.add(causal)
+
+
 def read_teacher(
     teacher: Any, batch: Batch, adapter: bool = True, beginning: Beginning | None = None,
     kept: dict[str, DynamicCache] | None = None,
@@ -103,6 +141,7 @@ def read_teacher(
     another `beginning` it reads that in place of the student's, once if its keys and values may be
     `kept`.  Raises ValueError for texts that do not begin as the student's do.
     """
+    must_read_alike(teacher)
     here = {name: tensor.to(teacher.device) for name, tensor in batch.items()}
     mode = teacher.training
     teacher.eval()

@@ -447,6 +447,12 @@ def test_a_file_that_is_no_text_is_refused_in_one_line(read, mark, kind):
         read(mark + b"\0\1\2")
 
 
+def test_a_table_in_a_code_page_is_refused_with_what_to_do(read):
+    """Excel's plain "CSV" on Windows."""
+    with pytest.raises(ValueError, match=r"line 3 holds a letter .* 'CSV UTF-8'"):
+        read("question;answer\n2x = 4;2\nLöse 3x = 9;3\n".encode("cp1252"))
+
+
 def test_damaged_utf_16_is_refused_in_one_line(read):
     with pytest.raises(ValueError, match="damaged UTF-16"):
         read(b"\xff\xfe" + "{\ud83d}".encode("utf-16-le", "surrogatepass"))

@@ -13,8 +13,10 @@ from distillkit.models.downloads import ModelError
 from distillkit.models.loading import own_logits, refuse_other_attention
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.loop import distill
+from distillkit.training.objectives import must_read_alike, read_teacher
 from distillkit.training.packing import encode, pack
 from tests.conftest import tiny_model
+from tests.training.test_loop import TRACES
 
 GEMMA = {"head_dim": 8, "query_pre_attn_scalar": 8}
 GPT_OSS = {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1}
@@ -209,3 +211,44 @@ def test_a_text_longer_than_the_window_is_refused_before_the_first_step(tiny):
     assert steps == []
     with pytest.raises(ModelError, match="sliding_window = 64"):
         CompletionLoss(model)(**pack(encode(traces(200), tiny.tokenizer)))
+
+
+# --- what no list of names knows ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "config", "said"), [
+    ("DiffLlama", {}, "says something else"),
+    ("Nemotron", {}, "cannot be run"),
+    ("Mpt", {"d_model": 32, "n_heads": 4, "n_layers": 2}, "an attention that cannot be exchanged"),
+])  # fmt: skip
+def test_a_model_that_the_sampler_reads_otherwise_is_refused(tiny, kind, config, said):
+    model = tiny_model(kind, tiny.tokenizer, **config)
+    with pytest.raises(ModelError, match=said):
+        sample(model, tiny.tokenizer, ["a", "b"], max_new_tokens=2)
+
+
+def test_a_model_that_reads_a_tree_otherwise_is_refused_before_it_is_trained(tiny, monkeypatch):
+    """As if its attention looked at the mask of a text and not at that of a tree."""
+    model = tiny_model("Llama", tiny.tokenizer)
+    own = model.model.forward
+
+    def blind(input_ids=None, attention_mask=None, **more):
+        return own(input_ids=input_ids, **more)
+
+    monkeypatch.setattr(model.model, "forward", blind)
+    with pytest.raises(ModelError, match="says something else"):
+        distill(model, tiny.tokenizer, TRACES)
+    with pytest.raises(ModelError, match="says something else"):
+        read_teacher(model, pack(encode(TRACES, tiny.tokenizer)))
+
+
+def test_a_model_is_tried_once_and_left_as_it_was(tiny):
+    model, read = tiny_model("Llama", tiny.tokenizer).train(), []
+    hook = model.model.register_forward_pre_hook(lambda *_: read.append(1))
+    sampler.must_sample_alike(model)
+    must_read_alike(model)
+    seen = len(read)
+    sampler.must_sample_alike(model)
+    must_read_alike(model)
+    hook.remove()
+    assert seen == len(read) > 0 and model.training

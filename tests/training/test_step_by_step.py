@@ -66,14 +66,14 @@ def test_one_text_without_alpha_weighs_every_token_alike(tiny):
         assert {w for w, y in zip(one.weights, one.labels, strict=True) if y != IGNORE} == {1.0}
 
 
-def test_the_loss_of_both_is_alpha_times_one_mean_and_the_rest_times_the_other(early):
-    label, rationale = two_tasks(early.tokenizer, QUESTION, 0.3)
+def test_the_loss_of_both_is_alpha_times_one_mean_and_the_rest_times_the_other(tiny):
+    label, rationale = two_tasks(tiny.tokenizer, QUESTION, 0.3)
     with torch.no_grad():
         both = pack([label, rationale])
-        found = next_token(read(early.model, both), both).item()
+        found = next_token(read(tiny.model, both), both).item()
         means = []
         for example in (label, rationale):
-            logits = early.model(torch.tensor([example.ids])).logits[0]
+            logits = tiny.model(torch.tensor([example.ids])).logits[0]
             target = torch.tensor(example.labels)
             means.append(torch.nn.functional.cross_entropy(logits[:-1], target[1:]).item())
     assert found == pytest.approx(0.3 * means[0] + 0.7 * means[1], rel=1e-4)

@@ -336,6 +336,29 @@ dk.show(*figures.draw_losses(logs))
 # That is decided by equations, below. A perfect student would reach 0 with the
 # divergences; the words' loss cannot fall below the teacher's own doubt.
 #
+# ## Two of them cannot begin
+#
+# Look at the very first token. The teacher begins with the tag, and the
+# untouched student hardly ever does. How strongly does each of your losses pull
+# that token up? Minus the gradient of the loss with respect to its logit:
+
+# %%
+target = tree["labels_N"][0].item()
+start = student_logits[:1].softmax(-1)[0, target]
+print(f"the student gives {words[target]!r} a probability of {start:.0e}")
+for loss in (forward_kl, jsd, reverse_kl):
+    logits = student_logits[:1].clone().requires_grad_()
+    loss(logits, teacher_logits[:1]).sum().backward()
+    print(f"{loss.__name__:10} pulls by {-logits.grad[0, target]:.0e}")
+
+# %% [markdown]
+# Reverse KL weighs by the *student's* probabilities. A token that the student
+# never says has next to no weight, so nothing pulls it up: a mode that was
+# never visited is never found. JSD has the same trouble from another side: it
+# cannot grow above a bound, and where it has reached the bound it is flat. Both
+# need a student that already says, now and then, what the teacher says. Forward
+# KL does not.
+#
 # ## On-policy: the student's own texts
 #
 # A student that has learned from perfect texts has never seen what comes after
