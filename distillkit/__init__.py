@@ -115,6 +115,7 @@ _HOME = {  # public name -> the module it lives in
     "whose": "teaching.exercise",
     "data": "teaching.recorded",
     "show_arms": "teaching.recorded",
+    "compare": "teaching.recorded",
 }
 __all__ = [*_MODULES, *_HOME]
 

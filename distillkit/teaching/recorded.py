@@ -78,3 +78,14 @@ def show_arms(
         ends = (0, 100) if "%" in unit else (0, inf)
         print(statistics.table(arms, baseline or next(iter(arms)), ends))
     return show(*draw_arms(arms, unit))
+
+
+def compare(
+    arms: Mapping[str, Sequence[float]],
+    baseline: str,
+    *others: str,
+    unit: str = "right answers in 100",
+) -> None:
+    """Print, for each of the other arms, how it differs from the baseline over paired seeds."""
+    for other in others:
+        print(statistics.conclusion((baseline, other), arms[baseline], arms[other], unit))

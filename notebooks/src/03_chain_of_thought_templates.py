@@ -345,18 +345,13 @@ dk.show_arms(distilled, "think")
 # kinds that no student was taught.
 
 # %%
-names = ("the answer alone", "steps and answer")
 pair = ["answer-only", "think"]
 for split in ("taught", "other"):
     rows = everything.where(split=split, template=pair, form=["terse", ""])
-    after = rows.where(stage="distilled").arms("template")
-    before = rows.where(stage="few-shot").arms("template")
-    words = dk.statistics.conclusion(
-        names, *(after[name] for name in pair), "right answers in 100"
-    )
-    print(f"{split} kinds: {words}")
-    shown = [f"{name} {before[arm][0]:.0f}" for name, arm in zip(names, pair)]
-    print("  untrained, examples in the prompt:", ", ".join(shown), "of 100")
+    print(f"{split} kinds:")
+    dk.compare(rows.where(stage="distilled").arms("template"), *pair)
+    for name, right in rows.where(stage="few-shot").arms("template").items():
+        print(f"  untrained, examples in the prompt, {name}: {right[0]:.0f}")
 
 # %% [markdown]
 # **Careful.** Most of the difference is there without training: an untrained

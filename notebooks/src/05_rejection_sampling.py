@@ -388,20 +388,13 @@ arms = rows.arms(names)
 dk.show_arms(arms, "good, verified")
 
 # %%
-unit = "right answers in 100"
 for teacher in ("good", "damaged"):
-    names = (f"everything of the {teacher} teacher", "the verified traces")
-    pair = [arms[f"{teacher}, {arm}"] for arm in ("everything", "verified")]
-    print(dk.statistics.conclusion(names, *pair, unit))
-both = [
-    [(a + b) / 2 for a, b in zip(arms[f"good, {arm}"], arms[f"damaged, {arm}"])]
-    for arm in ("everything", "verified")
-]
-names = ("everything", "the verified traces")
-print("mean of both:", dk.statistics.conclusion(names, *both, unit))
-names = ("the good teacher, verified", "the damaged teacher, verified")
-pair = arms["good, verified"], arms["damaged, verified"]
-print(dk.statistics.conclusion(names, *pair, unit))
+    dk.compare(arms, f"{teacher}, everything", f"{teacher}, verified")
+dk.compare(arms, "good, verified", "damaged, verified")
+for arm in ("everything", "verified"):
+    pairs = zip(arms[f"good, {arm}"], arms[f"damaged, {arm}"])
+    arms[f"mean of both, {arm}"] = [(a + b) / 2 for a, b in pairs]
+dk.compare(arms, "mean of both, everything", "mean of both, verified")
 
 # %% [markdown]
 # **Not shown.** The verified traces were better or as good in every run, but
@@ -436,12 +429,9 @@ for row in trained:
     row["loss"] = 100 * row["general_loss"]
 exact, loss = trained.arms("arm"), trained.arms("arm", "loss")
 hundredths = "hundredths of a nat of loss"
-for name in ("20 % general", "50 % general"):
-    names = ("no general examples", name)
-    pair = exact["0 % general"], exact[name]
-    print(dk.statistics.conclusion(names, *pair, unit))
-    pair = loss["0 % general"], loss[name]
-    print(dk.statistics.conclusion(names, *pair, hundredths))
+others = ("20 % general", "50 % general")
+dk.compare(exact, "0 % general", *others)
+dk.compare(loss, "0 % general", *others, unit=hundredths)
 dk.show_arms(loss, unit=f"{hundredths} on held-out general answers")
 
 # %% [markdown]
@@ -473,8 +463,7 @@ for name in ("round 1", "round 2"):
         *(f"{row['solved']} of {row['asked']}" for row in some),
     )
 for name in ("first", "first, repeated", "solver's"):
-    pair = stages[name], stages["round 2"]
-    print(dk.statistics.conclusion((name, "round 2"), *pair, unit))
+    dk.compare(stages, name, "round 2")
 dk.show_arms(stages, "first")
 
 # %% [markdown]

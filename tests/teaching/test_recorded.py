@@ -42,3 +42,11 @@ def test_arms_are_told_and_drawn(capsys):
 def test_a_table_that_the_kit_does_not_have_is_named():
     with pytest.raises(FileNotFoundError, match=r"no_such\.csv"):
         dk.data("no_such")
+
+
+def test_others_are_compared_with_the_baseline_one_by_one(capsys):
+    arms = {"a": [10, 20, 30], "b": [15, 26, 34], "c": [10, 20, 30]}
+    dk.compare(arms, "a", "b", "c")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("B gave 5.0 more right answers in 100 than a")
+    assert second.startswith("Between a and c no difference can be claimed")
