@@ -343,10 +343,11 @@ dk.explore(
 # **Not shown.** The second task adds nothing that can be told from chance: not
 # with 32 questions and not with 256, on neither task; and shuffled steps do as
 # well as real ones. (One text with the label first gains 1.4 in 100 equations
-# at 256: of the eight comparisons above one may look so by luck.) What helps is to *write* the steps: 65 to 70 more right
-# equations in 100, with an eighth of the data already, and 17 to 20 more right
-# judgements. There it is a full answer to the claim that less data is needed,
-# but the student pays for it at every question.
+# at 256: of the eight comparisons above one may look so by luck.) What helps is
+# to *write* the steps: 65 to 70 more right equations in 100, with an eighth of
+# the data already, and 17 to 20 more right judgements. There it is a full
+# answer to the claim that less data is needed, but the student pays for it at
+# every question.
 #
 # We expected more on the judging task, and we were wrong about the task: to see
 # that a step is wrong, one must compute it. Asked for the label alone, the
