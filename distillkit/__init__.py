@@ -111,6 +111,7 @@ _HOME = {  # public name -> the module it lives in
     "explore": "teaching.widgets",
     "Live": "teaching.widgets",
     "Count": "teaching.widgets",
+    "Steps": "teaching.widgets",
     "progress": "teaching.record",
     "whose": "teaching.exercise",
     "data": "teaching.recorded",

@@ -3,11 +3,10 @@
     python -m benchmarks.experiments.soft_labels
 
 The first arms learn 64 of the 1.5B teacher's traces: its words alone, or its 64 likeliest tokens at
-each place (`record_logits`); or 32 of them as words and then the other 32 in each way.  In the
-others the untouched student teaches itself: with six solved examples in its prompt it is the
-teacher, without them the student.  All but one of these begin with a cold start, 32 of the
-teacher's own unverified texts (forward KL); then as many texts and steps follow, of the teacher or
-of the student, in either direction.
+each place (`record_logits`).  In the others the untouched student teaches itself: with six solved
+examples in its prompt it is the teacher, without them the student.  All but one of these begin
+with a cold start, 32 of the teacher's own unverified texts (forward KL); then 128 texts in 8 steps
+follow, of the teacher or of the student, in either direction.
 """
 
 import random
@@ -42,10 +41,6 @@ RECORDED = {
     "JSD 0.5": (partial(jsd, beta=0.5), 64),
     "forward KL, 4 tokens and the rest": (forward_kl, 4),
 }
-BEGUN = {f"words, then {name}": RECORDED[arm] for name, arm in (
-    ("words", "words alone"), ("forward KL", "forward KL"), ("reverse KL", "reverse KL"),
-    ("JSD 0.5", "JSD 0.5"),
-)}  # fmt: skip
 SELF = {  # whose texts, and which direction
     "itself, cold start": ("", ""),
     "itself, student's texts, reverse": ("student", "reverse"),
@@ -55,7 +50,7 @@ SELF = {  # whose texts, and which direction
     "itself, student's texts, reverse, no cold start": ("student", "reverse"),
 }
 FEW_SHOT = "untouched, six solved examples"
-ARMS = [FEW_SHOT, *RECORDED, *BEGUN, *SELF]
+ARMS = [FEW_SHOT, *RECORDED, *SELF]
 
 
 def run(arm, seed, bench):
@@ -69,35 +64,31 @@ def run(arm, seed, bench):
     make = partial(from_itself, bench=bench) if arm in SELF else from_records
     model, log = make(arm, seed, student)
     answers = evaluate(model, student.tokenizer, test, width=len(test), max_new_tokens=LIMIT)
-    row = {**scored(answers), "train_seconds": round(sum(r["seconds"] for r in log)),
-           "steps": len(log), "last_loss": round(log[-1]["loss"], 4)}  # fmt: skip
-    if arm not in BEGUN:
-        sure = confidences(model, own_answers(student.tokenizer, answers))
-        right = [answer["exact"] for answer in answers]
-        row |= {"sure": round(sum(sure) / len(sure), 4), "ece": round(ece(sure, right), 4),
-                **seen(model, student.tokenizer, answers, seed)}  # fmt: skip
-        bench.keep("soft_labels_answers.jsonl", [
-            {"arm": arm, "seed": seed, "id": row["id"], "sure": round(p, 4), "exact": row["exact"]}
-            for p, row in zip(sure, answers, strict=True)
-        ], "arm", "seed")  # fmt: skip
+    sure = confidences(model, own_answers(student.tokenizer, answers))
+    bench.keep("soft_labels_answers.jsonl", [
+        {"arm": arm, "seed": seed, "id": answer["id"], "sure": round(p, 4),
+         "exact": answer["exact"]} for p, answer in zip(sure, answers, strict=True)
+    ], "arm", "seed")  # fmt: skip
+    row = {**scored(answers), "sure": round(sum(sure) / len(sure), 4),
+           "ece": round(ece(sure, [answer["exact"] for answer in answers]), 4),
+           **seen(model, student.tokenizer, answers, seed),
+           "train_seconds": round(sum(r["seconds"] for r in log)), "steps": len(log),
+           "last_loss": round(log[-1]["loss"], 4)}  # fmt: skip
     model.unload()
     return row
 
 
 def from_records(arm, seed, student):
-    """Train on 64 of the recorded teacher's traces, the first half of them as words in `BEGUN`."""
+    """Train on 64 of the recorded teacher's traces."""
     chosen = random.Random(f"soft-{seed}").sample(demo_traces(), TRACES)
-    train = partial(distill, tokenizer=student.tokenizer, config=TrainingConfig(seed=seed))
-    objective, log, model = next_token, [], student.model
-    if how := {**RECORDED, **BEGUN}[arm]:
+    objective = next_token
+    if how := RECORDED[arm]:
         divergence, k = how
         records = load_top_k(data_path(LOGITS), student.tokenizer)
         objective = MatchTopK(records, divergence, k)
-    if arm in BEGUN:
-        words = train(model, traces=chosen[: TRACES // 2])
-        model, log, chosen = words.student, words.log, chosen[TRACES // 2 :]
-    done = train(model, traces=chosen, objective=objective)
-    return done.student, log + done.log
+    done = distill(student.model, student.tokenizer, chosen, config=TrainingConfig(seed=seed),
+                   objective=objective)  # fmt: skip
+    return done.student, done.log
 
 
 def from_itself(arm, seed, student, bench):

@@ -83,24 +83,18 @@ class Live:
             self._handle.update(data, metadata=metadata, raw=True)
 
 
-class Count:
-    """A line that counts answers while a cell runs: `evaluate(..., on_done=Count("few-shot", 24))`.
+class _Line:
+    """A line of words that is written anew while a cell runs."""
 
-    It says how many are done, how many are right, and how long the rest takes at this pace.
-    """
-
-    def __init__(self, what: str, total: int):
-        self.what, self.total, self.done, self.right = what, total, 0, 0
+    def __init__(self, what: str, total: int = 0):
+        self.what, self.total, self.done = what, total, 0
         self._began, self._handle = time.monotonic(), None
-        self._say(f"{what}: {total} questions are being read …")
 
-    def __call__(self, row: Mapping[str, Any]) -> None:
-        """Take the next answer, a row of `evaluate`."""
-        self.done, self.right = self.done + 1, self.right + row["exact"]
+    def _left(self) -> str:
+        """Say how long the rest takes at this pace, or how long all took."""
         spent = time.monotonic() - self._began
         left = spent / self.done * (self.total - self.done)
-        words = f"{self.what}: {self.done} of {self.total} answered, {self.right} solved; "
-        self._say(words + (f"about {left:.0f} s left" if left else f"{spent:.0f} s"))
+        return f"about {left:.0f} s left" if left else f"{spent:.0f} s"
 
     def _say(self, words: str) -> None:
         from IPython.display import display
@@ -110,6 +104,38 @@ class Count:
             self._handle = display(data, raw=True, display_id=True)
         else:
             self._handle.update(data, raw=True)
+
+
+class Count(_Line):
+    """A line that counts answers while a cell runs: `evaluate(..., on_done=Count("few-shot", 24))`.
+
+    It says how many are done, how many are right, and how long the rest takes at this pace.
+    """
+
+    def __init__(self, what: str, total: int):
+        super().__init__(what, total)
+        self.right = 0
+        self._say(f"{what}: {total} questions are being read …")
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Take the next answer, a row of `evaluate`."""
+        self.done, self.right = self.done + 1, self.right + row["exact"]
+        self._say(f"{self.what}: {self.done} of {self.total} answered, {self.right} solved; "
+                  + self._left())  # fmt: skip
+
+
+class Steps(_Line):
+    """A line that counts steps while a cell trains: `distill(..., on_step=Steps("forward KL"))`."""
+
+    def __init__(self, what: str):
+        super().__init__(what)
+        self._say(f"{what}: the first step …")
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Take the next row of a training's log."""
+        self.done, self.total = self.done + 1, row["steps"]
+        self._say(f"{self.what}: step {row['step']} of {row['steps']}, loss {row['loss']:.3f}; "
+                  + self._left())  # fmt: skip
 
 
 def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:

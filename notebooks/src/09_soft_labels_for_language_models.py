@@ -324,6 +324,7 @@ logs = {}
 for divergence in (None, jsd, reverse_kl, forward_kl):
     name = divergence.__name__ if divergence else "words alone"
     how = {"objective": dk.MatchTopK(records, divergence)} if divergence else {}
+    how["on_step"] = dk.Steps(name)
     run = dk.distill(model, tokenizer, examples, config=config, **how)
     logs[name] = [row["loss"] for row in run.log]
     if divergence is not forward_kl:
@@ -411,7 +412,14 @@ print("learned:", len(places), "of", len(first.ids), "places")
 
 # %%
 judge = dk.Match(student, reverse_kl, adapter=False, beginning=shown)
-run = dk.distill(student, tokenizer, stream, config=config, objective=judge)
+run = dk.distill(
+    student,
+    tokenizer,
+    stream,
+    config=config,
+    objective=judge,
+    on_step=dk.Steps("on its own texts"),
+)
 for row in run.log:
     print(
         f"step {row['step']}: reverse KL {row['loss']:.3f} nats a token, "
@@ -426,8 +434,8 @@ for row in run.log:
 # as distributions. With *itself* the untouched student, with examples in its
 # prompt, is the teacher: a cold start of 32 of its own unverified texts, then
 # 128 texts of the teacher or of the student, in 8 steps. They are asked 100 new
-# equations without examples. `python -m benchmarks.drafts.soft_labels`
-# makes it again.
+# equations without examples. `python -m benchmarks.experiments.soft_labels`
+# makes it again; the rows are from a card.
 
 # %%
 rows = dk.data("soft_labels")
@@ -439,14 +447,30 @@ recorded_arms = {
 }
 dk.show_arms(recorded_arms, "words alone")
 
+# %% [markdown]
+# **Not shown.** The whole distribution teaches no more than the words here: −4
+# right answers in 100, and anything between −10 and +2 fits. The traces were
+# *verified*: a program threw the wrong ones away. The distribution at the same
+# places is only what the teacher thinks, its doubts included. Four tokens and
+# the rest do as well as 64. And reverse KL and JSD solve nothing at all: they
+# could not begin, as you saw at the first token.
+
 # %%
 own_arms = {arm: arms[arm] for arm in arms if arm.startswith("itself")}
-dk.show_arms(own_arms, "itself, teacher's texts, forward")
+dk.show_arms(own_arms, "itself, cold start")
 
 # %% [markdown]
-# The expectations that were written down before the run stand in `distillkit
-# claims`, under claim 15. What does each student write when it samples? Means
-# of the runs; KL and entropy in nats a token:
+# **Nearly as good as its prompt.** After a cold start the same reverse KL
+# works: 79 of 100 on the teacher's texts, without a single example in the
+# prompt. That is what the examples reach (80). On the student's *own* texts it
+# is 75, in either direction, and that cannot be told from the cold start alone
+# (74). We expected 79 to 85. Without a cold start nothing is learned.
+#
+# Why not more? A teacher that is right 80 times in 100, and that nobody
+# corrects, cannot give more. What own texts did change stands in the next
+# table. The expectations that were written down before the run stand in
+# `distillkit claims`, under claim 15. What does each student write when it
+# samples? Means of the runs; KL and entropy in nats a token:
 
 # %%
 print(f"{'':47} KL to few-shot  entropy  different of 4")
@@ -461,6 +485,11 @@ means = {
 for arm in arms:
     kl, entropy, different = (means[column][arm] for column in columns)
     print(f"{arm:47} {kl:14.3f} {entropy:8.3f} {different:15.2f}")
+
+# %% [markdown]
+# Four times as near to its teacher: the KL on its own samples falls from 0.12
+# after the cold start to 0.03. Reverse KL also makes the student surer and its
+# texts more alike, as it should.
 
 # %% [markdown]
 # ## Is it right as often as it is sure?

@@ -18,6 +18,7 @@ from distillkit.generation.sampler import (
     _draws,
     _Row,
     common_prefix,
+    must_sample_alike,
     next_token_probs,
     pick,
     sample,
@@ -545,6 +546,7 @@ def test_the_common_prefix_is_common_and_the_longest(prompts):
 
 
 def test_the_prefix_is_computed_once(fresh_tiny):
+    must_sample_alike(fresh_tiny.model)
     lengths = []
     hook = fresh_tiny.model.get_input_embeddings().register_forward_pre_hook(
         lambda module, args: lengths.append(tuple(args[0].shape))

@@ -419,6 +419,13 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     assert shown[1].startswith("few-shot: 1 of 3 answered, 1 solved; about ")
     assert shown[1].endswith(" s left") and "left" not in shown[3]
     assert shown[3].startswith("few-shot: 3 of 3 answered, 2 solved; ")
+    shown.clear()
+    steps = widgets.Steps("words")
+    for step in (1, 2):
+        steps({"step": step, "steps": 2, "loss": 0.5})
+    assert shown[0] == "words: the first step …"
+    assert shown[1].startswith("words: step 1 of 2, loss 0.500; about ")
+    assert shown[2].startswith("words: step 2 of 2") and "left" not in shown[2]
 
 
 def test_a_live_picture_stands_in_a_notebook_without_widget_state():
