@@ -331,12 +331,38 @@ def by_size(task):
 
 
 # %%
+WAYS = [
+    "label only",
+    "one text, steps first",
+    "one text, label first",
+    "two tasks",
+]
+CONTROLS = [
+    "two tasks",
+    "two tasks, shuffled steps",
+    "one text, steps first, label weighs half",
+    "one text, label first, label weighs half",
+    "label only, equal tokens",
+]
+
+
+def draw_experiment(task, lines):
+    found = by_size(task)
+    names = WAYS if lines == "ways" else CONTROLS
+    guessing = 50 if task == "judging" else 0
+    return figures.draw_sizes({name: found[name] for name in names}, guessing)
+
+
 dk.explore(
-    lambda task: figures.draw_sizes(
-        by_size(task), 50 if task == "judging" else 0
-    ),
+    draw_experiment,
     task=[*tasks],
-    static=[{"task": task} for task in tasks],
+    lines=["ways", "controls"],
+    static=[
+        {"task": "equations", "lines": "ways"},
+        {"task": "judging", "lines": "ways"},
+        {"task": "equations", "lines": "controls"},
+        {"task": "judging", "lines": "controls"},
+    ],
 )
 
 # %% [markdown]
@@ -360,16 +386,14 @@ dk.explore(
 # What does an answer cost? Means at 256 questions:
 
 # %%
-full = rows.where(size=256)
 for task in tasks:
-    some = full.where(task=task)
-    tokens = some.arms("way", "answer_tokens")
-    right = some.arms("way", "right")
-    price = {
-        way: (sum(tokens[way]) / len(tokens[way]), sum(hits) / len(hits))
-        for way, hits in right.items()
-    }
-    dk.show(*figures.draw_price(price))
+    full = rows.where(task=task, size=256)
+    tokens, right = (
+        full.arms("way", column) for column in ("answer_tokens", "right")
+    )
+    for way in WAYS:
+        mean = [sum(of[way]) / len(of[way]) for of in (tokens, right)]
+        print(f"{task}, {way:22} {mean[0]:3.0f} tokens, {mean[1]:3.0f} % right")
 
 # %% [markdown]
 # ## Look back at your guesses

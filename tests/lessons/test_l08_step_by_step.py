@@ -30,10 +30,3 @@ def test_a_line_a_way_with_intervals_and_the_line_of_guessing():
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["32", "64"]
     assert words == "With 32 questions 'b' is best (50 %). The dotted line is guessing (50 %)."
     assert "guessing" not in kit.draw_sizes(ways)[1]
-
-
-def test_the_price_names_the_best_and_the_cheapest():
-    _, words = kit.draw_price({"short": (8, 30), "long": (50, 90)})
-    assert words == (
-        "'long' is right most often (90 %) and writes 50 tokens; 'short' writes 8 and reaches 30 %."
-    )

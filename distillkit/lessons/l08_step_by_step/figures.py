@@ -76,18 +76,3 @@ def draw_sizes(ways: Mapping[str, Mapping[int, Sequence[float]]], chance: float 
         f"With {least} questions '{best}' is best ({means[best]:.0f} %)."
         + f" The dotted line is guessing ({chance:.0f} %)." * bool(chance)
     )
-
-
-def draw_price(ways: Mapping[str, tuple[float, float]]) -> Drawn:
-    """Draw right answers (%) against the tokens that an answer takes, a mark a way."""
-    figure, axes = new_figure(6.6, 3.2, xlabel="tokens an answer", ylabel="right answers, %",
-                              xscale="log")  # fmt: skip
-    for at, (name, (tokens, right)) in enumerate(ways.items()):
-        axes.plot([tokens], [right], label=name, **{**line_look(at), "markersize": 9})
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    cheap = min(ways, key=lambda name: ways[name][0])
-    good = max(ways, key=lambda name: ways[name][1])
-    return figure, (
-        f"'{good}' is right most often ({ways[good][1]:.0f} %) and writes {ways[good][0]:.0f} "
-        f"tokens; '{cheap}' writes {ways[cheap][0]:.0f} and reaches {ways[cheap][1]:.0f} %."
-    )
