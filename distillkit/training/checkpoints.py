@@ -9,6 +9,7 @@ from typing import TypedDict
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from distillkit.runtime.files import (
@@ -63,24 +64,36 @@ def _nested(flat: dict[str, torch.Tensor | float]) -> dict:
 def save(
     out: Path, step: int, trained: Parameters, optimizer, accelerator: Accelerator, mark: str
 ) -> None:
-    """Write a checkpoint: trained parameters, optimizer and loss scale; then remove older ones."""
+    """Write a checkpoint: trained parameters, optimizer and loss scale; then remove older ones.
+
+    Raises OSError that says what is kept if it cannot be written, such as on a full disk.
+    """
     target = out / f"checkpoint-{step:06d}"
     temporary = out / f".checkpoint-{step:06d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     weights = {name: p.detach().cpu().contiguous() for name, p in trained.items()}
-    save_file(weights, temporary / TRAINED)
     flat = _flat(optimizer.state_dict()["state"])
     tensors = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)  # some share memory
         for name, t in flat.items() if torch.is_tensor(t)
     }  # fmt: skip
-    save_file(tensors, temporary / "optimizer.safetensors")
-    write_json(temporary / "state.json", {
-        "step": step, "run": mark, "numbers": {n: v for n, v in flat.items() if n not in tensors},
-        "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
-    })  # fmt: skip
-    put_in_place(temporary, target)
+    try:
+        temporary.mkdir(parents=True)
+        save_file(weights, temporary / TRAINED)
+        save_file(tensors, temporary / "optimizer.safetensors")
+        write_json(temporary / "state.json", {
+            "step": step, "run": mark,
+            "numbers": {n: v for n, v in flat.items() if n not in tensors},
+            "scale": accelerator.scaler.state_dict() if accelerator.scaler else None,
+        })  # fmt: skip
+        put_in_place(temporary, target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        last = max((path.name for path in out.glob("checkpoint-*")), default="none")
+        raise OSError(
+            f"the checkpoint of step {step} could not be written in {out} ({error}). The last one "
+            f"is {last}: make room, and the same command goes on from there"
+        ) from error
     for old in out.glob(f"checkpoint-*/{TRAINED}"):  # other programs' stay
         if old.parent != target:
             shutil.rmtree(old.parent, ignore_errors=True)

@@ -21,14 +21,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError
 
 from distillkit.evaluation.scoring import evaluate
 from distillkit.models.loading import load
 from distillkit.problems.equations import make_problems
 from distillkit.runtime.files import read_jsonl, write_jsonl
 from distillkit.traces.templates import THINK, messages
+from distillkit.training import checkpoints, processes
 from distillkit.training import loop as kit
-from distillkit.training import processes
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, upper_part, with_adapter
 from distillkit.training.packing import Stream, batches, encode, pack
@@ -351,6 +352,27 @@ def test_a_broken_run_goes_on_exactly(tiny, unbroken, tmp_path, step):
     assert same_weights(weights(run), unbroken.weights)
     assert read_jsonl(tmp_path / "train.jsonl") == run.log
     assert run.tokens == unbroken.run.tokens
+
+
+@pytest.mark.parametrize("full", ["trained.safetensors", "optimizer.safetensors"])
+def test_on_a_full_disk_the_last_checkpoint_is_kept_and_goes_on_exactly(
+    tiny, unbroken, tmp_path, monkeypatch, full
+):
+    """safetensors says it with an error of its own, which no command turned into a sentence."""
+    write = checkpoints.save_file
+
+    def save_file(tensors, path):
+        if "000004" in str(path) and path.name == full:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        write(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", save_file)
+    with pytest.raises(OSError, match=r"step 4 .*No space left.* last one is checkpoint-000003"):
+        train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, save_seconds=0)
+    assert {p.name for p in tmp_path.iterdir()} == {"train.jsonl", "checkpoint-000003"}
+    monkeypatch.setattr(checkpoints, "save_file", write)
+    run = train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+    assert losses(run) == unbroken.losses and same_weights(weights(run), unbroken.weights)
 
 
 def test_a_run_without_a_checkpoint_starts_again(tiny, unbroken, tmp_path):
