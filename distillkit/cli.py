@@ -190,6 +190,34 @@ def _ask(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
+    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    command.add_argument("--format", default="gguf-q8_0", metavar="FORM",
+                         help="safetensors | adapter | autotrain | gguf-bf16, -f16, -q8_0, -q5_1, "
+                         "-q5_0, -q4_1 or -q4_0; default: gguf-q8_0")  # fmt: skip
+
+
+def _export(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.pipeline.export import export
+    from distillkit.runtime.progress import Screen
+
+    export(options.folder_of_run, options.to, options.format, Screen().say)
+    return 0
+
+
+def _chat_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("student", type=Path, metavar="RUN|FILE.gguf")
+    command.add_argument("--once", default="", metavar="QUESTION", help="one answer, then the end")
+
+
+def _chat(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.pipeline.chat import chat
+
+    chat(options.student, options.once)
+    return 0
+
+
 def _teach_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("teacher", metavar="NAME", help="solver[:FORM] | hf:ID | openai:MODEL@URL")
     command.add_argument("--problems", type=positive, default=100, metavar="N")
@@ -357,6 +385,8 @@ COMMANDS = {  # name -> help, its options, what it does
     "demo": ("distil a small model and report before and after", _demo_options, _demo),
     "evaluate": ("score a run on your own questions", _evaluate_options, _evaluate),
     "ask": ("let the student of a run solve your own equations", _ask_options, _ask),
+    "chat": ("talk to the student of a run, or to a .gguf file", _chat_options, _chat),
+    "export": ("write the student for other programs: GGUF, Ollama, …", _export_options, _export),
     "teach": ("sample and journal a teacher's candidates", _teach_options, _teach),
     "distill": ("train on a file of traces or candidates", _distill_options, _distill),
     "lab": ("open the first lesson in JupyterLab, with its options", lambda command: None, _lab),

@@ -64,18 +64,37 @@ def byte_tokenizer():
     return tokenizer
 
 
+def merging_tokenizer():
+    """Build the same with five merges, and with words parted as GPT-2 does."""
+    import json
+
+    from tokenizers import Tokenizer
+
+    tokenizer = byte_tokenizer()
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    merges = [("t", "h"), ("th", "e"), ("Ġ", "t"), ("Ġ", "the"), ("e", "r")]
+    for token in state["added_tokens"]:
+        token["id"] += len(merges)
+    state["model"]["vocab"] |= {a + b: 256 + at for at, (a, b) in enumerate(merges)}
+    state["model"]["merges"] = merges
+    state["pre_tokenizer"]["use_regex"] = True
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(state))
+    return tokenizer
+
+
 def tiny_model(kind: str, tokenizer, **options):
     """Build a random model of two layers with grouped heads; `kind` is "Qwen2" or "Llama"."""
     import torch
     import transformers
 
     settings = {"Gemma3": "Gemma3TextConfig"}.get(kind, f"{kind}Config")
-    config = getattr(transformers, settings)(
+    usual = dict(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
         initializer_range=0.4, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, **{"tie_word_embeddings": True} | options,
+        pad_token_id=tokenizer.pad_token_id, tie_word_embeddings=True,
     )  # fmt: skip
+    config = getattr(transformers, settings)(**usual | options)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         return getattr(transformers, f"{kind}ForCausalLM")(config).eval()

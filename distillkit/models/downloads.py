@@ -195,12 +195,15 @@ def expect(path: Path, sha256: str, remove: bool = True) -> None:
         )
 
 
-def need_space(folder: Path, need: int) -> None:
+def need_space(
+    folder: Path, need: int, other: str = "set DISTILLKIT_CACHE to a folder on another disk"
+) -> None:
+    """Raise ModelError if a folder's disk has no room for `need` bytes; `other` is a way out."""
     free = shutil.disk_usage(folder).free
     if free < need:
         raise ModelError(
             f"{folder}: {need / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free: free some "
-            "space or set DISTILLKIT_CACHE to a folder on another disk"
+            f"space or {other}"
         )
 
 

@@ -5,4 +5,6 @@
 - `report`: the page and its numbers
 - `demo`: the main job
 - `distill_file`: training on a file of your own
+- `export`: the student in the forms that other programs read
+- `chat`: talk to a student in the terminal
 """

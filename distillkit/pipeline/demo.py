@@ -40,6 +40,7 @@ from distillkit.runtime.session import Session, command_name, data_path, quiet, 
 from distillkit.traces.candidates import Candidate, Teacher, TeacherRecord, candidate_ids
 from distillkit.traces.filters import Funnel, Trace, choose, mix, reject, to_traces
 from distillkit.traces.teachers import teacher as open_teacher
+from distillkit.traces.templates import TEMPLATES, THINK
 from distillkit.training.loop import Run, TrainingConfig, distill
 
 REPORT = {  # what `load_run` needs of a report
@@ -253,30 +254,68 @@ def shown_pairs(
     return [(plain[at], after[at]) for at in pick_shown(before.few_shot, after)]
 
 
-def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
-    """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
-
-    Raises ValueError for a folder without report, ModelError if the base is not the same file.
-    """
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read the report of a finished run; raises ValueError for a folder that holds none."""
     if not (folder / "report.json").exists():
         raise ValueError(f"{folder} holds no report.json: give the folder of a finished demo")
     report = read_json(folder / "report.json")
     if fault := odd_field(report, REPORT) if isinstance(report, dict) else "it is no object":
         raise ValueError(f"{folder / 'report.json'} is no report of a demo: {fault}")
-    settings = report["settings"]
-    tier = None if settings["tier"] == "gpu" else settings["tier"]
-    machine = start(tier, dtype=settings.get("dtype") if tier else None)
-    student = load(settings["student"], machine.device, machine.dtype, quant=settings["quant"])
+    return report
+
+
+def adapter_of(folder: Path) -> Path:
+    """Return where a run's adapter lies; raises ModelError if a part of it is missing."""
+    place = folder / "adapter" if (folder / "adapter").is_dir() else folder
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (place / name).is_file():
+            raise ModelError(f"{place} holds no {name}: the run is not whole, start it again")
+    return place
+
+
+def student_of(
+    report: dict[str, Any], folder: Path, device: str, dtype: str, quant: str = ""
+) -> Loaded:
+    """Load the base of a run with the run's adapter on it, not merged.
+
+    Raises ModelError if the base is not the same file, or the adapter damaged.
+    """
+    adapter = adapter_of(folder)
+    student = load(report["settings"]["student"], device, dtype, quant=quant)
     if student.sha256 != report["student"]["sha256"]:
         raise ModelError(
             f"{student.name} ({student.source}) is not the model this adapter was trained on "
             f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
         )
-    with quiet():
-        model = PeftModel.from_pretrained(student.model, folder / "adapter")
+    try:
+        with quiet():
+            student.model = PeftModel.from_pretrained(student.model, adapter)
+    except Exception as error:  # PEFT, torch and safetensors have a word each for a broken file
+        raise ModelError(f"{adapter}: the adapter is damaged or of another model "
+                         f"({str(error)[:200]}): start the run again") from error  # fmt: skip
+    return student
+
+
+def system_of(report: dict[str, Any]) -> str:
+    """Return the system message that the student of a run was trained with, "" if none."""
+    if "system" in report:  # trained on a file
+        return report["system"]
+    return TEMPLATES.get(report.get("template"), THINK).instruction
+
+
+def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
+    """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
+
+    Raises ValueError for a folder without report, ModelError as `student_of` does.
+    """
+    report = read_run(folder)
+    settings = report["settings"]
+    tier = None if settings["tier"] == "gpu" else settings["tier"]
+    machine = start(tier, dtype=settings.get("dtype") if tier else None)
+    student = student_of(report, folder, machine.device, machine.dtype, settings["quant"])
     if not settings["quant"]:
-        model.merge_adapter()
-    return model, student.tokenizer, settings
+        student.model.merge_adapter()
+    return student.model, student.tokenizer, settings
 
 
 def pick_shown(few_shot: Sequence[AnswerRow], after: Sequence[AnswerRow]) -> list[int]:

@@ -172,7 +172,7 @@ def distill_file(
     if not run.finished:
         raise KeyboardInterrupt
     report = _report(settings, student, run) | {
-        "file": str(path), "processes": together.num_processes,
+        "file": str(path), "system": shared_system(traces), "processes": together.num_processes,
         "goal": asdict(goal), "command": shlex.join(["distillkit", *command]),
     }  # fmt: skip
     if first:
@@ -261,6 +261,13 @@ def record_file(
     say(f"{len(records.marks)} places of {len(traces)} texts, {k} tokens each; the rest has "
         f"{rest.mean():.2f} % on average, {rest.max():.1f} % at most: {out}")  # fmt: skip
     return records
+
+
+def shared_system(traces: Sequence[Trace]) -> str:
+    """Return the commonest system message of traces; "" where most have none."""
+    firsts = [trace["prompt"][0] for trace in traces]
+    texts = [first["content"] if first["role"] == "system" else "" for first in firsts]
+    return max(sorted(set(texts)), key=texts.count)
 
 
 def room_for(examples: Sequence[Example]) -> int:

@@ -1,0 +1,262 @@
+"""A GGUF file that was written here, read back by transformers and by llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import gguf
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from distillkit.models.chats import chat_text
+from distillkit.models.downloads import ModelError
+from distillkit.models.gguf_writer import KINDS, plan, true_bits, write_gguf
+from distillkit.models.modelfile import modelfile, stop_words, turns
+from tests.conftest import CHATML, merging_tokenizer, tiny_model
+
+QWEN = (
+    """{% if messages[0]['role'] != 'system' %}<|im_start|>system
+You are a model.<|im_end|>
+{% endif %}"""
+    + CHATML
+)
+CHATS = {
+    "no system": [("user", "2x = 4")],
+    "system": [("system", "Solve."), ("user", "2x = 4")],
+    "several turns": [("system", "Solve."), ("user", "2x = 4"), ("assistant", "x = 2"),
+                      ("user", "and 3x = 9?"), ("assistant", "x = 3"), ("user", "thanks")],
+    "Unicode": [("system", "Löse: “√”"), ("user", "½x = −4 \U0001f600 再来\n一个 e\u0301")],
+    "Go's and Jinja's signs": [("user", "{{ .System }} {% if %} {# x #} \"\"\" \\n \\")],
+}  # fmt: skip
+
+
+def chat(pairs):
+    return [{"role": role, "content": content} for role, content in pairs]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    made = merging_tokenizer()
+    made.chat_template = QWEN
+    return made
+
+
+@pytest.fixture(scope="module", params=["Qwen2", "Llama"])
+def model(request, tokenizer):
+    """A tiny model whose embedding has more rows than there are tokens, as Qwen's has."""
+    return tiny_model(request.param, tokenizer, initializer_range=0.15,
+                      vocab_size=len(tokenizer) + 5)  # fmt: skip
+
+
+def read_back(path):
+    return AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    ).eval()
+
+
+@torch.inference_mode()
+def logits(model, ids=range(40)):
+    return model(torch.tensor([[*ids]])).logits
+
+
+def as_stored(values, kind):
+    """Round and back, by the library's own functions."""
+    return torch.from_numpy(gguf.dequantize(gguf.quantize(values.numpy(), kind), kind).copy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_read_back_is_what_was_written(model, tokenizer, tmp_path, kind):
+    stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", kind, {})
+    back = read_back(tmp_path / "m.gguf")
+    weights = back.state_dict()
+    for tensor in stored:
+        rounded = as_stored(model.state_dict()[tensor.source], tensor.kind)
+        assert torch.equal(weights[tensor.source], rounded), tensor.name
+    assert back.config.tie_word_embeddings
+    # and against the model that was exported: the share of its logits' spread that is lost
+    whole, lost = logits(model), logits(back) - logits(model)
+    bound = {"bf16": 0.02, "f16": 0.002, "q8_0": 0.04}.get(kind, 0.2 if "5" in kind else 0.4)
+    assert 0 < lost.std() / whole.std() < bound
+
+
+def test_a_block_of_q4_is_wrong_by_half_a_step_or_by_one_at_the_far_end():
+    """Q4_0 has 16 steps of a block's largest value / 8, from -8 to 7: the eighth is cut off."""
+    values = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+    step = values.abs().amax(1, keepdim=True) / 8
+    lost = (as_stored(values, gguf.GGMLQuantizationType.Q4_0) - values).abs() / step
+    assert lost.max() <= 1.01 and (lost <= 0.51).float().mean() > 0.97
+
+
+def test_bytes_and_true_bits_are_those_of_the_file(tokenizer, tmp_path):
+    model = tiny_model("Qwen2", tokenizer, intermediate_size=80)
+    stored = {t.name: t for t in write_gguf(model, tokenizer, tmp_path / "m.gguf", "q4_0", {})}
+    found = {t.name: t for t in gguf.GGUFReader(tmp_path / "m.gguf").tensors}
+    assert {name: (t.kind, t.bytes) for name, t in stored.items()} == {
+        name: (t.tensor_type, t.n_bytes) for name, t in found.items()
+    }
+    kinds = {name: t.kind.name for name, t in stored.items()}
+    assert kinds["blk.0.attn_q.weight"] == "Q4_0" and stored["blk.0.attn_q.weight"].bytes == 576
+    assert kinds["blk.0.ffn_down.weight"] == "F16"  # rows of 80, no multiple of 32
+    assert kinds["token_embd.weight"] == "Q8_0" and kinds["output_norm.weight"] == "F32"
+    bits = {"F32": 32, "F16": 16, "Q8_0": 8.5, "Q4_0": 4.5}
+    total = sum(bits[t.kind.name] * t.weights for t in stored.values())
+    assert true_bits(list(stored.values())) == pytest.approx(
+        total / sum(p.numel() for p in model.parameters()))  # fmt: skip
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_tied_head_is_there_once_and_another_one_is_there_too(tokenizer, tmp_path, tied):
+    model = tiny_model("Qwen2", tokenizer, tie_word_embeddings=tied)
+    stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {})
+    assert any(t.name == "output.weight" for t in stored) is not tied
+    assert (logits(read_back(tmp_path / "m.gguf")) - logits(model)).abs().max() < 0.2
+
+
+def test_the_tokenizer_and_its_special_tokens_come_back(model, tokenizer, tmp_path):
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {"distillkit.system": "Löse."})
+    back = AutoTokenizer.from_pretrained(tmp_path, gguf_file="m.gguf")
+    text = "the other 12.5 √ \U0001f600\n<|im_start|>user\nx<|im_end|>"
+    assert back(text)["input_ids"] == tokenizer(text)["input_ids"]
+    assert (back.eos_token, back.pad_token) == (tokenizer.eos_token, tokenizer.pad_token)
+    fields = gguf.GGUFReader(tmp_path / "m.gguf").fields
+    tokens = fields["tokenizer.ggml.tokens"]
+    names = [str(bytes(tokens.parts[at]), "utf-8") for at in tokens.data]
+    assert len(names) == len(tokenizer) + 5 == model.config.vocab_size
+    assert names[-5:] == [f"[PAD{n}]" for n in range(len(tokenizer), len(tokenizer) + 5)]
+
+
+@pytest.mark.parametrize("words", CHATS.values(), ids=CHATS)
+def test_the_chat_template_is_the_same_byte_for_byte(model, tokenizer, tmp_path, words):
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {})
+    back = AutoTokenizer.from_pretrained(tmp_path, gguf_file="m.gguf")
+    assert chat_text(back, chat(words)).encode() == chat_text(tokenizer, chat(words)).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        ("Mistral", {}, "a mistral with its own layers"),
+        ("Qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+         "layers of another kind"),
+        ("Llama", {"attention_bias": True}, "biases"),
+        ("Llama", {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
+         "positions of the type linear"),
+    ],
+)  # fmt: skip
+def test_a_model_that_would_come_out_wrong_is_refused(tokenizer, kind, options, reason):
+    with pytest.raises(ModelError, match=reason):
+        plan(tiny_model(kind, tokenizer, **options), "f16")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: s["pre_tokenizer"].update(type="Whitespace"), "parts texts in a way"),
+        (lambda s: s["model"].update(byte_fallback=True), "only tokenizers that merge bytes"),
+    ],
+)
+def test_a_tokenizer_that_would_come_out_wrong_is_refused(tokenizer, change, reason, tmp_path):
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    change(state)
+
+    class Other:
+        def __getattr__(self, name):
+            return getattr(tokenizer, name)
+
+        class backend_tokenizer:
+            to_str = staticmethod(lambda: json.dumps(state))
+
+    with pytest.raises(ModelError, match=reason):
+        write_gguf(tiny_model("Qwen2", tokenizer), Other(), tmp_path / "m.gguf", "f16", {})
+
+
+# --- Ollama -------------------------------------------------------------------------------------
+
+
+def go(template: str, messages: list[dict[str, str]]) -> str:
+    """Run the part of Go's text/template that a Modelfile of ours uses, as Ollama fills it in."""
+    tokens = re.split(r"\{\{ (.*?) \}\}", template)
+    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+
+    def truth(words: str, message) -> bool:
+        if words == "not .System":
+            return not system
+        return message["role"] == re.fullmatch(r'eq \.Role "(\w+)"', words)[1]
+
+    def block(at: int, message, write: bool) -> tuple[str, int]:
+        """Return what the tokens from `at` on write, and where their `end` or `else` stands."""
+        text = ""
+        while at < len(tokens):
+            if at % 2 == 0:
+                text += tokens[at] if write else ""
+            elif tokens[at] == ".Content":
+                text += message["content"] if write else ""
+            elif tokens[at] == "range .Messages":
+                for each in messages:
+                    piece, end = block(at + 1, each, write)
+                    text += piece
+                at = end
+            elif tokens[at].startswith("if "):
+                words, done = tokens[at], False
+                while words != "end":
+                    holds = write and not done and (
+                        words == "else" or truth(words.split("if ", 1)[1], message))  # fmt: skip
+                    piece, at = block(at + 1, message, holds)
+                    text, done, words = text + piece, done or holds, tokens[at]
+            else:
+                assert tokens[at] == "end" or tokens[at].startswith("else"), tokens[at]
+                return text, at
+            at += 1
+        return text, at
+
+    return block(0, None, True)[0]
+
+
+@pytest.mark.parametrize("words", CHATS.values(), ids=CHATS)
+@pytest.mark.parametrize("template", [QWEN, CHATML])
+def test_the_modelfile_writes_a_chat_as_the_training_did(tokenizer, template, words, monkeypatch):
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    text = modelfile(tokenizer, "m.gguf", "Solve.", 99)
+    (inside,) = re.findall('TEMPLATE """(.*?)"""\n', text, re.DOTALL)
+    assert go(inside, chat(words)).encode() == chat_text(tokenizer, chat(words)).encode()
+    assert text.startswith("# ") and "\nFROM ./m.gguf\n" in text
+    assert stop_words(tokenizer, turns(tokenizer)) == ["<|im_end|>", "<|im_start|>"]
+    assert 'PARAMETER stop "<|im_end|>"\nPARAMETER stop "<|im_start|>"\n' in text
+    assert 'SYSTEM """Solve."""' in text and "PARAMETER num_predict 99\n" in text
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        CHATML.replace("message['content'] }}", "message['content'] | upper }}"),
+        CHATML.replace("message['content'] }}", "message['content'].split('</think>')[-1] }}"),
+        CHATML.replace("<|im_end|>", "<|im_end|>{{ loop.index }}"),
+        "{{ raise_exception('no') }}",
+    ],
+)
+def test_a_template_that_ollama_cannot_say_is_refused(tokenizer, template, monkeypatch):
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    with pytest.raises(ModelError, match="template"):
+        turns(tokenizer)
+
+
+# --- llama.cpp ----------------------------------------------------------------------------------
+
+
+def test_llama_cpp_reads_the_file_and_writes_the_same_text(model, tokenizer, tmp_path):
+    """In process, through `xllamacpp` (`pip install distillkit[serve]`)."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {})
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.cpuparams.n_threads = str(tmp_path / "m.gguf"), 512, 1
+    server = xllamacpp.Server(params)
+    told = chat(CHATS["several turns"])
+    said = server.handle_chat_completions(
+        {"messages": told, "temperature": 0, "max_tokens": 24, "logprobs": True})  # fmt: skip
+    ids = tokenizer(chat_text(tokenizer, told), return_tensors="pt").input_ids
+    assert said["usage"]["prompt_tokens"] == ids.shape[1]
+    new = model.generate(ids, max_new_tokens=24, do_sample=False)[0, ids.shape[1] :]
+    theirs = [t["id"] for t in said["choices"][0]["logprobs"]["content"]]
+    assert theirs == new.tolist()[: len(theirs)] and len(theirs) >= 1
