@@ -400,7 +400,37 @@ print(f"time: {seconds[1] / seconds[0]:.1f} times as long")
 #
 # For a **student's final answer** there is no checker, only one attempt. There
 # greedy decoding, or a low temperature, is the usual choice.
+
+# %% [markdown]
+# ### Bonus: a limit that moves
 #
+# {exercise min_p}
+#
+# Top-p sorts the whole vocabulary. **Min-p** (Nguyen et al. 2024) needs no
+# sorting: it keeps every token that has at least a `share` of the probability
+# of the likeliest one. Write `min_p`: probabilities [V] and the share in, a
+# distribution of shape [V] out.
+
+
+# %%
+def min_p(probs_V, share):
+    # >>> solution
+    kept_V = torch.where(probs_V >= share * probs_V.max(), probs_V, 0.0)
+    return kept_V / kept_V.sum()
+    # <<< stub: return None  # your code here
+
+
+min_p = checks.min_p(min_p)
+
+# %%
+print("tokens that are left     top-p 0.9   min-p 0.1")
+for T in (0.5, 1.0, 1.5, 2.0):
+    warm = (logits / T).softmax(-1)
+    by_sum = (nucleus(warm, 0.9) > 0).sum()
+    by_share = (min_p(warm, 0.1) > 0).sum()
+    print(f"T = {T}: {by_sum:26} {by_share:11}")
+
+# %% [markdown]
 # ## Look back at your guesses
 
 # %%
@@ -471,4 +501,5 @@ dk.progress()
 #   1904.09751): top-p, and why the likeliest text is not the best.
 #
 # *Sources.* The claims on temperature, beams and cuts are from popular
-# articles on distillation; what is measured here is ours.
+# articles on distillation; what is measured here is ours. Nguyen et al., *Turning
+# up the heat: min-p sampling* (arXiv 2407.01082).

@@ -397,6 +397,38 @@ dk.show_arms(ways.arms("recipe"), "base")
 # 3,072 solutions "collect" solves most of the hardest equations (lesson 07).
 
 # %% [markdown]
+# ### Bonus: braces in pairs
+#
+# {exercise read_boxed}
+#
+# An early version of this kit cut `\boxed{\frac{1}{2}}` at the first `}`.
+# Write `read_boxed`: a text in; what stands in the last box out, with its
+# braces in pairs, or `None` if no box is closed.
+
+
+# %%
+def read_boxed(text):
+    # >>> solution
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth = 0
+    for at in range(start + len("\\boxed"), len(text)):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return text[start + len("\\boxed{") : at]
+    return None
+    # <<< stub: return None  # your code here
+
+
+read_boxed = checks.read_boxed(read_boxed)
+
+# %%
+boxes = [r"x = \boxed{\frac{-3}{4}}", r"\boxed{4}, no: \boxed{x = {5}}"]
+for text in boxes:
+    print(f"{text:28} → {read_boxed(text)}")
+
+# %% [markdown]
 # ## Look back at your guesses
 
 # %%

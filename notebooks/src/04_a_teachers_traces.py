@@ -389,6 +389,42 @@ if not machine.fast:
                                    "equations"))  # fmt: skip
 
 # %% [markdown]
+# ### Bonus: after a power cut
+#
+# {exercise still_to_ask}
+#
+# Each candidate costs time or money, so `sample` writes each one into a
+# **journal** at once: a JSON object a line. A crash may tear the last line.
+# Write `still_to_ask`: the journal's text and the list of `wanted` ids in; the
+# ids that are not in it out, in the order of `wanted`. A torn last line does
+# not count; any other broken line is an error.
+
+# %%
+import json
+
+
+def still_to_ask(journal, wanted):
+    # >>> solution
+    lines, done = journal.split("\n"), set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            done.add(json.loads(line)["id"])
+        except ValueError:
+            if number < len(lines):
+                raise
+    return [name for name in wanted if name not in done]
+    # <<< stub: return None  # your code here
+
+
+still_to_ask = checks.still_to_ask(still_to_ask)
+
+# %%
+torn = '{"id": "a", "text": "x = 3"}\n{"id": "b", "text": "x ='
+print("to ask again:", still_to_ask(torn, ["a", "b", "c"]))
+
+# %% [markdown]
 # ## Look back at your guesses
 
 # %%

@@ -477,7 +477,50 @@ dk.show_arms(stages, "first")
 # What the rules do: each kept solution is right line by line, so errors do not
 # grow from round to round. Problems that the student cannot solve at all
 # never enter: the method sharpens what is there.
+
+# %% [markdown]
+# ### Bonus: let them vote
 #
+# {exercise majority}
+#
+# Rules need the right answer. Without it, candidates can **vote**
+# (self-consistency, Wang et al. 2022). Write `majority`: a list of answers
+# (`None` where none could be read) and a function `same(a, b)` in; the answer
+# that most others equal out. Of equally many the first one wins; `None` does
+# not vote.
+
+
+# %%
+def majority(answers, same):
+    # >>> solution
+    given = [answer for answer in answers if answer is not None]
+    votes = [sum(same(a, b) for b in given) for a in given]
+    return given[votes.index(max(votes))] if given else None
+    # <<< stub: return None  # your code here
+
+
+majority = checks.majority(majority)
+
+# %%
+written, key = {}, {}
+for candidate in candidates:
+    problem = candidate["problem"]
+    key[problem["id"]] = problem["answer"]
+    answer = dk.THINK.parse(candidate["text"]).answer or None
+    written.setdefault(problem["id"], []).append(answer)
+single = [
+    answer is not None and dk.same_value(answer, key[name])
+    for name, answers in written.items()
+    for answer in answers
+]
+chosen = {name: majority(a, dk.same_value) for name, a in written.items()}
+voted = [a is not None and dk.same_value(a, key[n]) for n, a in chosen.items()]
+for name, right in (("one candidate", single), ("majority of four", voted)):
+    low, high = dk.wilson(sum(right), len(right))
+    print(f"{name:17} {100 * sum(right) / len(right):5.1f} % right", end=" ")
+    print(f"({100 * low:.1f} to {100 * high:.1f}, n = {len(right)})")
+
+# %% [markdown]
 # ## Look back at your guesses
 
 # %%
@@ -535,4 +578,5 @@ dk.progress()
 #
 # *Sources.* DeepSeek-AI, *DeepSeek-R1* (arXiv 2501.12948, sec. 2.3.3); Chen et
 # al., *Evaluating Large Language Models Trained on Code* (arXiv 2107.03374,
-# eq. 1); Zelikman et al., *STaR* (arXiv 2203.14465).
+# eq. 1); Zelikman et al., *STaR* (arXiv 2203.14465); Wang et al.,
+# *Self-consistency improves chain of thought reasoning* (arXiv 2203.11171).

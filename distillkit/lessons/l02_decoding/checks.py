@@ -284,3 +284,62 @@ beam_step = Exercise(
         ),
     ],
 )
+
+# --- bonus: min-p ---------------------------------------------------------------------------------
+
+
+def _min_p(probs_V: Tensor, share: float) -> Tensor:
+    """Keep the tokens with at least `share` of the likeliest one's probability; sums to 1."""
+    kept_V = torch.where(probs_V >= share * probs_V.max(), probs_V, 0.0)
+    return kept_V / kept_V.sum()
+
+
+def _wrong_min_p(kind: str):
+    def wrong(probs_V: Tensor, share: float) -> Tensor:
+        most = probs_V.max()
+        limits = {"fixed": share, "mean": share * probs_V.mean(), "turned": (1 - share) * most}
+        limit = limits.get(kind, share * most)
+        kept_V = torch.where(probs_V >= limit, probs_V, 0.0)
+        if kind == "not normalised":
+            return kept_V
+        if kind == "softmax":
+            return probs_V.masked_fill(probs_V < limit, float("-inf")).softmax(-1)
+        return kept_V / kept_V.sum()
+
+    return wrong
+
+
+min_p = Exercise(
+    "min_p",
+    reference=_min_p,
+    hints=(
+        "What is the limit when the likeliest token has 80 %, and what when it has 8 %?",
+        "The limit is the share times the largest probability. What lies below becomes 0; then "
+        "divide by the sum.",
+        "limit = share * probs_V.max()",
+    ),
+    probes=[
+        (torch.tensor([0.5, 0.3, 0.15, 0.05]), 0.2),
+        (torch.tensor([0.05, 0.8, 0.1, 0.05]), 0.1),
+        (torch.tensor([0.25, 0.25, 0.3, 0.2]), 0.9),
+        (torch.tensor([0.02, 0.9, 0.05, 0.03]), 1.0),
+    ],
+    mistakes=[
+        Mistake(
+            "the limit is the share itself: it must move with the likeliest token, that is the "
+            "point of min-p",
+            _wrong_min_p("fixed"),
+        ),
+        Mistake("the limit is a share of the mean: take the largest probability",
+                _wrong_min_p("mean")),
+        Mistake("the limit is turned round: a small share keeps many tokens",
+                _wrong_min_p("turned")),
+        Mistake("what is left does not sum to 1: divide by its sum",
+                _wrong_min_p("not normalised")),
+        Mistake(
+            "softmax of probabilities is another distribution: what is left is only divided by "
+            "its sum",
+            _wrong_min_p("softmax"),
+        ),
+    ],
+)  # fmt: skip

@@ -236,3 +236,74 @@ with_labels = Exercise(
         ),
     ],
 )
+
+# --- bonus: braces in pairs -----------------------------------------------------------------------
+
+
+def _read_boxed(text: str) -> str | None:
+    r"""Return what stands in the last \boxed{…}, braces in pairs, or None if none is closed."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth = 0
+    for at in range(start + len("\\boxed"), len(text)):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return text[start + len("\\boxed{") : at]
+    return None
+
+
+def _wrong_boxed(kind: str):
+    def wrong(text: str) -> str | None:
+        if kind == "first brace":
+            found = re.findall(r"\\boxed\{([^}]*)\}", text)
+            return found[-1] if found else None
+        if kind == "last brace":
+            found = re.search(r".*\\boxed\{(.*)\}", text, re.S)
+            return found[1] if found else None
+        if kind == "first box":
+            first = text.find("\\boxed{")
+            after = text.find("\\boxed{", first + 1)
+            return _read_boxed(text[: after if after > 0 else None])
+        read = _read_boxed(text)
+        if kind == "with braces":
+            return None if read is None else "{" + read + "}"
+        if kind == "empty":
+            return read or ""
+        return read if read is not None or "\\boxed{" not in text else text.split("\\boxed{")[-1]
+
+    return wrong
+
+
+read_boxed = Exercise(
+    "read_boxed",
+    reference=_read_boxed,
+    hints=(
+        r"In \boxed{\frac{1}{2}}, which } ends the box?",
+        "Find the last \\boxed{. Go on letter by letter and count: { one up, } one down. Where "
+        "the count is 0 again, the box ends.",
+        'start = text.rfind("\\\\boxed{")',
+    ),
+    probes=[
+        ("So x = 3: \\boxed{3}",),
+        ("\\boxed{\\frac{1}{2}}",),
+        ("First \\boxed{4}, no: \\boxed{\\frac{a}{b}} is {right}.",),
+        ("\\boxed{x = {1}} and then {more}",),
+        ("cut off: \\boxed{\\frac{1}{2",),
+        ("no box at all",),
+    ],
+    mistakes=[
+        Mistake("it stops at the first }: braces come in pairs, and \\frac has two of them",
+                _wrong_boxed("first brace")),
+        Mistake("it goes on to the last } of the text: what follows the box may have braces, too",
+                _wrong_boxed("last brace")),
+        Mistake("it reads the first box: a solution may correct itself, so the last one counts",
+                _wrong_boxed("first box")),
+        Mistake("the braces of the box belong to it, and not to what stands in it",
+                _wrong_boxed("with braces")),
+        Mistake("without a closed box the answer is None, and not an empty text",
+                _wrong_boxed("empty")),
+        Mistake("a box that is never closed was cut off: that is None and not half an answer",
+                _wrong_boxed("half")),
+    ],
+)  # fmt: skip

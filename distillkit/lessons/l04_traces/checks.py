@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -144,3 +145,73 @@ price = Exercise(
         ),
     ],
 )
+
+# --- bonus: a journal that was cut off ------------------------------------------------------------
+
+
+def _still_to_ask(journal: str, wanted: Sequence[str]) -> list[str]:
+    """Return the ids that a journal (a JSON object a line) lacks; its last line may be torn."""
+    lines = journal.split("\n")
+    done = set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            done.add(json.loads(line)["id"])
+        except ValueError:
+            if number < len(lines):
+                raise
+    return [name for name in wanted if name not in done]
+
+
+def _wrong_journal(kind: str):
+    def wrong(journal: str, wanted: Sequence[str]) -> list[str]:
+        left = _still_to_ask(journal, wanted)
+        if kind == "torn counts":
+            torn = journal.split("\n")[-1]
+            return [name for name in left if f'"{name}"' not in torn]
+        if kind == "last line lost":
+            return _still_to_ask(journal.rsplit("\n", 2)[0] + "\n", wanted)
+        if kind == "in text":
+            return [name for name in wanted if name not in journal]
+        if kind == "order":
+            return sorted(left)
+        if kind == "done":
+            return [name for name in wanted if name not in left]
+        for line in journal.split("\n"):
+            if line.strip():
+                json.loads(line)
+        return left
+
+    return wrong
+
+
+_JOURNAL = '{"id": "b", "text": "x = 2"}\n{"id": "d", "text": "as in a"}\n'
+still_to_ask = Exercise(
+    "still_to_ask",
+    reference=_still_to_ask,
+    hints=(
+        "A machine loses power while a line is written. What does the file end in?",
+        "Read each line with json.loads and remember its id. Only the *last* line may be broken: "
+        "then it does not count. Keep the order of `wanted`.",
+        'lines = journal.split("\\n")',
+    ),
+    probes=[
+        (_JOURNAL, ["d", "c", "b", "a"]),
+        (_JOURNAL + '{"id": "c", "te', ["d", "c", "b", "a"]),
+        ("", ["c", "a"]),
+        (_JOURNAL + '{"id": "a", "text": "x"}', ["a", "c"]),
+    ],
+    mistakes=[
+        Mistake("it stops at a torn last line: that is the one line that a crash may leave broken",
+                _wrong_journal("torn stops")),
+        Mistake("the torn line counts as done: its text was never whole",
+                _wrong_journal("torn counts")),
+        Mistake("the last whole line is thrown away, too: it is asked, and paid for, again",
+                _wrong_journal("last line lost")),
+        Mistake("it looks for the id anywhere in the text: an id may stand in an answer",
+                _wrong_journal("in text")),
+        Mistake("the order is lost: ask in the order of `wanted`", _wrong_journal("order")),
+        Mistake("these are the ones that are done: return the others", _wrong_journal("done")),
+    ],
+)  # fmt: skip

@@ -285,3 +285,75 @@ pass_at_k = Exercise(
         ),
     ],
 )
+
+# --- bonus: the majority --------------------------------------------------------------------------
+
+
+def _majority(answers: Sequence[str | None], same) -> str | None:
+    """Return the answer that most others equal by `same`; the first of equals, None if none is."""
+    votes = [
+        (sum(same(a, b) for b in answers if b is not None), -at, a)
+        for at, a in enumerate(answers) if a is not None
+    ]  # fmt: skip
+    return max(votes)[2] if votes else None
+
+
+def _wrong_majority(kind: str):
+    def wrong(answers: Sequence[str | None], same) -> str | None:
+        given = [a for a in answers if a is not None]
+        if kind == "None votes":
+            none = answers.count(None)
+            best = _majority(answers, same)
+            return None if none > sum(same(best, b) for b in given) else best
+        if not given:
+            return "" if kind == "empty" else None
+        if kind == "spelling":
+            return max(given, key=given.count)
+        if kind == "first":
+            return given[0]
+        if kind == "last":
+            return given[-1 - max(range(len(given)), key=lambda i: sum(
+                same(given[-1 - i], b) for b in given))]  # fmt: skip
+        if kind == "more than half":
+            best = _majority(answers, same)
+            return best if 2 * sum(same(best, b) for b in given) > len(answers) else None
+        return _majority(answers, same)
+
+    return wrong
+
+
+def _same_number(a: str, b: str) -> bool:
+    return float(a.removeprefix("x = ")) == float(b.removeprefix("x = "))
+
+
+majority = Exercise(
+    "majority",
+    reference=_majority,
+    hints=(
+        "Are 'x = 4' and '4.0' one vote or two?",
+        "For each answer that is there count the answers that are the same by `same`. The "
+        "largest count wins; of equal ones the first in the list.",
+        "given = [answer for answer in answers if answer is not None]",
+    ),
+    probes=[
+        (["x = 4", "3", "4.0", None], _same_number),
+        (["1", "2", "x = 2", "1.0", "2"], _same_number),
+        (["5", "6"], _same_number),
+        ([None, "7", None, None], _same_number),
+        (["8", "8.0", "x = 8", "9", "9"], _same_number),
+        ([None, None], _same_number),
+    ],
+    mistakes=[
+        Mistake("texts are counted and not values: 'x = 4' and '4.0' are one answer",
+                _wrong_majority("spelling")),
+        Mistake("an answer that could not be read does not vote", _wrong_majority("None votes")),
+        Mistake("this is the first answer: count how many others agree with each",
+                _wrong_majority("first")),
+        Mistake("of equally many votes the first in the list wins, not the last",
+                _wrong_majority("last")),
+        Mistake("the largest group wins, even if it is less than half of all",
+                _wrong_majority("more than half")),
+        Mistake("without any answer there is nothing to return but None",
+                _wrong_majority("empty")),
+    ],
+)  # fmt: skip
