@@ -194,8 +194,8 @@ def _export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder_of_run", type=Path, metavar="RUN", help="a demo's folder")
     command.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
     command.add_argument("--format", default="gguf-q8_0", metavar="FORM",
-                         help="safetensors | adapter | autotrain | gguf-bf16, -f16, -q8_0, -q5_1, "
-                         "-q5_0, -q4_1 or -q4_0; default: gguf-q8_0")  # fmt: skip
+                         help="safetensors | adapter | autotrain | gguf-q8_0 (default), -bf16, "
+                         "-f16, -q5_1, -q5_0, -q4_1, -q4_0, -q6_k, -q5_k, -q4_k")  # fmt: skip
 
 
 def _export(options: argparse.Namespace, words: list[str]) -> int:

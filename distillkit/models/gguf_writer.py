@@ -5,6 +5,7 @@ Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +18,13 @@ from gguf import GGMLQuantizationType as Kind
 
 from distillkit.models.downloads import ModelError
 
-# What `gguf` can write; the K-quants it only reads
+# What `gguf` writes, and the K-quants, which it only reads: `libgguf` writes those
 KINDS = {kind.name.lower(): kind for kind in (
-    Kind.BF16, Kind.F16, Kind.Q8_0, Kind.Q5_1, Kind.Q5_0, Kind.Q4_1, Kind.Q4_0)}  # fmt: skip
+    Kind.BF16, Kind.F16, Kind.Q8_0, Kind.Q5_1, Kind.Q5_0, Kind.Q4_1, Kind.Q4_0,
+    Kind.Q6_K, Kind.Q5_K, Kind.Q4_K)}  # fmt: skip
+# Their blocks have 256 values: a row that is no multiple of it is kept in blocks of 32, as
+# llama.cpp does
+IN_SMALL_BLOCKS = {Kind.Q6_K: Kind.Q8_0, Kind.Q5_K: Kind.Q5_1, Kind.Q4_K: Kind.Q5_0}
 ARCHITECTURES = {"qwen2": gguf.MODEL_ARCH.QWEN2, "llama": gguf.MODEL_ARCH.LLAMA}
 SYSTEM_KEY = "distillkit.system"  # the system message that the student was trained with
 # How a tokenizer parts a text before its merges, and llama.cpp's name for it
@@ -58,8 +63,9 @@ def plan(model, kind: str) -> list[Stored]:
     """Say how each tensor of a model would be kept in a file of the kind `kind`.
 
     Vectors stay in float32: they are few.  A row that is no multiple of the kind's block is kept in
-    float16.  The embedding is the output head, too, if both are tied: it is there once, and has 8
-    bits where the kind has fewer.  Raises ModelError for a model that is not written here.
+    smaller blocks (see `IN_SMALL_BLOCKS`) or else in float16.  The embedding is the output head,
+    too, if both are tied: it is there once, and has 8 bits where the kind has fewer.  Raises
+    ModelError for a model that is not written here, and for K-quants without libgguf.
     """
     names = gguf.get_tensor_name_map(_architecture(model.config), model.config.num_hidden_layers)
     tied = model.config.tie_word_embeddings
@@ -72,6 +78,9 @@ def plan(model, kind: str) -> list[Stored]:
             raise ModelError(f"{source}: llama.cpp has no such part in a {model.config.model_type}")
         chosen = _kind_of(name, tuple(values.shape), KINDS[kind])
         stored.append(Stored(name, source, tuple(values.shape), chosen))
+    if {t.kind for t in stored} & {*IN_SMALL_BLOCKS} and not importlib.util.find_spec("libgguf"):
+        raise ModelError(f"{kind} needs libgguf, which is not installed: pip install libgguf, or "
+                         "take another format")  # fmt: skip
     return stored
 
 
@@ -107,7 +116,7 @@ def write_gguf(model, tokenizer, path: Path, kind: str, about: Mapping[str, str]
         for tensor in stored:
             values = weights[tensor.source].detach().float().cpu().numpy()
             values = _in_pairs(values, tensor.source, model.config)
-            writer.write_tensor_data(gguf.quantize(values, tensor.kind).view(np.uint8))
+            writer.write_tensor_data(encoded(values, tensor.kind))
     finally:
         writer.close()
     return stored
@@ -138,11 +147,24 @@ def _kind_of(name: str, shape: tuple[int, ...], kind: Kind) -> Kind:
     small = gguf.GGML_QUANT_SIZES[kind][0] > 1 and kind != Kind.Q8_0
     if name in ("token_embd.weight", "output.weight") and small:
         kind = Kind.Q8_0
-    return kind if shape[-1] % gguf.GGML_QUANT_SIZES[kind][0] == 0 else Kind.F16
+    for chosen in (kind, IN_SMALL_BLOCKS.get(kind, kind)):
+        if shape[-1] % gguf.GGML_QUANT_SIZES[chosen][0] == 0:
+            return chosen
+    return Kind.F16
+
+
+def encoded(values: np.ndarray, kind: Kind) -> np.ndarray:
+    """Round float32 rows to a kind; returns the bytes of each row."""
+    if kind not in IN_SMALL_BLOCKS:
+        return gguf.quantize(values, kind).view(np.uint8)
+    import libgguf
+
+    return np.asarray(libgguf.quantize_rows(values, int(kind)))
 
 
 def _file_type(kind: str) -> int:
-    return int(getattr(gguf.LlamaFileType, f"MOSTLY_{kind.upper()}"))
+    names = {"q4_k": "Q4_K_S", "q5_k": "Q5_K_S"}  # _M holds some tensors in more bits
+    return int(getattr(gguf.LlamaFileType, f"MOSTLY_{names.get(kind, kind.upper())}"))
 
 
 def _in_pairs(values: np.ndarray, source: str, config) -> np.ndarray:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
-from distillkit.models.gguf_writer import KINDS, plan, true_bits, write_gguf
+from distillkit.models.gguf_writer import IN_SMALL_BLOCKS, KINDS, plan, true_bits, write_gguf
 from distillkit.models.modelfile import modelfile, stop_words, turns
 from tests.conftest import CHATML, merging_tokenizer, tiny_model
 
@@ -66,7 +66,7 @@ def as_stored(values, kind):
     return torch.from_numpy(gguf.dequantize(gguf.quantize(values.numpy(), kind), kind).copy())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [name for name in KINDS if not name.endswith("_k")])
 def test_what_is_read_back_is_what_was_written(model, tokenizer, tmp_path, kind):
     stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", kind, {})
     back = read_back(tmp_path / "m.gguf")
@@ -104,6 +104,31 @@ def test_bytes_and_true_bits_are_those_of_the_file(tokenizer, tmp_path):
     total = sum(bits[t.kind.name] * t.weights for t in stored.values())
     assert true_bits(list(stored.values())) == pytest.approx(
         total / sum(p.numel() for p in model.parameters()))  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "small"), [("q6_k", "Q8_0"), ("q5_k", "Q5_1"), ("q4_k", "Q5_0")])
+def test_k_quants_of_short_rows_are_kept_in_small_blocks(tokenizer, monkeypatch, kind, small):
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None
+    )  # nothing to need libgguf for
+    kinds = {t.name: t.kind.name for t in plan(tiny_model("Qwen2", tokenizer), kind)}
+    assert kinds["blk.0.attn_q.weight"] == small
+    with pytest.raises(ModelError, match="needs libgguf"):
+        plan(tiny_model("Qwen2", tokenizer, intermediate_size=256), kind)
+
+
+@pytest.mark.parametrize("kind", ["q6_k", "q5_k", "q4_k"])
+def test_k_quants_are_read_back_and_lose_less_than_plain_blocks(tokenizer, tmp_path, kind):
+    pytest.importorskip("libgguf")
+    model = tiny_model("Qwen2", tokenizer, hidden_size=256, initializer_range=0.02)
+    stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", kind, {})
+    assert sum(t.kind == KINDS[kind] for t in stored) == 2 * 6  # the rows of down_proj have 64
+    back, plain = read_back(tmp_path / "m.gguf").state_dict(), {"q6_k": "q5_1", "q5_k": "q5_0"}
+    for tensor in stored:
+        values = model.state_dict()[tensor.source]
+        if tensor.kind in IN_SMALL_BLOCKS:
+            other = as_stored(values, KINDS[plain.get(kind, "q4_0")])
+            assert (back[tensor.source] - values).std() < (other - values).std()
 
 
 @pytest.mark.parametrize("tied", [True, False])
