@@ -501,5 +501,5 @@ dk.progress()
 #   1904.09751): top-p, and why the likeliest text is not the best.
 #
 # *Sources.* The claims on temperature, beams and cuts are from popular
-# articles on distillation; what is measured here is ours. Nguyen et al., *Turning
-# up the heat: min-p sampling* (arXiv 2407.01082).
+# articles on distillation; what is measured here is ours. Nguyen et al.,
+# *Turning up the heat: min-p sampling* (arXiv 2407.01082).
