@@ -77,7 +77,8 @@ def turns(tokenizer) -> Turns:
         same = all(found.render(proof) == chat_text(tokenizer, proof) for proof in proofs)
     except Exception as error:  # templates are programs of others, in a sandbox
         raise ModelError(f"the chat template cannot be taken apart: {str(error)[:100]}") from error
-    if not same or any(sign in found.go_template() for sign in ('"""', "{{{", "}}}")):
+    pieces = [found.without_system, *found.system, *found.user, *found.assistant, found.opening]
+    if not same or any("{{" in piece + "{" or _quotes(piece) for piece in pieces):
         raise ModelError("the chat template does more than to put texts between messages: Ollama's "
                          "language cannot say it")  # fmt: skip
     return found
@@ -92,8 +93,13 @@ def stop_words(tokenizer, found: Turns) -> list[str]:
 
 
 def modelfile(tokenizer, weights: str, system: str, max_new_tokens: int) -> str:
-    """Return a Modelfile for the file `weights` beside it; raises ModelError (see `turns`)."""
+    """Return a Modelfile for the file `weights` beside it.
+
+    Raises ModelError for a system message that it cannot hold, and as `turns` does.
+    """
     found = turns(tokenizer)
+    if _quotes(system):
+        raise ModelError("the system message has quotes that would end its place in the file")
     stops = [f"PARAMETER stop {json.dumps(word)}" for word in stop_words(tokenizer, found)]
     return "\n".join([
         "# ollama create student -f Modelfile, then: ollama run student",
@@ -105,6 +111,11 @@ def modelfile(tokenizer, weights: str, system: str, max_new_tokens: int) -> str:
         f"PARAMETER num_predict {max_new_tokens}",
         "",
     ])  # fmt: skip
+
+
+def _quotes(text: str) -> bool:
+    """Say whether a text between three quotes would end them too early."""
+    return '"""' in text or text.endswith('"')
 
 
 def _pieces(tokenizer, chat: Chat, opened: bool) -> list[str]:

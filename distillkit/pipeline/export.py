@@ -6,6 +6,7 @@ never into 4-bit weights.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +223,7 @@ def _card(report: dict[str, Any], numbers: list[str], work: Work, folder: Path) 
     }
     files = [(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
     return "\n".join([
-        "---", f"license: {_licence(report)}", f"base_model: {_cell(student['name'])}",
+        "---", f"license: {_licence(report)}", f"base_model: {json.dumps(student['name'])}",
         "pipeline_tag: text-generation", "tags: [distillation, distillkit]", "---",
         f"# {_cell(student['name'])}, distilled", "",
         "A small model that learned from a teacher's verified solutions to solve equations step by "

@@ -258,6 +258,8 @@ def test_the_modelfile_writes_a_chat_as_the_training_did(tokenizer, template, wo
         CHATML.replace("message['content'] }}", "message['content'] | upper }}"),
         CHATML.replace("message['content'] }}", "message['content'].split('</think>')[-1] }}"),
         CHATML.replace("<|im_end|>", "<|im_end|>{{ loop.index }}"),
+        CHATML.replace("assistant\n{%", "assistant\n{{ '{{' }}{%"),
+        CHATML.replace("<|im_end|>", '"""<|im_end|>'),
         "{{ raise_exception('no') }}",
     ],
 )
@@ -265,6 +267,12 @@ def test_a_template_that_ollama_cannot_say_is_refused(tokenizer, template, monke
     monkeypatch.setattr(tokenizer, "chat_template", template)
     with pytest.raises(ModelError, match="template"):
         turns(tokenizer)
+
+
+@pytest.mark.parametrize("system", ['say "so"', '"""'])
+def test_a_system_message_cannot_leave_its_place(tokenizer, system):
+    with pytest.raises(ModelError, match="quotes"):
+        modelfile(tokenizer, "m.gguf", system, 9)
 
 
 # --- llama.cpp ----------------------------------------------------------------------------------

@@ -156,6 +156,38 @@ def test_the_autotrain_folder_writes_a_chat_as_the_training_did(run, tmp_path):
     assert "--text-column messages --chat-template tokenizer" in card
 
 
+def test_autotrains_own_reader_takes_the_folder(run, tmp_path, monkeypatch):
+    """`pip install --no-deps autotrain-advanced loguru` in an environment of its own."""
+    reader = pytest.importorskip("autotrain.preprocessor.text")
+    import pandas
+    from datasets import load_from_disk
+
+    export(run, tmp_path / "x", "autotrain")
+    monkeypatch.chdir(tmp_path)
+    table = pandas.read_json(tmp_path / "x" / "train.jsonl", lines=True)
+    reader.LLMPreprocessor(table, "", "student", "", valid_data=table.copy(),
+                           text_column="messages", local=True).prepare()  # fmt: skip
+    rows = load_from_disk("student/autotrain-data")["train"]
+    assert [*rows["autotrain_text"]] == [[*t["prompt"], *t["completion"]] for t in TRACES]
+
+
+def test_trl_trains_on_the_same_file(run, tmp_path):
+    trl = pytest.importorskip("trl")
+    from datasets import load_dataset
+
+    export(run, tmp_path / "x", "autotrain")
+    rows = load_dataset("json", data_files=str(tmp_path / "x" / "train.jsonl"), split="train",
+                        cache_dir=str(tmp_path / "hub"))  # fmt: skip
+    tokenizer = merging_tokenizer()
+    settings = trl.SFTConfig(str(tmp_path / "out"), max_steps=1, report_to=[], use_cpu=True,
+                             save_strategy="no")  # fmt: skip
+    trainer = trl.SFTTrainer(tiny_model("Qwen2", tokenizer), settings, train_dataset=rows,
+                             processing_class=tokenizer)  # fmt: skip
+    for row, example in zip(trainer.train_dataset, encode(TRACES, tokenizer), strict=True):
+        assert row["input_ids"][: len(example.ids)] == example.ids
+    trainer.train()
+
+
 def test_a_run_on_a_file_needs_no_numbers_and_keeps_its_own_system_message(copy_of, tmp_path):
     report = read_run(copy_of)
     for name in ("after", "before", "few_shot", "template"):
