@@ -21,9 +21,11 @@ from pathlib import Path
 STAT = Path("/proc/stat")  # Linux only: elsewhere nothing is changed
 CORES = Path("/sys/devices/system/cpu")
 SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+CHOSEN = "DISTILLKIT_SHARES_CORES"  # stands in the environment where the kit has chosen to sleep
 ENOUGH = 0.5  # of a core that others take from the threads: fewer are no reason
 SHORT, LONG = 0.1, 1.0  # seconds of a look: a short one, and a long one if it found others
 WORTH_SAYING = 1.5  # times longer
+SHARING = "other programs use its cores, so threads sleep while they wait"
 
 
 def share_the_cores() -> str:
@@ -31,8 +33,11 @@ def share_the_cores() -> str:
 
     It looks for a tenth of a second, and for one more where it finds others at work.  Returns ""
     where nothing was changed: enough cores are free, or a setting of the user's own is there.
-    It has no effect once torch is imported, so it then does nothing.
+    It has no effect once torch is imported, so it then does nothing.  Asked again, or by a child
+    process, it says what was chosen.
     """
+    if CHOSEN in os.environ:
+        return SHARING
     if "torch" in sys.modules or {*SLEEP} & {*os.environ} or not STAT.exists():
         return ""
     cores = len(os.sched_getaffinity(0))
@@ -41,8 +46,8 @@ def share_the_cores() -> str:
         threads = int(os.environ["OMP_NUM_THREADS"])
     if threads < 2 or any(cores_in_use(s) - (cores - threads) < ENOUGH for s in (SHORT, LONG)):
         return ""
-    os.environ.update(SLEEP)
-    return "other programs use its cores, so threads sleep while they wait"
+    os.environ.update(SLEEP, **{CHOSEN: "1"})
+    return SHARING
 
 
 def cores_in_use(seconds: float) -> float:

@@ -43,7 +43,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(busy.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     monkeypatch.delitem(sys.modules, "torch")
-    for name in (*busy.SLEEP, "OMP_NUM_THREADS"):
+    for name in (*busy.SLEEP, busy.CHOSEN, "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "kept")  # so that what the test sets is undone
         monkeypatch.delenv(name)
     write()
@@ -59,6 +59,14 @@ def test_threads_sleep_where_others_use_the_cores(machine):
     machine(1.0, 0.9)
     assert "threads sleep" in busy.share_the_cores()
     assert {name: os.environ[name] for name in busy.SLEEP} == busy.SLEEP
+
+
+def test_asked_again_after_torch_it_says_what_was_chosen(machine, monkeypatch):
+    """The command line asks first and throws the answer away; the session's line shows it."""
+    machine(1.0, 0.9)
+    busy.share_the_cores()
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert "threads sleep" in busy.share_the_cores()
 
 
 def test_a_program_that_just_starts_is_no_reason(machine):
