@@ -101,6 +101,15 @@ def tiny_model(kind: str, tokenizer, **options):
 
 
 @pytest.fixture(scope="session")
+def forked_kernels():
+    """Start Jupyter's kernels with the long imports done."""
+    from tests import forked
+
+    with forked.kernels():
+        yield
+
+
+@pytest.fixture(scope="session")
 def tiny():
     """A tiny random Qwen2, float32: read it, do not change it."""
     tokenizer = byte_tokenizer()

@@ -10,11 +10,12 @@ NONSENSE = ("", " ", "?" * 300, "x = = <b>&</b> $1/0$ ∞ 😀\n")  # what is ty
 
 
 def extremes(explorer: Explorer) -> list[dict]:
-    """Return settings at both ends of every control, one at a time and all together."""
+    """Return settings at both ends of every control, one at a time and all together, each once."""
     ends = {name: _ends(spec) for name, spec in explorer.specs.items()}
     alone = [{name: value} for name, values in ends.items() for value in values]
     low, high = ({n: values[at] for n, values in ends.items()} for at in (0, -1))
-    return [{**explorer.start, **setting} for setting in [*alone, low, high]]
+    settings = [{**explorer.start, **setting} for setting in [*alone, low, high]]
+    return [setting for at, setting in enumerate(settings) if setting not in settings[:at]]
 
 
 def _ends(spec: Any) -> list:

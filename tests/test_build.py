@@ -13,7 +13,9 @@ import pytest
 
 from notebooks import build, lists, running
 from notebooks.running import BuildError
+from tests import forked
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")
 ROOT = Path(__file__).resolve().parent.parent
 MASTER = '''\
 # %% [markdown]
@@ -316,6 +318,15 @@ def test_the_view_of_a_widget_goes_and_its_picture_stays(tmp_path):
     assert set(out.data) == {"image/png", "text/plain"}
 
 
+@pytest.mark.skipif(not forked.FORKS, reason="starts ordinary kernels")
+def test_a_kernel_begins_with_the_long_imports_done(tmp_path, monkeypatch):
+    (tmp_path / "named.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    source = "import os, sys, named\nprint('torch' in sys.modules, sys.flags.hash_randomization)"
+    notebook, _ = run_cell(f"{source}\nprint(os.getcwd())", tmp_path)
+    assert notebook.cells[0].outputs[0].text == f"True 0\n{tmp_path}\n"
+
+
 def test_a_cell_that_takes_too_long_is_stopped(tmp_path):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(60)")]
@@ -334,7 +345,7 @@ def test_a_cell_that_was_not_run_is_refused():
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(forked_kernels, tmp_path_factory):
     """A checkout with a lesson, built once; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
