@@ -92,3 +92,13 @@ def kernels():
     """Return a context in which every kernel that this process starts is a fork."""
     place = "jupyter_client.provisioning.local_provisioner.launch_kernel"
     return patch(place, Kernel) if FORKS else nullcontext()
+
+
+def command(words: list[str], said: Path):
+    """Do what `python -m distillkit` does; all that it says goes to a file."""
+    with open(said, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from distillkit.cli import main
+
+    sys.exit(main(words))

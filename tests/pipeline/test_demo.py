@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from distillkit.runtime.files import read_json, read_jsonl, write_json
 from distillkit.runtime.progress import Stages
 from distillkit.runtime.session import Session, data_path
 from distillkit.traces.filters import judge
+from tests import forked
 
-ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
 
 
@@ -39,60 +38,26 @@ def demo_words(student, out: Path) -> list[str]:
             "--traces", "48", "--test", "6", "--out", str(out)]  # fmt: skip
 
 
-STARTER = """
-import accelerate, json, os, peft, sys, time, torch, traceback, transformers
-from pathlib import Path
-from distillkit.cli import main
-
-for line in sys.stdin:
-    words, marker, number, log = json.loads(line)
-    child, end = os.fork(), time.monotonic() + 120
-    if not child:
-        with open(log, "w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        code = 70
-        try:
-            code = main(words)
-        except BaseException:
-            traceback.print_exc()
-        sys.stdout.flush()
-        os._exit(code)
-    status = 0
-    while not os.path.exists(marker) and time.monotonic() < end:
-        time.sleep(0.002)
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            break
-    else:
-        os.kill(child, number)
-        _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def stop_at(tmp_path_factory):
+@pytest.fixture
+def stop_at(tmp_path):
     """Return `stop(file, signal, words)`: the command in a process of its own, stopped at a file.
 
-    It gives the exit code and what was said.  Importing the libraries takes longer than the
-    command, so one process does it and is forked for each call, before they compute anything.
+    It gives the exit code and what was said.
     """
-    if not hasattr(os, "fork"):
-        pytest.skip("forks a process, as POSIX does")
-    log = tmp_path_factory.mktemp("stopped") / "said.txt"
-    starter = subprocess.Popen([sys.executable, "-c", STARTER], cwd=ROOT, text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    if os.name == "nt":
+        pytest.skip("sends a POSIX signal")
 
     def stop(marker: Path, number: int, words: list[str]) -> tuple[int, str]:
-        request = [words, str(marker), number, str(log)]
-        starter.stdin.write(json.dumps(request) + "\n")
-        starter.stdin.flush()
-        return int(starter.stdout.readline()), log.read_text()
+        end = time.monotonic() + 120
+        process = forked.Process(forked.command, words, tmp_path / "said")
+        while process.is_alive() and not marker.exists() and time.monotonic() < end:
+            time.sleep(0.002)
+        if process.is_alive():
+            os.kill(process.pid, number)
+        process.join()
+        return process.exitcode, (tmp_path / "said").read_text()
 
-    with starter:
-        yield stop
-        starter.stdin.close()
+    return stop
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -34,6 +32,7 @@ from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, upper_part, with_adapter
 from distillkit.training.packing import Stream, batches, encode, pack
 from distillkit.training.plain_loop import padded
+from tests import forked, killed
 
 
 def trace(question, completion):
@@ -681,32 +680,12 @@ def test_it_trains_in_another_thread_too(fresh_tiny, unbroken):
 
 # --- a process of its own -------------------------------------------------------------------------
 
-KILLED = """
-import json, os, signal, sys
-sys.modules["bitsandbytes"] = None  # importing it fails
-from distillkit.models import loading
-from distillkit.training import loop
-from distillkit.training.lora import lora
-
-folder, out, traces, settings = sys.argv[1], sys.argv[2], *map(json.loads, sys.argv[3:])
-loaded = loading.load(folder)
-
-def on_step(row):
-    if row["step"] == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-config = loop.TrainingConfig(save_seconds=0, **settings)
-loop.distill(loaded.model, loaded.tokenizer, traces, lora(r=2), config, out=out,
-             on_step=on_step)
-"""
-
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_a_killed_process_goes_on_exactly_and_needs_no_bitsandbytes(tiny_folder, tmp_path):
-    words = [tiny_folder, tmp_path, json.dumps(TRACES), json.dumps(SETTINGS)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], text=True,
-                            capture_output=True, cwd=os.getcwd(), timeout=300)  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    process = forked.Process(killed.in_step_5, tiny_folder, tmp_path, TRACES, SETTINGS)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert len(read_jsonl(tmp_path / "train.jsonl")) == 5
 
     loaded = load(str(tiny_folder))
