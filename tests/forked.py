@@ -94,9 +94,11 @@ def kernels():
     return patch(place, Kernel) if FORKS else nullcontext()
 
 
-def command(words: list[str], said: Path):
-    """Do what `python -m distillkit` does; all that it says goes to a file."""
-    with open(said, "w", encoding="utf-8") as file:
+def command(words: list[str], said: Path, encoding: str = "utf-8"):
+    """Do what `python -m distillkit` does; all that it says goes to a file, in this encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding=encoding, errors="strict")
+    with open(said, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     from distillkit.cli import main

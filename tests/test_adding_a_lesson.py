@@ -1,15 +1,13 @@
 """A lesson is one master, one folder and one row: it is added to a copy of the kit, and removed."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from notebooks import build, lists
+from tests import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 ROW = "99,A dummy lesson,,,,20,98,no,no\n"
@@ -51,7 +49,7 @@ twice = checks.twice(twice)
 
 
 @pytest.fixture
-def kit(tmp_path, monkeypatch):
+def kit(forked_kernels, tmp_path, monkeypatch):
     """A copy of the kit, in which notebooks run with the copy."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delenv("DISTILLKIT_FAST", raising=False)
@@ -64,10 +62,9 @@ def kit(tmp_path, monkeypatch):
 
 def command(kit, *words):
     """Run a command of the copied kit; return the exit code and all it said."""
-    run = [sys.executable, "-P", "-m", "distillkit", *words]
-    environment = {**os.environ, "PYTHONPATH": str(kit), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(run, env=environment, cwd=kit, capture_output=True, encoding="utf-8")
-    return done.returncode, done.stdout + done.stderr
+    process = forked.Process(forked.command, words, kit / "said", cwd=kit)
+    process.join()
+    return process.exitcode, (kit / "said").read_text("utf-8")
 
 
 def test_a_lesson_is_a_master_a_folder_and_a_row(kit, capsys):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from distillkit.pipeline.report import indented
 from distillkit.runtime import progress as kit
 from distillkit.runtime.files import Journal, read_jsonl
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,12 +74,13 @@ def test_a_code_page_that_lacks_a_character_ends_nothing(monkeypatch):
 
 @pytest.mark.parametrize("words", [["distill", "解.jsonl", "--out", "x"], ["lesson", "→"]])
 def test_every_command_runs_in_a_narrow_code_page(tmp_path, words):
-    child = subprocess.run([sys.executable, "-P", "-m", "distillkit", *words], cwd=tmp_path,
-                           env={**os.environ, "PYTHONPATH": str(ROOT), "DISTILLKIT_TIER": "tiny",
-                                "PYTHONIOENCODING": "cp1252:strict"},
-                           capture_output=True)  # fmt: skip
-    said = child.stderr.decode("cp1252")
-    assert child.returncode == 1 and "\\u" in said and "codec" not in said
+    env = {**os.environ, "DISTILLKIT_TIER": "tiny"}
+    process = forked.Process(
+        forked.command, words, tmp_path / "said", "cp1252", cwd=tmp_path, env=env
+    )
+    process.join()
+    said = (tmp_path / "said").read_text("cp1252")
+    assert process.exitcode == 1 and "\\u" in said and "codec" not in said
 
 
 # --- counts and times ---------------------------------------------------------------------------

@@ -5,10 +5,8 @@ import copy
 import json
 import math
 import os
-import subprocess
-import sys
+import socket
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -30,9 +28,9 @@ from distillkit.training.memory import SHAPES, most_tokens, training
 from distillkit.training.objectives import next_token
 from distillkit.training.packing import ROUND, encode, pack, supervised
 from distillkit.training.processes import open_training
+from tests import forked
 
 TRACES = to_traces(Solver().sample(make_problems(11, seed=3)))
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def train(student, out=None, on_step=None, **changes):
@@ -197,12 +195,19 @@ def test_a_finished_run_is_never_written_over(alone, tiny_folder, capsys):
 def test_two_processes_give_the_loss_curve_of_one(alone, tiny_folder, tmp_path):
     """Batches of 5, 5 and 1: the first process computes more parts, the second one nothing last."""
     words = distill_words(tiny_folder, alone / "traces.jsonl", tmp_path / "run")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-              "2", "-m", "distillkit"]  # fmt: skip
-    done = subprocess.run([*launch, *words], env=PLAIN, cwd=ROOT, text=True, capture_output=True,
-                          timeout=300)  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("2 process(es)") == 1  # one speaks
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = []
+    for rank in ("0", "1"):  # what torchrun sets
+        env = {**PLAIN, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2",
+               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+        both.append(forked.Process(forked.command, words, tmp_path / rank, env=env))
+    for process in both:
+        process.join(300)
+    said = "".join((tmp_path / rank).read_text() for rank in ("0", "1"))
+    assert [process.exitcode for process in both] == [0, 0], said[-3000:]
+    assert said.count("2 process(es)") == 1  # one speaks
     found = json.loads((tmp_path / "run" / "report.json").read_text())["training"]
     expected = json.loads((alone / "run" / "report.json").read_text())["training"]
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)
