@@ -1,26 +1,15 @@
 """What a learner has solved: it survives a restart, counts tries and hints, and becomes a page."""
 
 import json
-import os
-import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from distillkit.lessons.l01_soft_labels import checks
 from distillkit.teaching import record
 from distillkit.teaching.exercise import hint
-
-SOLVE = """
-from distillkit.lessons.l01_soft_labels import checks
-
-def softened(logits_BC, temperature):
-    return (logits_BC / temperature).softmax(-1)
-
-checks.softened(softened)
-"""
+from tests import forked
 
 
 @pytest.fixture
@@ -45,12 +34,15 @@ def right(logits_BC, temperature):
     return (logits_BC / temperature).softmax(-1)
 
 
-def test_another_kernel_finds_what_was_solved(journal, tmp_path, capsys):
-    (tmp_path / "solve.py").write_text(SOLVE, encoding="utf-8")
-    root = str(Path(__file__).resolve().parents[2])
-    run = [sys.executable, str(tmp_path / "solve.py")]
-    words = {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"}
-    subprocess.run(run, check=True, cwd=root, capture_output=True, env=words)
+def solve():
+    """Solve an exercise, in a process of its own."""
+    checks.softened(right)
+
+
+def test_another_kernel_finds_what_was_solved(journal, capsys):
+    process = forked.Process(solve)
+    process.join()
+    assert process.exitcode == 0
     record.progress()
     said = capsys.readouterr().out
     assert "✓ softened       done, 1 try\n" in said and "1 of 6 done" in said
