@@ -19,12 +19,7 @@ import torch
 from transformers import AttentionInterface
 
 from distillkit.models.chats import token_ids
-from distillkit.models.loading import (
-    own_logits,
-    refuse_other_attention,
-    refuse_other_numbers,
-    refuse_strange,
-)
+from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
 
 @dataclass
@@ -358,28 +353,19 @@ def must_sample_alike(base) -> None:
 
     Raises ModelError if they say something else, or if the sampler cannot run the model.
     """
-    if base in _TRIED:
-        return
-    training, v = base.training, base.get_input_embeddings().weight.shape[0]
-    prefix, *own, last = [
-        [i % v for i in ids] for ids in ((7, 40, 11), (12, 5), (9, 30, 2, 6), (17, 3))
-    ]
-    texts = [prefix + ids + [token] for ids, token in zip(own, last, strict=True)]
-    base.eval()
-    try:
-        own_RV = [base(torch.tensor([ids], device=base.device)).logits[0, -1] for ids in texts]
+
+    def read() -> tuple[torch.Tensor, torch.Tensor]:
+        v = base.get_input_embeddings().weight.shape[0]
+        texts = ((7, 40, 11), (12, 5), (9, 30, 2, 6), (17, 3))
+        prefix, *own, last = [[i % v for i in ids] for ids in texts]
+        whole = [prefix + ids + [token] for ids, token in zip(own, last, strict=True)]
+        own_RV = [base(torch.tensor([ids], device=base.device)).logits[0, -1] for ids in whole]
         with shared_prefix_attention(base):
             reader = Reader(base, prefix, len(own), max(map(len, own)) + 1)
             reader.prompts(own, 0)
-            kits_RV = reader.step(last, [len(ids) for ids in own])
-    except torch.OutOfMemoryError:
-        raise
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        refuse_strange(base, error)
-    finally:
-        base.train(training)
-    refuse_other_numbers(base, kits_RV, torch.stack(own_RV))
-    _TRIED.add(base)
+            return reader.step(last, [len(ids) for ids in own]), torch.stack(own_RV)
+
+    must_agree(base, _TRIED, read)
 
 
 @torch.inference_mode()

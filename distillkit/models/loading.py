@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from distillkit.models.chats import chat_note
 from distillkit.models.downloads import (
@@ -251,29 +252,38 @@ def refuse_other_attention(model, longest: int, ours: bool = True) -> None:
         )
 
 
-def refuse_other_numbers(model, kits_NV, own_NV) -> None:
-    """Raise ModelError if the kit reads a text otherwise than the model's own forward pass does.
+def must_agree(model, tried: WeakSet, read: Callable[[], tuple]) -> None:
+    """Let the kit and the model itself read the same short texts, once a model: those in `tried`.
 
-    The types of weights and the order of sums make a difference of at most a few hundredths of
-    what sets the tokens' logits apart; a part of the model that is left out makes a large one.
+    `read()` returns the logits of both, (N, V) each, kit's first; the model is in eval mode
+    meanwhile.  The types of weights and the order of sums make a difference of at most a few
+    hundredths of what sets the tokens' logits apart; a part that is left out makes a large one.
+    Raises ModelError then, and for a model that the kit cannot run.
     """
-    kits_NV, own_NV = (x_NV.float() - x_NV.float().mean(-1, keepdim=True)
-                       for x_NV in (kits_NV, own_NV))  # fmt: skip
+    import torch
+
+    if model in tried:
+        return
+    other, mode = "Take another model, such as Qwen2.5 or Llama", model.training
+    name = f"{type(model).__name__} ({model.config.model_type})"
+    model.eval()
+    try:
+        logits = read()
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(f"{name} cannot be run by the kit ({type(error).__name__}: {error}). "
+                         f"{other}") from error  # fmt: skip
+    finally:
+        model.train(mode)
+    kits_NV, own_NV = (x_NV.float() - x_NV.float().mean(-1, keepdim=True) for x_NV in logits)
     apart = ((kits_NV - own_NV).norm() / own_NV.norm().clamp(min=1e-9)).item()
     if not apart < 0.2:
         raise ModelError(
-            f"{type(model).__name__} ({model.config.model_type}) says something else when the kit "
-            f"reads a text ({100 * apart:.0f} % of its logits): the kit leaves out a part of it "
-            "and would compute wrong numbers. Take another model, such as Qwen2.5 or Llama"
+            f"{name} says something else when the kit reads a text ({100 * apart:.0f} % of its "
+            f"logits): the kit leaves out a part of it and would compute wrong numbers. {other}"
         )
-
-
-def refuse_strange(model, error: Exception) -> None:
-    """Raise ModelError for a model that the kit cannot run at all, with the reason."""
-    raise ModelError(
-        f"{type(model).__name__} ({model.config.model_type}) cannot be run by the kit "
-        f"({type(error).__name__}: {error}). Take another model, such as Qwen2.5 or Llama"
-    ) from error
+    tried.add(model)
 
 
 def fingerprint(model) -> str:

@@ -23,12 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
 
 from distillkit.models.chats import chat_text, token_ids
-from distillkit.models.loading import (
-    own_logits,
-    refuse_other_attention,
-    refuse_other_numbers,
-    refuse_strange,
-)
+from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 from distillkit.problems.equations import Problem
 from distillkit.traces.templates import SHOTS, THINK, Template, messages
 from distillkit.training.losses import IGNORE, forward_kl, negative_log_likelihood
@@ -108,27 +103,19 @@ def must_read_alike(model: Any) -> None:
     Raises ModelError if it says something else, or if it cannot read a tree.
     """
     causal = model.get_base_model() if isinstance(model, PeftModel) else model
-    if causal in _TRIED:
-        return
-    mode, v = causal.training, causal.get_input_embeddings().weight.shape[0]
-    texts = [[i % v for i in ids] for ids in ((7, 40, 11, 12, 5, 17), (7, 40, 11, 9, 30, 2, 6))]
-    examples = [Example(ids, [IGNORE] * 3 + ids[3:]) for ids in texts]
-    causal.eval()
-    try:
+
+    def both() -> tuple[torch.Tensor, torch.Tensor]:
+        v = causal.get_input_embeddings().weight.shape[0]
+        texts = [[i % v for i in ids] for ids in ((7, 40, 11, 12, 5, 17), (7, 40, 11, 9, 30, 2, 6))]
+        tree = pack([Example(ids, [IGNORE] * 3 + ids[3:]) for ids in texts])
         with torch.no_grad(), torch.autocast(causal.device.type, enabled=False):
-            batch = {name: x.to(causal.device) for name, x in pack(examples).items()}
+            batch = {name: x.to(causal.device) for name, x in tree.items()}
             batch["attention_mask"] = batch["attention_mask"].to(causal.dtype)
-            kits_NV = read(causal, batch).logits_NV
             own = [causal(torch.tensor([ids], device=causal.device)).logits[0, 2:-1]
                    for ids in texts]  # fmt: skip
-    except torch.OutOfMemoryError:
-        raise
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        refuse_strange(causal, error)
-    finally:
-        causal.train(mode)
-    refuse_other_numbers(causal, kits_NV, torch.cat(own))
-    _TRIED.add(causal)
+            return read(causal, batch).logits_NV, torch.cat(own)
+
+    must_agree(causal, _TRIED, both)
 
 
 def read_teacher(
