@@ -22,7 +22,7 @@ LABEL = "Result:"
 RATIONALE = "Steps:"
 STEPS_FIRST = "Steps, then result:"
 LABEL_FIRST = "Result, then steps:"
-Piece = tuple[str, float]  # a part of a completion, and the share of the loss it gets
+Piece = tuple[str, float | None]  # a part of a completion, and the share of the loss it gets
 
 
 def asked(tokenizer: Any, question: Question, mode: str) -> str:
@@ -48,8 +48,8 @@ def written(
     """Return one text to learn: the prompt of a mode, then the pieces with their shares.
 
     A piece's share of the loss is spread evenly over its tokens, however many they are; the end
-    token belongs to the last piece.  A share of 0 stands for a weight of 1 for each token, which
-    is what ordinary training does.
+    token belongs to the last piece.  Without a share (None) each token has a weight of 1, as in
+    ordinary training.
     """
     prompt_ids = token_ids(tokenizer, asked(tokenizer, question, mode))
     ids, weights = list(prompt_ids), [0.0] * len(prompt_ids)
@@ -57,7 +57,7 @@ def written(
         own = tokenizer(text, add_special_tokens=False)["input_ids"]
         own = own + [tokenizer.eos_token_id] * (at == len(pieces))
         ids += own
-        weights += [share / len(own) if share else 1.0] * len(own)
+        weights += [1.0 if share is None else share / len(own)] * len(own)
     labels = [IGNORE] * len(prompt_ids) + ids[len(prompt_ids) :]
     return Example(ids, labels, weights, kind)
 
@@ -67,20 +67,20 @@ def label_only(tokenizer: Any, question: Question) -> list[Example]:
     return [written(tokenizer, question, LABEL, [(label_text(question), 1.0)])]
 
 
-def steps_first(tokenizer: Any, question: Question, alpha: float = 0.0) -> list[Example]:
+def steps_first(tokenizer: Any, question: Question, alpha: float | None = None) -> list[Example]:
     """Return rationale and label as one text; with an alpha that share is the label's."""
     return [one_text(tokenizer, question, STEPS_FIRST, alpha)]
 
 
-def label_first(tokenizer: Any, question: Question, alpha: float = 0.0) -> list[Example]:
+def label_first(tokenizer: Any, question: Question, alpha: float | None = None) -> list[Example]:
     """Return label and rationale as one text; with an alpha that share is the label's."""
     return [one_text(tokenizer, question, LABEL_FIRST, alpha)]
 
 
-def one_text(tokenizer: Any, question: Question, mode: str, alpha: float) -> Example:
+def one_text(tokenizer: Any, question: Question, mode: str, alpha: float | None) -> Example:
     """Return both in the order of a mode, with a line break between them."""
     label = label_text(question), alpha
-    rationale = rationale_text(question), 1 - alpha if alpha else 0.0
+    rationale = rationale_text(question), None if alpha is None else 1 - alpha
     first, last = (label, rationale) if mode == LABEL_FIRST else (rationale, label)
     return written(tokenizer, question, mode, [(first[0] + "\n", first[1]), last])
 

@@ -45,7 +45,7 @@ def test_each_mode_learns_its_own_text_and_no_word_of_the_prompt(tiny):
     assert (only.ids, only.labels) == (label.ids, label.labels)
 
 
-@pytest.mark.parametrize("alpha", [0.2, 0.5])
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 1.0])  # at 1 the rationale had weighed most
 def test_alpha_is_the_labels_share_however_short_it_is(tiny, alpha):
     label, rationale = two_tasks(tiny.tokenizer, QUESTION, alpha)
     assert sum(label.weights) == pytest.approx(alpha)
