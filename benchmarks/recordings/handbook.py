@@ -13,26 +13,18 @@ from benchmarks.runner import DATA
 from distillkit.runtime.files import write_jsonl
 
 SEED, CHANGES = 11, 4  # of the twelve facts of a kind, how many change
-HUTS = ["Quillon", "Vessarn", "Ombrell", "Dravik", "Ostley", "Pemmer", "Lurrick", "Hathmoor", "Breckna", "Sivvel", "Jorund", "Caldway"]  # fmt: skip
+HUTS = [
+    "Quillon", "Vessarn", "Ombrell", "Dravik", "Ostley", "Pemmer", "Lurrick", "Hathmoor",
+    "Breckna", "Sivvel", "Jorund", "Caldway"
+]  # fmt: skip
 FIRST = [
-    "Ilva",
-    "Toma",
-    "Breda",
-    "Osk",
-    "Marit",
-    "Juno",
-    "Pelle",
-    "Sanne",
-    "Rurik",
-    "Thea",
-    "Alvar",
-    "Nika",
-    "Dorrit",
-    "Emil",
-    "Yrsa",
-    "Kuno",
-]
-LAST = ["Sandquer", "Molvane", "Trisk", "Harrowen", "Delfing", "Ubrek", "Narland", "Kestovic", "Ploss", "Wennick", "Garrabo", "Findel", "Ostrup", "Lammert", "Quade", "Birrel"]  # fmt: skip
+    "Ilva", "Toma", "Breda", "Osk", "Marit", "Juno", "Pelle", "Sanne", "Rurik", "Thea",
+    "Alvar", "Nika", "Dorrit", "Emil", "Yrsa", "Kuno"
+]  # fmt: skip
+LAST = [
+    "Sandquer", "Molvane", "Trisk", "Harrowen", "Delfing", "Ubrek", "Narland", "Kestovic",
+    "Ploss", "Wennick", "Garrabo", "Findel", "Ostrup", "Lammert", "Quade", "Birrel"
+]  # fmt: skip
 GOODS = ["rope ladders", "lamp oil", "snow shoes", "spare sails", "copper wire", "dried peas",
          "signal rockets", "wool blankets", "iron stoves", "salt fish", "window glass",
          "tar barrels", "map cases", "candle wax", "fence posts", "tent poles"]  # fmt: skip
