@@ -6,5 +6,6 @@
 - `modelfile`: Ollama's Modelfile, its template cut from the tokenizer's own
 - `loading`: from a name to a model and its tokenizer
 - `vocabulary`: whether two models write in one vocabulary
+- `pruning`: a model cut smaller: whole layers, or channels of its MLPs
 - `chats`: a chat as its chat template writes it, and as its tokens
 """
