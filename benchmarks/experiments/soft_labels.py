@@ -6,10 +6,12 @@ The first arms learn 64 of the 1.5B teacher's traces: its words alone, or its 64
 each place (`record_logits`).  In the others the untouched student teaches itself: with six solved
 examples in its prompt it is the teacher, without them the student.  All but one of these begin
 with a cold start, 32 of the teacher's own unverified texts (forward KL); then 128 texts in 8 steps
-follow, of the teacher or of the student, in either direction.
+follow, of the teacher or of the student, in either direction; with more steps, other rates and a
+lower temperature for what moves it.
 """
 
 import random
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -24,7 +26,7 @@ from distillkit.problems.equations import NARROW, make_problems, overlap
 from distillkit.runtime.session import data_path
 from distillkit.traces.teachers import Local
 from distillkit.traces.templates import SHOTS, chat_text, messages
-from distillkit.training.loop import TrainingConfig, distill
+from distillkit.training.loop import RECIPE, TrainingConfig, distill
 from distillkit.training.lora import lora, with_adapter
 from distillkit.training.losses import forward_kl, jsd, reverse_kl
 from distillkit.training.objectives import Match, next_token, read_teacher, solved_examples
@@ -41,13 +43,31 @@ RECORDED = {
     "JSD 0.5": (partial(jsd, beta=0.5), 64),
     "forward KL, 4 tokens and the rest": (forward_kl, 4),
 }
-SELF = {  # whose texts, and which direction
-    "itself, cold start": ("", ""),
-    "itself, student's texts, reverse": ("student", "reverse"),
-    "itself, teacher's texts, forward": ("teacher", "forward"),
-    "itself, student's texts, forward": ("student", "forward"),
-    "itself, teacher's texts, reverse": ("teacher", "reverse"),
-    "itself, student's texts, reverse, no cold start": ("student", "reverse"),
+
+
+@dataclass(frozen=True)
+class Own:
+    """How a student teaches itself after the cold start: whose texts, direction, and settings."""
+
+    texts: str = ""
+    direction: str = "reverse"
+    steps: int = STEPS
+    rate: float = RECIPE.rate
+    temperature: float = 1.0
+    cold: int = COLD
+
+
+SELF = {
+    "itself, cold start": Own(),
+    "itself, student's texts, reverse": Own("student"),
+    "itself, teacher's texts, forward": Own("teacher", "forward"),
+    "itself, student's texts, forward": Own("student", "forward"),
+    "itself, teacher's texts, reverse": Own("teacher"),
+    "itself, student's texts, reverse, no cold start": Own("student", cold=0),
+    "itself, student's texts, reverse, 24 steps": Own("student", steps=24),
+    "itself, student's texts, reverse, rate 2e-4": Own("student", rate=2e-4),
+    "itself, student's texts, reverse, rate 1e-3": Own("student", rate=1e-3),
+    "itself, student's texts, reverse, temperature 0.7": Own("student", temperature=0.7),
 }
 FEW_SHOT = "untouched, six solved examples"
 ARMS = [FEW_SHOT, *RECORDED, *SELF]
@@ -93,14 +113,15 @@ def from_records(arm, seed, student):
 
 def from_itself(arm, seed, student, bench):
     """Let the untouched student, with examples in its prompt, teach itself without them."""
-    whose, direction = SELF[arm]
-    problems = make_problems(COLD + SIZE * STEPS, NARROW, "train", 11 + seed)
+    own = SELF[arm]
+    problems = make_problems(COLD + SIZE * own.steps, NARROW, "train", 11 + seed)
     assert not overlap(problems, make_problems(bench.test, NARROW, "test", TEST_SEED))
     torch.manual_seed(seed)
     teacher = Local(student.model, student.tokenizer, student.name, student.source, student.sha256,
                     max_new_tokens=LIMIT)  # fmt: skip
-    asked = problems if whose == "teacher" else problems[:COLD]
-    rows = teacher.sample(asked, 1, 1.0, seed, bench.folder / f"own-{seed}-{len(asked)}.jsonl")
+    asked = problems if own.texts == "teacher" else problems[:COLD]
+    journal = bench.folder / f"own-{seed}-{len(problems)}-{len(asked)}.jsonl"
+    rows = teacher.sample(asked, 1, 1.0, seed, journal)
     texts = [example_of(student.tokenizer, chat_text(student.tokenizer, messages(p.text)),
                         row["text"], row["finish"] != "length")
              for p, row in zip(asked, rows, strict=True)]  # fmt: skip
@@ -108,16 +129,17 @@ def from_itself(arm, seed, student, bench):
     match = partial(Match, model, adapter=False, beginning=solved_examples(student.tokenizer))
     train = partial(distill, model, student.tokenizer)
     log = []
-    if "no cold start" not in arm:
+    if own.cold:
         log += train(texts[:COLD], objective=match(forward_kl),
                      config=TrainingConfig(seed=seed)).log  # fmt: skip
-    if whose == "student":
+    if own.texts == "student":
         prompts = [messages(p.text) for p in problems[COLD:]]
-        texts = own_texts(model, student.tokenizer, prompts, SIZE, STEPS, 1.0, LIMIT, seed)
-    if whose:
-        config = TrainingConfig(batch_size=SIZE, seed=seed)
-        log += train(texts if whose == "student" else texts[COLD:], config=config,
-                     objective=match(KLS[direction])).log  # fmt: skip
+        texts = own_texts(model, student.tokenizer, prompts, SIZE, own.steps, own.temperature,
+                          LIMIT, seed)  # fmt: skip
+    if own.texts:
+        config = TrainingConfig(rate=own.rate, batch_size=SIZE, seed=seed)
+        log += train(texts if own.texts == "student" else texts[COLD:], config=config,
+                     objective=match(KLS[own.direction])).log  # fmt: skip
     return model, log
 
 

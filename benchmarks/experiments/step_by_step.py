@@ -1,13 +1,15 @@
-"""Does a rationale beside the label help a student that never writes it?  On two kinds of tasks.
+"""Does a rationale beside the label help a student that never writes it?  On three tasks.
 
     python -m benchmarks.experiments.step_by_step
 
-Equations, where the label has to be worked out, and worked solutions to be judged, where all that
-is needed stands in the question.  Every arm learns the same questions in the same number of steps,
-from an eighth of the data (eight times) to all of it (once); "label only, equal tokens" goes on
-until it has computed as many tokens as "two tasks".
+Equations, where the label has to be worked out; worked solutions to be judged, where a wrong number
+has to be found; and one step in which a number is moved, where two signs have to differ.  Every arm
+learns the same questions in the same number of steps, from an eighth of the data (eight times) to
+all of it (once); "label only, equal tokens" goes on until it has computed as many tokens as "two
+tasks".
 """
 
+import operator
 import random
 from functools import cache, partial
 
@@ -17,7 +19,7 @@ from distillkit.generation.sampler import sample
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.answers import same_value
 from distillkit.problems.equations import NARROW, make_problems
-from distillkit.problems.judging import to_judge, to_solve
+from distillkit.problems.judging import to_check_signs, to_judge, to_solve
 from distillkit.training.loop import TrainingConfig, distill
 from distillkit.training.packing import Stream, pack, parts_of
 from distillkit.training.step_by_step import (
@@ -32,7 +34,7 @@ from distillkit.training.step_by_step import (
 )
 
 ALL, BATCH, STEPS = 256, 8, 32
-TASKS = ("equations", "judging")
+TASKS = ("equations", "judging", "signs")
 SIZES = (32, 64, 128, 256)
 LABEL_ONLY, EQUAL_TOKENS = "label only", "label only, equal tokens"
 WAYS = {  # what is learned of a question, and what is asked for in the end
@@ -50,10 +52,10 @@ WAYS = {  # what is learned of a question, and what is asked for in the end
 @cache
 def questions(task, n, split, seed):
     """Return n questions of a task, of unseen equations or of those that may be learned."""
-    problems = make_problems(n, NARROW, split, seed)
+    problems = make_problems(2 * n if task == "signs" else n, NARROW, split, seed)
     if task == "equations":
         return [to_solve(problem) for problem in problems]
-    found = to_judge(problems, seed)
+    found = to_judge(problems, seed) if task == "judging" else to_check_signs(problems, seed)[:n]
     assert len(found) == n
     return found
 
@@ -108,7 +110,7 @@ def ask(model, tokenizer, task, mode, n):
     for question, (row,) in zip(asked_of, rows, strict=True):
         _, tag, rest = row.text.partition("<answer>")
         label, end, _ = rest.partition("</answer>")
-        same = label == question.label if task == "judging" else same_value(label, question.label)
+        same = (same_value if task == "equations" else operator.eq)(label, question.label)
         found.append((bool(tag and end) and same, bool(tag and end), row.tokens))
     return found
 

@@ -1,7 +1,12 @@
-"""Is this worked solution right?  Solutions with one wrong step, and the check that shows it."""
+"""Is this worked solution right?  Solutions with one wrong step, and the check that shows it.
+
+Two kinds of questions: in one a whole solution has to be worked through, in the other it is
+enough to look at two signs.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections import Counter
@@ -19,6 +24,7 @@ from distillkit.problems.equations import Problem
 from distillkit.problems.solver import bracketed, solution_steps
 
 RIGHT, WRONG = "right", "wrong"
+OPPOSITE = {"+": "-", "-": "+"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,38 @@ def to_judge(problems: Sequence[Problem], seed: int) -> list[Question]:
                 RIGHT if good else WRONG,
             )
         )
+    return found
+
+
+def to_check_signs(problems: Sequence[Problem], seed: int) -> list[Question]:
+    """Return for each equation "ax + b = c" the question whether b was moved with the right sign.
+
+    It may be the second line of a solution; an equation without such a line is left out.  Every
+    second one of each family and sign has the same sign on both sides, which is wrong.  The label
+    needs no sum: it says whether two signs differ.
+    """
+    found: list[Question] = []
+    turns: Counter[str] = Counter()
+    for problem in problems:
+        lines = [problem.equation, *solution_steps(problem.equation)]
+        for before, after in itertools.pairwise(lines):
+            said = re.fullmatch(r"([0-9]*x) ([+-]) ([0-9]+) = (-?[0-9]+)", before)
+            if not said or after != f"{said[1]} = {said[4]} {OPPOSITE[said[2]]} {said[3]}":
+                continue
+            good = turns[problem.family + said[2]] % 2 == 0
+            turns[problem.family + said[2]] += 1
+            sign = OPPOSITE[said[2]] if good else said[2]
+            found.append(
+                Question(
+                    f"{problem.id}, {'right' if good else 'same'} sign",
+                    "A number is moved to the other side. Is its sign there right or wrong?\n"
+                    f"{before}\n{said[1]} = {said[4]} {sign} {said[3]}",
+                    f"{said[2]} {said[3]} becomes {OPPOSITE[said[2]]} {said[3]}\n"
+                    f"here it is {sign} {said[3]}",
+                    RIGHT if good else WRONG,
+                )
+            )
+            break
     return found
 
 

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from distillkit.problems.algebra import parse_equation, parse_number, solve
 from distillkit.problems.equations import NARROW, make_problems
-from distillkit.problems.judging import RIGHT, WRONG, put_in, to_judge, to_solve, with_a_mistake
+from distillkit.problems.judging import (
+    RIGHT,
+    WRONG,
+    put_in,
+    to_check_signs,
+    to_judge,
+    to_solve,
+    with_a_mistake,
+)
 from distillkit.problems.solver import solution_steps
 from distillkit.traces.filters import first_wrong_step
 
@@ -77,3 +85,20 @@ def test_an_equation_as_a_question_has_its_solution_for_a_rationale():
     question = to_solve(PROBLEMS[0])
     assert question.rationale.split("\n") == solution_steps(PROBLEMS[0].equation)
     assert question.label == PROBLEMS[0].answer
+
+
+def test_a_moved_number_with_the_wrong_sign_changes_the_root():
+    questions = to_check_signs(PROBLEMS, 0)
+    found = Counter()
+    for question in questions:
+        _, before, after = question.text.split("\n")
+        ((_, root),) = solve([parse_equation(before)]).items()
+        ((_, moved),) = solve([parse_equation(after)]).items()
+        assert (root == moved) == (question.label == RIGHT)
+        sign = before.split("x ")[1][0]
+        assert question.rationale.startswith(f"{sign} ")
+        assert (after.split()[3] != sign) == (question.label == RIGHT)
+        found[sign, question.label] += 1
+    assert len(found) == 4 and max(found.values()) - min(found.values()) <= 6  # no sign tells
+    assert not any(problem.family == "both-sides" and problem.id in question.id
+                   for problem in PROBLEMS for question in questions)  # fmt: skip
