@@ -231,7 +231,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "sizes": ["distilled", "untouched"],
     "teacher_forms": ["check"],
     "soft_labels": ["words alone", "itself, student's texts, reverse"],
-    "step_by_step": ["equations / two tasks / 32", "judging / label only, equal tokens / 32"],
+    "step_by_step": ["equations / two tasks / 32", "signs / label only, equal tokens / 32"],
     "templates": ["json / few-shot", "think / arithmetic / distilled"],
 }
 
