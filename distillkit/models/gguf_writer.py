@@ -122,6 +122,21 @@ def write_gguf(model, tokenizer, path: Path, kind: str, about: Mapping[str, str]
     return stored
 
 
+def round_weights(model, kind: str) -> list[Stored]:
+    """Round a model's weights in place as a file of the kind `kind` holds them: `write_gguf`, read.
+
+    Returns the tensors as they would be kept.  Raises ModelError as `plan` does.
+    """
+    stored = plan(model, kind)
+    weights = model.state_dict()
+    for tensor in stored:
+        if tensor.kind != Kind.F32:
+            values = weights[tensor.source]
+            rows = encoded(values.detach().float().cpu().numpy(), tensor.kind)
+            values.copy_(values.new_tensor(gguf.dequantize(rows, tensor.kind)))
+    return stored
+
+
 def _architecture(config) -> gguf.MODEL_ARCH:
     """Return llama.cpp's name for a model; raises ModelError for what would be written wrong."""
     rope = config.rope_parameters or {}
