@@ -227,12 +227,14 @@ LITTLE = {
     "SAMPLED": 2,
     "TEXTS": 1,
     "BATCH": 2,
+    "FACTS": 5,
 }
 TRIED = {  # an arm that trains and one that does not, where there are both
     "ablation": ["sequences apart", "batch 4 + upper half + more both-sides"],
     "curriculum": ["few-shot", "easy to hard"],
     "decoding": ["T 1.5, top-k 20", "4 beams"],
     "general_share": ["untouched", "0.2"],
+    "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "far"],
     "ranks": ["0 / narrow", "8 / broad"],
     "rejection": ["good / everything", "damaged / verified"],

@@ -37,10 +37,16 @@ def verified():
     return reject(teacher.sample(teacher.problems(NARROW)))[0]
 
 
+def held_out():
+    """Return general examples that none learns from, and the others."""
+    general = read_jsonl(data_path("general.jsonl"))
+    return general[::4][:HELD_OUT], [g for i, g in enumerate(general) if i % 4]
+
+
 def run(arm, seed, bench):
     """Train once (or not at all), ask, and measure what is left of the general ability."""
-    student, general = bench.load(), read_jsonl(data_path("general.jsonl"))
-    held, general = general[::4][:HELD_OUT], [g for i, g in enumerate(general) if i % 4]
+    student = bench.load()
+    held, general = held_out()
     if arm == "untouched":
         model = with_adapter(student.model, lora())  # a fresh adapter changes nothing
         about = {"traces": 0, "general": 0}
@@ -61,16 +67,24 @@ def run(arm, seed, bench):
             "equation_form": tags}  # fmt: skip
 
 
-def general_ability(model, tokenizer, held):
-    """Return the mean loss (nats a token) on held-out answers, and how many answers have tags."""
+def general_loss(model, tokenizer, held):
+    """Return the mean loss (nats a token) on held-out answers."""
     measure, total, count = CompletionLoss(model).eval(), 0.0, 0
-    with torch.no_grad(), torch.autocast("cpu", enabled=model.dtype == torch.bfloat16):
+    half = model.dtype == torch.bfloat16
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
         for example in encode(held, tokenizer):
-            total += measure(**pack([example])).item()
+            tree = {name: tensor.to(model.device) for name, tensor in pack([example]).items()}
+            total += measure(**tree).item()
             count += supervised([example])
+    return total / count
+
+
+def general_ability(model, tokenizer, held):
+    """Return the loss on held-out answers, and how many answers have an equation's tags."""
     prompts = [chat_text(tokenizer, row["prompt"]) for row in held]
     texts = sample(model, tokenizer, prompts, 1, 0.0, max_new_tokens=48)
-    return total / count, sum("<think>" in t.text or "<answer>" in t.text for (t,) in texts)
+    tags = sum("<think>" in t.text or "<answer>" in t.text for (t,) in texts)
+    return general_loss(model, tokenizer, held), tags
 
 
 EXPERIMENT = Experiment(

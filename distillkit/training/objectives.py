@@ -22,7 +22,7 @@ from peft.helpers import disable_input_dtype_casting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
 
-from distillkit.models.chats import chat_text, token_ids
+from distillkit.models.chats import Message, chat_text, token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 from distillkit.problems.equations import Problem
 from distillkit.traces.templates import SHOTS, THINK, Template, messages
@@ -54,17 +54,22 @@ class Beginning(NamedTuple):
     teacher: list[int]
 
 
+def beginning_of(tokenizer, student: Sequence[Message], teacher: Sequence[Message]) -> Beginning:
+    """Return how a student's texts begin and what a teacher reads instead, from a chat of each.
+
+    The chats end alike, in the same question: what they share at their end is left out.
+    """
+    bare, shown = (token_ids(tokenizer, chat_text(tokenizer, chat)) for chat in (student, teacher))
+    differ = (i for i in range(1, len(bare) + 1) if bare[-i:] != shown[-i:])
+    same = next(differ, len(bare) + 1)
+    return Beginning(bare[: 1 - same], shown[: 1 - same])
+
+
 def solved_examples(
     tokenizer, template: Template = THINK, shots: Sequence[Problem] = SHOTS
 ) -> Beginning:
     """Return the beginning by which a teacher sees solved examples that the student does not."""
-    bare, shown = (
-        token_ids(tokenizer, chat_text(tokenizer, messages("?", template, seen)))
-        for seen in ((), shots)
-    )
-    differ = (i for i in range(1, len(bare) + 1) if bare[-i:] != shown[-i:])
-    same = next(differ, len(bare) + 1)
-    return Beginning(bare[: 1 - same], shown[: 1 - same])
+    return beginning_of(tokenizer, messages("?", template), messages("?", template, shots))
 
 
 def fits(beginning: Beginning, examples: Sequence[Example]) -> bool:

@@ -206,9 +206,16 @@ def test_a_passage_cannot_close_its_tag_or_forge_the_chat(tiny):
 
 
 def test_without_passages_only_the_question_is_asked():
-    chat = prompts.ask("Who?", shots=[("What?", "that")])
+    chat = prompts.ask("Who?", shots=[("What?", [], "that")])
     assert [m["role"] for m in chat] == ["system", "user", "assistant", "user"]
     assert chat[0]["content"] == prompts.INSTRUCTION and chat[-1]["content"] == "Who?"
+
+
+def test_an_example_has_its_passages_in_the_same_form():
+    for plain in (False, True):
+        shown = prompts.ask("What?", ["one"], plain, [("Who?", ["two"], "she")])
+        alone = [prompts.ask(q, [p], plain)[-1] for q, p in (("Who?", "two"), ("What?", "one"))]
+        assert [shown[1], shown[-1]] == alone
 
 
 # --- the handbook ---------------------------------------------------------------------------------
