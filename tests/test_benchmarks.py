@@ -31,7 +31,11 @@ NAMES = [path.stem for path in sorted((ROOT / "benchmarks" / "experiments").glob
 EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
-UNMEASURED = {"shipped_forms"}  # their tables are still to be made
+UNMEASURED = {
+    "algorithm_distillation",
+    "sampler_distillation",
+    "shipped_forms",
+}  # their tables are still to be made
 MEASURED = [name for name in NAMES if name not in UNMEASURED]
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
 
@@ -228,8 +232,12 @@ LITTLE = {
     "TEXTS": 1,
     "BATCH": 2,
     "FACTS": 5,
+    "HISTORIES": 8,
+    "TEACHER": 1,
+    "EACH": 1,
 }
 TRIED = {  # an arm that trains and one that does not, where there are both
+    "algorithm_distillation": ["references", "last tenth"],
     "ablation": ["sequences apart", "batch 4 + upper half + more both-sides"],
     "curriculum": ["few-shot", "easy to hard"],
     "decoding": ["T 1.5, top-k 20", "4 beams"],
@@ -238,6 +246,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "generalisation": ["narrow", "far"],
     "ranks": ["0 / narrow", "8 / broad"],
     "rejection": ["good / everything", "damaged / verified"],
+    "sampler_distillation": ["data", "direct"],
     "self_improvement": ["round 2", "first, repeated"],
     "shipped_forms": ["q4_0", "3 bits in blocks of 32, no file format"],
     "sizes": ["distilled", "untouched"],

@@ -1,0 +1,1 @@
+"""Lesson 14: a sampler distilled step by step."""
