@@ -34,7 +34,7 @@ from distillkit.lessons.l14_sampler.diffusion import (
 )
 from distillkit.lessons.l14_sampler.quality import measured
 
-TEACHER, EACH, BATCH = 4000, 1000, 1024
+TEACHER, EACH, BATCH = 3000, 750, 1024
 HALVINGS = STEPS.bit_length() - 1
 ARMS = ("progressive", "teacher, DDIM", "direct", "consistency", "wrong loss", "data")
 
