@@ -2,6 +2,7 @@
 
 - `losses`: cross-entropy, soft losses
 - `objectives`: what a training minimises
+- `states`: the hidden states of a parent, between the layers
 - `top_k`: a teacher's likeliest tokens, recorded
 - `on_policy`: the student's own texts, at each step
 - `step_by_step`: a label and its rationale, as one text or as two tasks
