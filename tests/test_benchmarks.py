@@ -33,6 +33,7 @@ EXPERIMENTS = {
 }
 UNMEASURED = {
     "algorithm_distillation",
+    "pruning",
     "sampler_distillation",
     "shipped_forms",
 }  # their tables are still to be made
@@ -244,6 +245,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "far"],
+    "pruning": ["qwen / one layer / before", "qwen / activation / forward KL"],
     "ranks": ["0 / narrow", "8 / broad"],
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
@@ -281,6 +283,9 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))
+    if name == "pruning":
+        monkeypatch.setattr(module, "loaded", lambda *_: (student.model, student.tokenizer))
+        module.importance_of.cache_clear()
     out = tmp_path / "table.csv"
     words = ["--only", *TRIED[name], "--seeds", "1", "--test", "3", "--dtype", "float32",
              "--out", str(out)]  # fmt: skip
