@@ -18,6 +18,10 @@ _MODULES = {  # modules of which a lesson uses several functions: dk.statistics.
     "memory": "training.memory",
     "statistics": "evaluation.statistics",
     "step_by_step": "training.step_by_step",
+    "corpora": "retrieval.corpora",
+    "handbook": "retrieval.handbook",
+    "lexical": "retrieval.lexical",
+    "dense": "retrieval.dense",
 }
 _HOME = {  # public name -> the module it lives in
     # this machine, and the files of the kit
@@ -44,6 +48,12 @@ _HOME = {  # public name -> the module it lives in
     # writing text with a model
     "sample": "generation.sampler",
     "next_token_probs": "generation.sampler",
+    # finding passages, and asking with them
+    "chunk_all": "retrieval.passages",
+    "top_k": "retrieval.search",
+    "cosine": "retrieval.search",
+    "recall": "retrieval.corpora",
+    "ask": "retrieval.prompts",
     # a teacher's candidates, and the rules that make traces of them
     "TEMPLATES": "traces.templates",
     "THINK": "traces.templates",

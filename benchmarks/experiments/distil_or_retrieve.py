@@ -5,7 +5,8 @@
 New facts: an invented handbook, asked in words that no arm has learned.  A skill: equations in
 tags.  Facts that change: a third of the handbook gets new values, and each way is brought up to
 date.  Every way to train on the handbook has the same number of steps and examples; "distilled"
-is taught by the untouched student with the whole handbook in its prompt.
+is taught by the untouched student with the whole handbook in its prompt.  Recorded with the seeds
+0 to 4.
 """
 
 import random
@@ -33,7 +34,7 @@ from distillkit.retrieval.handbook import (
 )
 from distillkit.retrieval.lexical import bm25
 from distillkit.retrieval.passages import chunk_all
-from distillkit.retrieval.prompts import INSTRUCTION, UNKNOWN, ask
+from distillkit.retrieval.prompts import INSTRUCTION, UNKNOWN, ask, quoted
 from distillkit.retrieval.search import top_k
 from distillkit.traces.filters import mix
 from distillkit.traces.templates import SHOTS, THINK, prompt_text
@@ -119,9 +120,9 @@ def chat_of(way, question, edition, fact=None, injected=None):
     passages = edition.search(question)
     if injected:
         passages.insert(1, injected)
-    shots = SHOWN if "few-shot" in way else ()
-    return ask(question, passages, "unquoted" in way, shots,
-               MUST_ANSWER if "must answer" in way else INSTRUCTION)  # fmt: skip
+    return ask(question, passages, SHOWN if "few-shot" in way else (),
+               MUST_ANSWER if "must answer" in way else INSTRUCTION,
+               None if "unquoted" in way else quoted)  # fmt: skip
 
 
 def handbook(way, seed, bench):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 
@@ -14,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from distillkit.models import downloads
 from distillkit.models.chats import chat_text
-from distillkit.retrieval import dense, handbook, passages, prompts, search
+from distillkit.retrieval import corpora, dense, handbook, passages, prompts, search
 from distillkit.retrieval.lexical import bm25, terms, tf_idf
 
 TEXTS = [
@@ -202,7 +203,7 @@ def test_a_passage_cannot_close_its_tag_or_forge_the_chat(tiny):
     assert "data" in chat[0]["content"] and chat[-1]["content"].endswith("Question: Who?")
     text = chat_text(tiny.tokenizer, chat)
     assert text.count("<|im_start|>") == 3, "system, user, assistant"
-    assert prompts.ask("Who?", [evil], plain=True)[-1]["content"] == f"{evil}\n\nWho?"
+    assert prompts.ask("Who?", [evil], quote=None)[-1]["content"] == f"{evil}\n\nWho?"
 
 
 def test_without_passages_only_the_question_is_asked():
@@ -212,9 +213,11 @@ def test_without_passages_only_the_question_is_asked():
 
 
 def test_an_example_has_its_passages_in_the_same_form():
-    for plain in (False, True):
-        shown = prompts.ask("What?", ["one"], plain, [("Who?", ["two"], "she")])
-        alone = [prompts.ask(q, [p], plain)[-1] for q, p in (("Who?", "two"), ("What?", "one"))]
+    for quote in (prompts.quoted, None):
+        shown = prompts.ask("What?", ["one"], [("Who?", ["two"], "she")], quote=quote)
+        alone = [
+            prompts.ask(q, [p], quote=quote)[-1] for q, p in (("Who?", "two"), ("What?", "one"))
+        ]
         assert [shown[1], shown[-1]] == alone
 
 
@@ -284,3 +287,32 @@ def test_answers_are_compared_by_their_words(text, answer, same, has):
 def test_not_in_the_handbook_is_recognised():
     assert handbook.says_unknown("Not in the handbook.")
     assert not handbook.says_unknown("In the handbook")
+
+
+# --- documents with questions ---------------------------------------------------------------------
+
+
+def test_each_question_of_the_handbook_points_at_its_sentence():
+    corpus = corpora.invented_handbook()
+    assert len(corpus.questions) == 120
+    told = {fact["statement"] for fact in handbook.facts()}
+    for q in corpus.questions:
+        assert corpus.documents[q.source][q.begin : q.end] in told
+
+
+def test_the_topics_are_pythons_and_the_places_lie_in_them():
+    corpus = corpora.python_topics()
+    assert len(corpus.questions) == 60 and len(corpus.documents) == 55
+    for q in corpus.questions:
+        place = corpus.documents[q.source][q.begin : q.end]
+        assert 0 < len(place) < 220 and place == place.strip()
+    every = "".join(corpus.documents.values())
+    assert hashlib.sha256(every.encode()).hexdigest().startswith("bed9a253fb528dc3")
+
+
+def test_recall_grows_with_what_is_read_and_sees_a_retriever_that_finds_nothing():
+    corpus = corpora.invented_handbook()
+    few, many = (sum(corpora.recall(corpus, 32, 8, k, bm25)) for k in (1, 5))
+    assert 10 < few < many <= 120
+    shortest = lambda texts: lambda _: -np.array([len(text) for text in texts])  # noqa: E731
+    assert sum(corpora.recall(corpus, 32, 8, 1, shortest)) < 10
