@@ -61,8 +61,8 @@ def run(arm, seed, bench):
 def samplers(arm, seed, teacher, noise_BD, numbers):
     """Return what each sampler of an arm makes of the same noise, steps -> points."""
     if arm in ("progressive", "wrong loss"):
-        loss = halving_loss if arm == "progressive" else wrong_loss
-        students = halve(teacher, EACH, BATCH, seed=seed, loss=loss)
+        rule = halving_loss if arm == "progressive" else wrong_loss
+        students = halve(teacher, EACH, BATCH, seed=seed, rule=rule)
         return {steps: ddim(model, noise_BD, steps)[-1] for steps, model in students.items()}
     if arm == "teacher, DDIM":
         return {2**i: ddim(teacher, noise_BD, 2**i)[-1] for i in range(HALVINGS, -1, -1)}

@@ -107,7 +107,7 @@ def gittins_indices(pulls: int = PULLS, grid: int = 201) -> np.ndarray:
     return indices
 
 
-def best_chances(wins_BK: np.ndarray, losses_BK: np.ndarray, grid: int = 400) -> np.ndarray:
+def best_chances(wins_BK: np.ndarray, losses_BK: np.ndarray, grid: int = 200) -> np.ndarray:
     """Return the probability of each arm to be the best one given its wins and losses, (B, K).
 
     That is what Thompson sampling pulls with; by the trapezium rule.
@@ -120,3 +120,18 @@ def best_chances(wins_BK: np.ndarray, losses_BK: np.ndarray, grid: int = 400) ->
     others = np.exp(np.log(below).sum(1, keepdims=True) - np.log(below))
     chances_BK = (density * others).sum(-1)
     return chances_BK / chances_BK.sum(-1, keepdims=True)
+
+
+def own_doubt(actions_BT: np.ndarray, rewards_BT: np.ndarray) -> float:
+    """Return the cross-entropy (nats a pull) of Thompson sampling with what it drew itself.
+
+    No student that foretells its pulls can have a lower loss on many new histories.
+    """
+    one_hot_BTK = np.eye(ARMS, dtype=int)[actions_BT]
+    wins_BTK, losses_BTK = (
+        (one_hot_BTK * paid_BT[..., None]).cumsum(1) - one_hot_BTK * paid_BT[..., None]
+        for paid_BT in (rewards_BT, 1 - rewards_BT)
+    )
+    chances = best_chances(wins_BTK.reshape(-1, ARMS), losses_BTK.reshape(-1, ARMS))
+    drawn = np.take_along_axis(chances, actions_BT.reshape(-1, 1), 1)
+    return float(-np.log(drawn).mean())

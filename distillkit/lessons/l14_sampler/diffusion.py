@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 STEPS = 64  # of the teacher
 MODES, RADIUS, SPREAD = 8, 1.4, 0.15
 Objective = Callable[[Generator, int], Tensor]  # (random numbers, batch) -> loss
+Rule = Callable[..., Tensor]  # (points, noise, times, steps, student, teacher) -> loss
 
 
 def draw_data(n: int, numbers: Generator) -> Tensor:
@@ -147,37 +148,48 @@ def two_step_target(
 
 
 def halving_loss(
+    x_BD: Tensor,
+    noise_BD: Tensor,
+    t_B1: Tensor,
+    steps: int,
     student: Denoiser,
     teacher: Denoiser,
-    steps: int,
     target: Callable[..., Tensor] = two_step_target,
-) -> Objective:
-    """Make the loss of a student of `steps` steps, half of its teacher's."""
-
-    def loss(numbers: Generator, batch: int) -> Tensor:
-        t_B1 = grid_time(batch, steps, numbers)
-        z_BD = noised(draw_data(batch, numbers), t_B1, numbers)
-        with torch.no_grad():
-            target_BD = target(z_BD, t_B1, steps, teacher)
-        return weighted(student(z_BD, t_B1), target_BD, t_B1)
-
-    return loss
+) -> Tensor:
+    """Return the loss of a student of `steps` steps, half of its teacher's."""
+    alpha, sigma = alpha_sigma(t_B1)
+    z_BD = alpha * x_BD + sigma * noise_BD
+    with torch.no_grad():
+        target_BD = target(z_BD, t_B1, steps, teacher)
+    return weighted(student(z_BD, t_B1), target_BD, t_B1)
 
 
-def wrong_loss(student: Denoiser, teacher: Denoiser, steps: int) -> Objective:
-    """Make a loss that was published as progressive distillation and is none.
+def wrong_loss(
+    x_BD: Tensor,
+    noise_BD: Tensor,
+    t_B1: Tensor,
+    steps: int,
+    student: Denoiser,
+    teacher: Denoiser,
+) -> Tensor:
+    """Return a loss that was published as progressive distillation and is none.
 
     ‖ε_student(z_t, t) − ε_teacher(z_{t/2}, t/2)‖², both of the same point and the same noise.
     """
+    (alpha, sigma), (alpha_h, sigma_h) = alpha_sigma(t_B1), alpha_sigma(t_B1 / 2)
+    said_BD = student.noise(alpha * x_BD + sigma * noise_BD, t_B1)
+    with torch.no_grad():
+        told_BD = teacher.noise(alpha_h * x_BD + sigma_h * noise_BD, t_B1 / 2)
+    return ((said_BD - told_BD) ** 2).sum(-1).mean()
+
+
+def of_pair(rule: Rule, student: Denoiser, teacher: Denoiser, steps: int) -> Objective:
+    """Make an objective of a rule: new points, new noise and times of the student's grid."""
 
     def loss(numbers: Generator, batch: int) -> Tensor:
         x_BD, t_B1 = draw_data(batch, numbers), grid_time(batch, steps, numbers)
         noise_BD = torch.randn(x_BD.shape, generator=numbers, device=x_BD.device)
-        (alpha, sigma), (alpha_h, sigma_h) = alpha_sigma(t_B1), alpha_sigma(t_B1 / 2)
-        with torch.no_grad():
-            told_BD = teacher.noise(alpha_h * x_BD + sigma_h * noise_BD, t_B1 / 2)
-        said_BD = student.noise(alpha * x_BD + sigma * noise_BD, t_B1)
-        return ((said_BD - told_BD) ** 2).sum(-1).mean()
+        return rule(x_BD, noise_BD, t_B1, steps, student, teacher)
 
     return loss
 
@@ -257,7 +269,7 @@ def halve(
     batch: int = 1024,
     rate: float = 1e-3,
     seed: int = 0,
-    loss: Callable[[Denoiser, Denoiser, int], Objective] = halving_loss,
+    rule: Rule = halving_loss,
     on_step: Callable[[int], Callable[[dict], None]] = lambda steps: lambda row: None,
 ) -> dict[int, Denoiser]:
     """Halve a teacher of STEPS steps down to one; return the students, steps -> model.
@@ -268,8 +280,8 @@ def halve(
     while steps > 1:
         steps //= 2
         student = copy.deepcopy(teacher)
-        train(student, loss(student, teacher, steps), each, batch, rate, seed + steps,
-              on_step=on_step(steps))  # fmt: skip
+        objective = of_pair(rule, student, teacher, steps)
+        train(student, objective, each, batch, rate, seed + steps, on_step=on_step(steps))
         students[steps] = teacher = student
     return students
 
