@@ -99,7 +99,9 @@ def imitate(
     """
     numbers = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
+    rates = torch.optim.lr_scheduler.LambdaLR(  # up over a tenth of the steps, then down to 0
+        optimizer, lambda done: min(1.0, 10 * (done + 1) / steps) * (1 - done / steps)
+    )
     losses: list[float] = []
     try:
         for step in range(1, steps + 1):

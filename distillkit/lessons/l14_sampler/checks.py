@@ -1,0 +1,241 @@
+"""The exercises on samplers: a DDIM step, the target of a halving, and a loss that is none.
+
+Dimension key: B points, D coordinates (2); t has the shape (B, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from distillkit.lessons.l14_sampler import diffusion
+from distillkit.lessons.l14_sampler.diffusion import alpha_sigma
+from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
+
+
+class Toy:
+    """A denoiser without weights, so that a check takes no time."""
+
+    def __init__(self, pull: float):
+        self.pull = pull
+
+    def __call__(self, z_BD: Tensor, t_B1: Tensor) -> Tensor:
+        return (self.pull * z_BD).tanh() * (1 + t_B1)
+
+    def noise(self, z_BD: Tensor, t_B1: Tensor) -> Tensor:
+        alpha, sigma = alpha_sigma(t_B1)
+        return (z_BD - alpha * self(z_BD, t_B1)) / sigma
+
+
+def _clouds(*times: float) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return (points, other points, times) of three, four and five rows."""
+    numbers = torch.Generator().manual_seed(14)
+    return [
+        (torch.randn(n, 2, generator=numbers), torch.randn(n, 2, generator=numbers),
+         torch.full((n, 1), t))
+        for n, t in zip((3, 4, 5), times, strict=True)
+    ]  # fmt: skip
+
+
+# --- one step -------------------------------------------------------------------------------------
+
+
+def _wrong_step(kind: str):
+    def wrong(z_BD: Tensor, x_BD: Tensor, t_B1: Tensor, s_B1: Tensor) -> Tensor:
+        (a, b), (a_s, b_s) = alpha_sigma(t_B1), alpha_sigma(s_B1)
+        noise = (z_BD - a * x_BD) / b
+        return {
+            "point": x_BD,
+            "no noise": a_s * x_BD,
+            "old noise": a_s * x_BD + b_s * z_BD,
+            "not divided": a_s * x_BD + b_s * (z_BD - a * x_BD),
+            "all that is left": a_s * x_BD + b_s * (z_BD - x_BD) / b,
+            "swapped": b_s * x_BD + a_s * noise,
+            "times": a * x_BD + b * noise,
+            "times changed over": a * x_BD + b * (z_BD - a_s * x_BD) / b_s.clamp(min=1e-6),
+            "line": z_BD + (s_B1 / t_B1 - 1) * (z_BD - x_BD),
+            "no shrinking": x_BD + b_s * noise,
+        }[kind]
+
+    return wrong
+
+
+ddim_step = Exercise(
+    "ddim_step",
+    reference=diffusion.ddim_step,
+    probes=lambda: [
+        (z, x, t, torch.full_like(t, s))
+        for (z, x, t), s in zip(_clouds(0.5, 1.0, 0.25), (0.25, 0.5, 0.0), strict=True)
+    ],
+    hints=(
+        "If x is the point, which noise is in z?",
+        "z = α x + σ ε at the time t: solve for ε. Then write the same formula with α and σ of s.",
+        "(alpha, sigma), (alpha_s, sigma_s) = alpha_sigma(t_B1), alpha_sigma(s_B1)",
+    ),
+    mistakes=[
+        Mistake("this jumps to the point itself: keep the noise that belongs to s",
+                _wrong_step("point")),
+        Mistake("the noise is gone: at the time s there is σ_s of it left",
+                _wrong_step("no noise")),
+        Mistake("z is not the noise, the point is in it, too: ε = (z − α x) / σ",
+                _wrong_step("old noise")),
+        Mistake("z − α x is σ ε: divide it by σ of t to get the noise",
+                _wrong_step("not divided")),
+        Mistake("only a part α of the point is in z: take away α x, not x",
+                _wrong_step("all that is left")),
+        Mistake("α and σ of s are changed over: α belongs to the point", _wrong_step("swapped")),
+        Mistake("this writes z down again: the new point needs α and σ of s",
+                _wrong_step("times")),
+        Mistake("t and s are changed over: z is at t, and s is where it goes",
+                _wrong_step("times changed over")),
+        Mistake("a straight line between z and x: the clock here is a circle, not a line",
+                _wrong_step("line")),
+        Mistake("the point comes in with weight α_s, not 1", _wrong_step("no shrinking")),
+    ],
+)  # fmt: skip
+
+# --- the target of a halving ----------------------------------------------------------------------
+
+
+def _wrong_target(kind: str):
+    def wrong(
+        z_BD: Tensor, t_B1: Tensor, steps: int, teacher: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        step = diffusion.ddim_step
+        width = {"whole": 2.0, "quarter": 0.5}.get(kind, 1.0) / steps
+        middle, end = t_B1 - width / 2, t_B1 - width
+        first = teacher(z_BD, t_B1)
+        half = step(z_BD, first, t_B1, middle)
+        second = teacher(half, t_B1 if kind == "old time" else middle)
+        if kind == "old point":
+            second = teacher(z_BD, middle)
+        if kind == "second guess":
+            return second
+        if kind == "first guess":
+            return first
+        if kind == "mean":
+            return (first + second) / 2
+        whole = step(half, second, middle, end)
+        if kind == "place":
+            return whole
+        (a, b), (a_e, b_e) = alpha_sigma(t_B1), alpha_sigma(end)
+        if kind == "no noise":
+            return whole / a_e
+        return (whole - b_e / b * z_BD) / (a_e - b_e / b * a)
+
+    return wrong
+
+
+two_step_target = Exercise(
+    "two_step_target",
+    reference=diffusion.two_step_target,
+    probes=lambda: [
+        (z, t, steps, Toy(pull))
+        for (z, _, t), steps, pull in zip(_clouds(0.5, 1.0, 0.25), (4, 1, 8), (1.0, 2.0, 0.5),
+                                         strict=True)
+    ],
+    atol=1e-5,
+    hints=(
+        "Two steps of the teacher end at a point z''. Which x takes a single step there, too?",
+        "One step is z'' = α'' x + σ''/σ (z − α x), a line in x. Solve for x: put what belongs to "
+        "z on the left, and divide by what stands before x.",
+        "middle_B1, end_B1 = t_B1 - 0.5 / steps, t_B1 - 1 / steps",
+    ),
+    mistakes=[
+        Mistake("this is where the two steps end (z''): asked is the x that leads there",
+                _wrong_target("place")),
+        Mistake("this is the teacher's last guess: two steps with two guesses end elsewhere than "
+                "one step with the second", _wrong_target("second guess")),
+        Mistake("this is the teacher's first guess: then nothing is saved, it is a DDIM step twice "
+                "as wide", _wrong_target("first guess")),
+        Mistake("the mean of both guesses is near, but it does not land where two steps land",
+                _wrong_target("mean")),
+        Mistake("the teacher's steps are as wide as the student's: they are half of 1/steps each",
+                _wrong_target("whole")),
+        Mistake("the teacher's two steps together are half as wide as the student's one",
+                _wrong_target("quarter")),
+        Mistake("the second time the teacher is asked at the old time: it stands at t − 0.5/steps",
+                _wrong_target("old time")),
+        Mistake("the second time the teacher is asked at the old point: ask it where it stands",
+                _wrong_target("old point")),
+        Mistake("the noise that is left in z'' is forgotten: only the last step ends at σ = 0",
+                _wrong_target("no noise")),
+    ],
+)  # fmt: skip
+
+# --- find the bug ---------------------------------------------------------------------------------
+
+
+def _mended(
+    x_BD: Tensor, noise_BD: Tensor, t_B1: Tensor, steps: int, student: Callable, teacher: Callable
+) -> Tensor:
+    return diffusion.halving_loss(x_BD, noise_BD, t_B1, steps, student, teacher)
+
+
+def _wrong_loss(kind: str):
+    def wrong(
+        x_BD: Tensor,
+        noise_BD: Tensor,
+        t_B1: Tensor,
+        steps: int,
+        student: Callable,
+        teacher: Callable,
+    ) -> Tensor:
+        if kind == "the bug":
+            return diffusion.wrong_loss(x_BD, noise_BD, t_B1, steps, student, teacher)
+        alpha, sigma = alpha_sigma(t_B1)
+        z_BD = alpha * x_BD + sigma * noise_BD
+        if kind == "same time":
+            gap = student.noise(z_BD, t_B1) - teacher.noise(z_BD, t_B1)
+            return (gap**2).sum(-1).mean()
+        target_BD = x_BD if kind == "data" else diffusion.two_step_target(
+            z_BD, t_B1, steps, student if kind == "itself" else teacher
+        )  # fmt: skip
+        if kind == "one guess":
+            target_BD = teacher(z_BD, t_B1)
+        ratio = alpha**2 / sigma**2
+        weight = {"plain": torch.ones_like(ratio), "snr": ratio, "max": ratio.clamp(max=1)}.get(
+            kind, ratio.clamp(min=1)
+        )
+        terms = weight * (student(z_BD, t_B1) - target_BD) ** 2
+        return terms.mean() if kind == "mean" else terms.sum(-1).mean()
+
+    return wrong
+
+
+mended_loss = Exercise(
+    "mended_loss",
+    reference=_mended,
+    probes=lambda: [
+        (x, noise, t, steps, Toy(0.7), Toy(1.5))
+        for (x, noise, t), steps in zip(_clouds(0.5, 1.0, 0.25), (4, 1, 8), strict=True)
+    ],
+    hints=(
+        "What does the student have to say at (z, t), so that its one step ends where two of the "
+        "teacher's end?",
+        "Make z = α x + σ ε. The target is yours from exercise 2; `diffusion.weighted` compares "
+        "the student's x with it.",
+        "alpha, sigma = diffusion.alpha_sigma(t_B1)",
+    ),
+    mistakes=[
+        Mistake("this is the bug itself: another place and another time, and no step is taken "
+                "anywhere", _wrong_loss("the bug")),
+        Mistake("now the student copies its teacher at the same time: nothing is wrong, and no "
+                "step is saved", _wrong_loss("same time")),
+        Mistake("this target is the teacher's guess at t: nothing is halved",
+                _wrong_loss("one guess")),
+        Mistake("this target is the data's own point: that trains another teacher, not a student "
+                "of fewer steps", _wrong_loss("data")),
+        Mistake("the two steps are the student's own: ask the teacher", _wrong_loss("itself")),
+        Mistake("all times weigh alike: use the weight max(SNR, 1), diffusion.weighted",
+                _wrong_loss("plain")),
+        Mistake("the weight is SNR alone: it is 0 at t = 1, where a one-step student is asked",
+                _wrong_loss("snr")),
+        Mistake("the weight is cut from above, min(SNR, 1): it should be max(SNR, 1)",
+                _wrong_loss("max")),
+        Mistake("half as large: squares are summed over the two coordinates, then averaged over "
+                "the points", _wrong_loss("mean")),
+    ],
+)  # fmt: skip
