@@ -64,7 +64,7 @@ def hidden_errors(notebook: NotebookNode, widgets: dict) -> list[str]:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Strip what changes from run to run: views of widgets, timing, counts of the kernel.
+    """Strip views of widgets, timing, counts of the kernel, which change, and pages of data/.
 
     Raises BuildError for a cell that was not run, and for a widget without a picture beside it,
     which would be an empty place on a web page.
@@ -78,6 +78,8 @@ def clean(notebook: NotebookNode) -> None:
         for out in cell.outputs:
             if out.get("data", {}).pop(VIEW, None) and "image/png" not in out.data:
                 raise BuildError(f"{cell.id}: a widget without its static twin (image/png)")
+            if "srcdoc=" in out.get("data", {}).get("text/html", ""):  # a page: its words are kept
+                del out.data["text/html"]
             if out.output_type == "execute_result":
                 out.execution_count = count
     notebook.metadata.language_info = NotebookNode(name="python")

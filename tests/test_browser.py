@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,12 +15,10 @@ import nbformat
 import pytest
 
 from notebooks import build
+from tests.chromium import browser, need
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-REQUIRED = os.environ.get("DISTILLKIT_REQUIRE_BROWSER", "") not in ("", "0")
 PICTURE = ROOT / "runs" / "tests" / "browser.png"  # kept for whoever wants to look
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ERROR = (  # an exception, a warning, a widget that could not be shown, a drawing that failed
     ".jp-RenderedText[data-mime-type*=error], .jp-RenderedText[data-mime-type*=stderr], "
     ".jupyter-widgets-error-widget, .distillkit-error"
@@ -33,23 +30,10 @@ SETTINGS = {
 }
 
 
-def missing():
-    """Say what this machine lacks for the test, or nothing."""
-    found = []
-    for module in ("jupyterlab", "playwright"):
-        try:
-            __import__(module)
-        except ImportError:
-            found.append(module)
-    return ", ".join(found + ([] if CHROMIUM else ["chromium"]))
-
-
 @pytest.fixture
 def laboratory(tmp_path):
     """Start JupyterLab with settings of its own; return its folder and `address(path)`."""
-    if lacking := missing():
-        words = f"the browser test was left out, because this machine lacks {lacking}"
-        (pytest.fail if REQUIRED else pytest.skip)(words)
+    need("jupyterlab", "playwright")
     token, folder = secrets.token_hex(16), tmp_path / "notebooks"
     folder.mkdir()
     for name, value in SETTINGS.items():
@@ -108,18 +92,14 @@ def test_a_slider_moved_by_keyboard_changes_the_picture(laboratory):
     first = next(at for at, cell in enumerate(notebook.cells) if "explore(" in cell.source)
     del notebook.cells[first + 1 :]  # what follows needs no browser: the lesson runs elsewhere
     nbformat.write(notebook, folder / f"{master.stem}.ipynb")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 720})
+    with browser() as started:
+        page = started.new_page(viewport={"width": 1280, "height": 720})
         page.set_default_timeout(180_000)
         try:
             move_a_slider(page, address(f"lab/tree/{master.stem}.ipynb"))
         finally:
             PICTURE.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=PICTURE)
-            browser.close()
     print(f"screenshot: {PICTURE}")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from distillkit import plots
+from distillkit.runtime.session import data_path
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 ERROR_CLASS = "distillkit-error"  # marks a failed redraw in the widget's state
@@ -51,6 +52,37 @@ def show(figure: Figure, caption: str) -> Shown:
     """Return an object that a notebook displays as the figure with its caption below."""
     with _DRAWING:
         return Shown(plots.to_png(figure, colors=128), caption)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the kit's data/, shown in a notebook with all that it holds: no address, no server.
+
+    It may run its own scripts and nothing else: it sees neither the notebook nor the network.
+    """
+
+    name: str
+    height: int = 700  # pixels
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        path = data_path(self.name)
+        text = escape(path.read_text(encoding="utf-8"))
+        html = (
+            f'<iframe title="{escape(self.name)}" srcdoc="{text}" sandbox="allow-scripts" '
+            f'style="width:100%;height:{self.height}px;border:1px solid #868c96"></iframe>'
+            f"<p>The file to take along: <code>{escape(str(path))}</code></p>"
+        )
+        words = f"Here a run shows the page data/{self.name}; any browser opens that file, too."
+        return {"text/html": html, "text/plain": words}, {}
+
+
+def page(name: str, height: int = 700) -> Page:
+    """Return an object that a notebook displays as the page `data/NAME`, `height` pixels high.
+
+    Raises FileNotFoundError for a page that the kit does not have.
+    """
+    data_path(name)
+    return Page(name, height)
 
 
 class Live:

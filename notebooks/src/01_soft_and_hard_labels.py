@@ -755,9 +755,16 @@ top_k_loss = checks.top_k_loss(top_k_loss)
 # In the balance: at α = 0.5 the soft part has almost no weight. For a language
 # model with 150,000 classes the loss is 150,000 times too small.
 # </details>
+#
+# ## To take along
+#
+# The page below trains the same nets in a browser: one file without
+# installation and network, for somebody who has only a phone. Its seeds draw
+# other digits than PyTorch's. How far apart may the two results be?
 
 # %%
 dk.progress()
+dk.page("soft_labels.html")
 
 # %% [markdown]
 # ## Where to go next
