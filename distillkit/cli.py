@@ -348,6 +348,20 @@ def _lesson(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _grades_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("pages", type=Path, metavar="FOLDER", help="the learners' pages")
+    command.add_argument("--out", type=Path, default=Path("grades.csv"), metavar="FILE.csv")
+
+
+def _grades(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.runtime.progress import printable
+    from distillkit.teaching.grades import grade
+
+    for line in grade(options.pages, options.out):
+        print(printable(line))
+    return 0
+
+
 def _lab(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.teaching.lab import open_lab
 
@@ -392,6 +406,7 @@ COMMANDS = {  # name -> help, its options, what it does
     "lab": ("open the first lesson in JupyterLab, with its options", lambda command: None, _lab),
     "lesson": ("list the lessons, find or copy one", _lesson_options, _lesson),
     "claims": ("what was measured of each claim, with intervals", lambda command: None, _claims),
+    "grades": ("make a table of the pages that a class handed in", _grades_options, _grades),
     "prefetch": ("fill a folder with models for offline use", _prefetch_options, _prefetch),
     "doctor": ("say what this machine can do and what is wrong", lambda command: None, _doctor),
 }
