@@ -2,11 +2,12 @@
 
 - `lesson`: the table of lessons, how one starts, a copy of one's own
 - `lab`: JupyterLab for a learner
-- `widgets`: explorers, and their static twin
+- `widgets`: explorers with their static twin, and pages
 - `compare`: when are two results the same, and how do they differ?
 - `attempt`: running a learner's function
 - `exercise`: checks that name the mistake, and hints
 - `record`: what a learner has tried and solved, on this machine
+- `grades`: a class's table from the pages that learners handed in
 - `rescue`: a cell that stops before its check
 - `recorded`: the kit's tables in a lesson
 - `claims`: the ledger of claims
