@@ -50,9 +50,8 @@ _HOME = {  # public name -> the module it lives in
     "next_token_probs": "generation.sampler",
     # finding passages, and asking with them
     "chunk_all": "retrieval.passages",
+    "holders": "retrieval.passages",
     "top_k": "retrieval.search",
-    "cosine": "retrieval.search",
-    "recall": "retrieval.corpora",
     "ask": "retrieval.prompts",
     # a teacher's candidates, and the rules that make traces of them
     "TEMPLATES": "traces.templates",

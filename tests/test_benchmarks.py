@@ -247,6 +247,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "generalisation": ["narrow", "far"],
     "pruning": ["qwen / one layer / before", "qwen / activation / forward KL"],
     "ranks": ["0 / narrow", "8 / broad"],
+    "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 128"],
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
     "self_improvement": ["round 2", "first, repeated"],

@@ -151,7 +151,7 @@ def handbook(way, seed, bench):
     if way in TRAINED:
         measure("changed facts, not trained again", new, changed)
         share = len(changed) / len(new.known)
-        about |= learn(way, model, student, new, changed, round(STEPS * share), seed)
+        about |= learn(way, model, student, new, changed, max(1, round(STEPS * share)), seed)
     measure("changed facts", new, changed)
     measure("other facts after the change", new, kept)
     if way in TRAINED:

@@ -17,7 +17,7 @@ from distillkit.evaluation.statistics import wilson
 from distillkit.retrieval import corpora, dense
 from distillkit.retrieval.lexical import bm25, tf_idf
 from distillkit.retrieval.passages import chunk_all, holders
-from distillkit.retrieval.search import cosine, reciprocal_rank, top_k
+from distillkit.retrieval.search import cosine, recall_at_k, reciprocal_rank, top_k
 
 SIZES, KS, BUDGET = (16, 32, 64, 128, 256), (1, 3, 5, 10), 256
 CORPORA = {"python": corpora.python_topics, "handbook": corpora.invented_handbook}
@@ -58,18 +58,17 @@ def run(arm, seed, bench):
     asked = random.Random("asked").sample(asked, min(bench.test, len(asked)))
     cut = passages(name, size)
     scores = scores_of(name, retriever, size, bench)
-    pairs = [(top_k(scores(q.text), len(cut)), holders(cut, q.source, q.begin, q.end))
-             for q in asked]  # fmt: skip
-    rank = sum(reciprocal_rank(*pair) for pair in pairs) / len(pairs)
+    found = [top_k(scores(q.text), len(cut)) for q in asked]
+    right = [holders(cut, q.source, q.begin, q.end) for q in asked]
+    ranks = [reciprocal_rank(*pair) for pair in zip(found, right, strict=True)]
     rows = []
     for k in (*KS, f"{BUDGET} words"):
-        n = k if isinstance(k, int) else BUDGET // size
-        hits = sum(bool({*found[:n]} & right) for found, right in pairs)
-        low, high = wilson(hits, len(pairs))
-        rows.append({"k": k, "passages": len(cut), "n": len(pairs),
-                     "answerable": sum(bool(right) for _, right in pairs),
-                     "recall": round(hits / len(pairs), 4), "low": round(low, 4),
-                     "high": round(high, 4), "reciprocal_rank": round(rank, 4)})  # fmt: skip
+        share = recall_at_k(found, right, k if isinstance(k, int) else BUDGET // size)
+        low, high = wilson(round(share * len(asked)), len(asked))
+        rows.append({"k": k, "passages": len(cut), "n": len(asked),
+                     "answerable": sum(map(bool, right)), "recall": round(share, 4),
+                     "low": round(low, 4), "high": round(high, 4),
+                     "reciprocal_rank": round(sum(ranks) / len(ranks), 4)})  # fmt: skip
     return rows
 
 

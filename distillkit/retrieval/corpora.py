@@ -6,12 +6,9 @@ data/python_topics_licence.md), and the invented handbook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distillkit.retrieval.handbook import LEARNED, facts, sections
-from distillkit.retrieval.passages import chunk_all, holders
-from distillkit.retrieval.search import Scores, recall_at_k, top_k
 from distillkit.runtime.files import read_json, read_jsonl
 from distillkit.runtime.session import data_path
 
@@ -50,17 +47,3 @@ def invented_handbook() -> Corpus:
         place = (fact["hut"], begin, begin + len(fact["statement"]))
         questions += [Question(text, *place) for text in fact["questions"][LEARNED:]]
     return Corpus(pages, questions)
-
-
-def recall(
-    corpus: Corpus, size: int, overlap: int, k: int, retriever: Callable[[Sequence[str]], Scores]
-) -> list[bool]:
-    """Cut, index, search: say for each question whether a right passage is among the first `k`.
-
-    `retriever(texts)` returns the function from a question to the scores of all texts.  A passage
-    is right if it holds all of the place that answers the question.
-    """
-    cut = chunk_all(corpus.documents, size, overlap)
-    scores = retriever([passage.text for passage in cut])
-    return [recall_at_k(top_k(scores(q.text), k), holders(cut, q.source, q.begin, q.end))
-            for q in corpus.questions]  # fmt: skip

@@ -24,12 +24,16 @@ def top_k(scores_P: np.ndarray, k: int) -> list[int]:
     return np.argsort(-np.asarray(scores_P), kind="stable")[:k].tolist()
 
 
-def recall_at_k(found: Sequence[int], right: Iterable[int]) -> bool:
-    """Say whether one of the right passages is among those that were found.
+def recall_at_k(found: Sequence[Sequence[int]], right: Sequence[Iterable[int]], k: int) -> float:
+    """Return for how large a share of questions a right passage is among the first k found.
 
-    For a question that one passage answers this is recall; its mean over questions is recall@k.
+    `found` are the passages for each question, best first, and `right` those that answer it: one
+    of them is enough.  Raises ValueError without questions.
     """
-    return bool(set(found) & set(right))
+    if not found:
+        raise ValueError("there are no questions to count")
+    hits = [not set(some[:k]).isdisjoint(good) for some, good in zip(found, right, strict=True)]
+    return sum(hits) / len(hits)
 
 
 def reciprocal_rank(found: Sequence[int], right: Iterable[int]) -> float:

@@ -119,7 +119,10 @@ def test_the_best_come_first_and_of_equals_the_first():
 
 
 def test_found_or_not_and_at_which_place():
-    assert search.recall_at_k([4, 2, 7], {7, 9}) and not search.recall_at_k([4, 2], {7})
+    found, right = [[4, 2, 7], [4, 2, 7], [1, 0, 3]], [{7, 9}, {2, 4}, {5}]
+    assert [search.recall_at_k(found, right, k) for k in (1, 2, 3)] == [1 / 3, 1 / 3, 2 / 3]
+    with pytest.raises(ValueError, match="no questions"):
+        search.recall_at_k([], [], 1)
     assert search.reciprocal_rank([4, 2, 7], {7, 2}) == 1 / 2
     assert search.reciprocal_rank([4], {7}) == 0.0
 
@@ -308,11 +311,3 @@ def test_the_topics_are_pythons_and_the_places_lie_in_them():
         assert 0 < len(place) < 220 and place == place.strip()
     every = "".join(corpus.documents.values())
     assert hashlib.sha256(every.encode()).hexdigest().startswith("bed9a253fb528dc3")
-
-
-def test_recall_grows_with_what_is_read_and_sees_a_retriever_that_finds_nothing():
-    corpus = corpora.invented_handbook()
-    few, many = (sum(corpora.recall(corpus, 32, 8, k, bm25)) for k in (1, 5))
-    assert 10 < few < many <= 120
-    shortest = lambda texts: lambda _: -np.array([len(text) for text in texts])  # noqa: E731
-    assert sum(corpora.recall(corpus, 32, 8, 1, shortest)) < 10
