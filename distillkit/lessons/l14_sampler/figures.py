@@ -28,9 +28,8 @@ def draw_noising(x_BD: Tensor, noise_BD: Tensor, times: Sequence[float]) -> Draw
         axes.plot(*z_BD.T, ".", color=BLUE, markersize=2, alpha=0.6)
         axes.set_title(f"t = {t:g}", fontsize=10)
     parts = "; ".join(
-        f"t = {t:g}: {alpha_sigma(torch.tensor(t))[0]:.2f} of the point and "
-        f"{alpha_sigma(torch.tensor(t))[1]:.2f} of the noise"
-        for t in times
+        f"t = {t:g}: {abs(alpha):.2f} of the point and {sigma:.2f} of the noise"
+        for t, (alpha, sigma) in ((t, alpha_sigma(torch.tensor(t))) for t in times)
     )
     return figure, f"The same {len(x_BD)} points as the clock runs. {parts}."
 
