@@ -22,6 +22,7 @@ _MODULES = {  # modules of which a lesson uses several functions: dk.statistics.
     "handbook": "retrieval.handbook",
     "lexical": "retrieval.lexical",
     "dense": "retrieval.dense",
+    "gguf_writer": "models.gguf_writer",
 }
 _HOME = {  # public name -> the module it lives in
     # this machine, and the files of the kit
@@ -33,6 +34,7 @@ _HOME = {  # public name -> the module it lives in
     # models
     "load": "models.loading",
     "chat_text": "models.chats",
+    "modelfile": "models.modelfile",
     # problems
     "FAMILIES": "problems.equations",
     "NARROW": "problems.equations",
@@ -113,6 +115,7 @@ _HOME = {  # public name -> the module it lives in
     "accuracy_table": "pipeline.report",
     "with_interval": "pipeline.report",
     "draw_accuracy": "pipeline.figures",
+    "export": "pipeline.export",
     # lessons
     "start_lesson": "teaching.lesson",
     "all_lessons": "teaching.lesson",

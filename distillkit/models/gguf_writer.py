@@ -65,7 +65,7 @@ def plan(model, kind: str) -> list[Stored]:
     Vectors stay in float32: they are few.  A row that is no multiple of the kind's block is kept in
     smaller blocks (see `IN_SMALL_BLOCKS`) or else in float16.  The embedding is the output head,
     too, if both are tied: it is there once, and has 8 bits where the kind has fewer.  Raises
-    ModelError for a model that is not written here, and for K-quants without libgguf.
+    ModelError for a model that is not written here.
     """
     names = gguf.get_tensor_name_map(_architecture(model.config), model.config.num_hidden_layers)
     tied = model.config.tie_word_embeddings
@@ -78,6 +78,12 @@ def plan(model, kind: str) -> list[Stored]:
             raise ModelError(f"{source}: llama.cpp has no such part in a {model.config.model_type}")
         chosen = _kind_of(name, tuple(values.shape), KINDS[kind])
         stored.append(Stored(name, source, tuple(values.shape), chosen))
+    return stored
+
+
+def writable(model, kind: str) -> list[Stored]:
+    """Return the plan; raises ModelError where K-quants are in it and libgguf is not installed."""
+    stored = plan(model, kind)
     if {t.kind for t in stored} & {*IN_SMALL_BLOCKS} and not importlib.util.find_spec("libgguf"):
         raise ModelError(f"{kind} needs libgguf, which is not installed: pip install libgguf, or "
                          "take another format")  # fmt: skip
@@ -95,7 +101,7 @@ def write_gguf(model, tokenizer, path: Path, kind: str, about: Mapping[str, str]
     Rounds once, from the model's own weights: give it float32.  Returns the tensors as they are
     kept.  Raises ModelError for a model or a tokenizer that llama.cpp could not read back.
     """
-    stored = plan(model, kind)
+    stored = writable(model, kind)
     weights = model.state_dict()
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[_architecture(model.config)])
     try:
@@ -125,9 +131,9 @@ def write_gguf(model, tokenizer, path: Path, kind: str, about: Mapping[str, str]
 def round_weights(model, kind: str) -> list[Stored]:
     """Round a model's weights in place as a file of the kind `kind` holds them: `write_gguf`, read.
 
-    Returns the tensors as they would be kept.  Raises ModelError as `plan` does.
+    Returns the tensors as they would be kept.  Raises ModelError as `writable` does.
     """
-    stored = plan(model, kind)
+    stored = writable(model, kind)
     weights = model.state_dict()
     for tensor in stored:
         if tensor.kind != Kind.F32:
@@ -157,11 +163,16 @@ def _architecture(config) -> gguf.MODEL_ARCH:
 
 
 def _kind_of(name: str, shape: tuple[int, ...], kind: Kind) -> Kind:
-    if len(shape) == 1:
-        return Kind.F32
     small = gguf.GGML_QUANT_SIZES[kind][0] > 1 and kind != Kind.Q8_0
     if name in ("token_embd.weight", "output.weight") and small:
         kind = Kind.Q8_0
+    return stored_as(shape, kind)
+
+
+def stored_as(shape: tuple[int, ...], kind: Kind) -> Kind:
+    """Return how a tensor of this shape is kept where a kind is asked for: see `plan`."""
+    if len(shape) == 1:
+        return Kind.F32
     for chosen in (kind, IN_SMALL_BLOCKS.get(kind, kind)):
         if shape[-1] % gguf.GGML_QUANT_SIZES[chosen][0] == 0:
             return chosen

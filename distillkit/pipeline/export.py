@@ -18,7 +18,7 @@ from safetensors import safe_open
 from transformers import GenerationConfig
 
 from distillkit.models.downloads import ModelError, entry, need_space
-from distillkit.models.gguf_writer import KINDS, SYSTEM_KEY, plan, write_gguf
+from distillkit.models.gguf_writer import KINDS, SYSTEM_KEY, writable, write_gguf
 from distillkit.models.loading import Loaded
 from distillkit.models.modelfile import modelfile
 from distillkit.pipeline.demo import adapter_of, read_run, student_of, system_of
@@ -138,7 +138,7 @@ def _safetensors(student: Loaded, report: dict[str, Any], form: str, say: Callab
 def _gguf(student: Loaded, report: dict[str, Any], form: str, say: Callable) -> Work:
     """Plan a GGUF file with its Modelfile; says so if Ollama's language lacks the template."""
     kind = form.removeprefix("gguf-")
-    stored, file, system = plan(student.model, kind), f"student-{kind}.gguf", system_of(report)
+    stored, file, system = writable(student.model, kind), f"student-{kind}.gguf", system_of(report)
     about = {"general.name": f"{student.name}, distilled", "general.license": _licence(report),
              "distillkit.base": student.source, "distillkit.base_sha256": student.sha256,
              SYSTEM_KEY: system}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
@@ -12,7 +13,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
-from distillkit.models.gguf_writer import IN_SMALL_BLOCKS, KINDS, plan, true_bits, write_gguf
+from distillkit.models.gguf_writer import (
+    IN_SMALL_BLOCKS,
+    KINDS,
+    plan,
+    round_weights,
+    true_bits,
+    writable,
+    write_gguf,
+)
 from distillkit.models.modelfile import modelfile, stop_words, turns
 from tests.conftest import CHATML, merging_tokenizer, tiny_model
 
@@ -81,6 +90,15 @@ def test_what_is_read_back_is_what_was_written(model, tokenizer, tmp_path, kind)
     assert 0 < lost.std() / whole.std() < bound
 
 
+@pytest.mark.parametrize("kind", ["bf16", "q8_0", "q4_0"])
+def test_weights_that_are_rounded_in_place_are_those_of_the_file(model, tokenizer, tmp_path, kind):
+    stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", kind, {})
+    here = copy.deepcopy(model)
+    assert round_weights(here, kind) == stored
+    back = read_back(tmp_path / "m.gguf").state_dict()
+    assert all(torch.equal(here.state_dict()[t.source], back[t.source]) for t in stored)
+
+
 def test_a_block_of_q4_is_wrong_by_half_a_step_or_by_one_at_the_far_end():
     """Q4_0 has 16 steps of a block's largest value / 8, from -8 to 7: the eighth is cut off."""
     values = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
@@ -114,7 +132,7 @@ def test_k_quants_of_short_rows_are_kept_in_small_blocks(tokenizer, monkeypatch,
     kinds = {t.name: t.kind.name for t in plan(tiny_model("Qwen2", tokenizer), kind)}
     assert kinds["blk.0.attn_q.weight"] == small
     with pytest.raises(ModelError, match="needs libgguf"):
-        plan(tiny_model("Qwen2", tokenizer, intermediate_size=256), kind)
+        writable(tiny_model("Qwen2", tokenizer, intermediate_size=256), kind)
 
 
 @pytest.mark.parametrize("kind", ["q6_k", "q5_k", "q4_k"])
