@@ -5,8 +5,8 @@
 New facts: an invented handbook, asked in words that no arm has learned.  A skill: equations in
 tags.  Facts that change: a third of the handbook gets new values, and each way is brought up to
 date.  Every way to train on the handbook has the same number of steps and examples; "distilled"
-is taught by the untouched student with the whole handbook in its prompt.  Recorded with the seeds
-0 to 4.
+is taught by the untouched student with the whole handbook in its prompt (whole distributions), or
+with the passages that were found (its words).
 """
 
 import random
@@ -67,7 +67,7 @@ INJECTED = [  # what somebody has written into a passage
 PROMPTED = ["untouched", "few-shot", "retrieved", "retrieved, unquoted", "retrieved, few-shot",
             "the right sentence", "handbook in the prompt"]  # fmt: skip
 TRAINED = ["statements", "paraphrases", "paraphrases, 20 % general", "questions", "distilled",
-           "paraphrases, then retrieved"]  # fmt: skip
+           "distilled from passages", "paraphrases, then retrieved"]  # fmt: skip
 SKILL = ["untouched", "few-shot", "retrieved examples", "fine-tuned", "distilled"]
 ONCE = [*(("facts", way) for way in PROMPTED), *(("skill", way) for way in SKILL[:3])]
 ARMS = [*ONCE, *(("facts", way) for way in TRAINED), *(("skill", way) for way in SKILL[3:])]
@@ -211,8 +211,10 @@ def counted(right):
 def learn(way, model, student, edition, known, steps, seed):
     """Train a model with an adapter on facts in one way; returns what the training cost."""
     tokenizer, objective = student.tokenizer, next_token
-    if way == "distilled":
-        texts = taught(model, tokenizer, edition, known, seed)
+    if way == "distilled from passages":
+        texts = taught("retrieved, few-shot", model, tokenizer, edition, known, seed)
+    elif way == "distilled":
+        texts = taught("handbook in the prompt", model, tokenizer, edition, known, seed)
         begin = beginning_of(tokenizer, ask("?"), ask("?", instruction=with_handbook(edition)))
         objective = Match(model, forward_kl, adapter=False, beginning=begin)
     elif way == "questions":
@@ -243,10 +245,10 @@ def trace(question, answer):
     return {"prompt": ask(question), "completion": [{"role": "assistant", "content": answer}]}
 
 
-def taught(model, tokenizer, edition, known, seed):
-    """Let the untouched student answer the questions to be learned, the handbook before it."""
+def taught(way, model, tokenizer, edition, known, seed):
+    """Let the untouched student answer the questions to be learned in a way that reads."""
     asked = [question for fact in known for question in fact["questions"][:LEARNED]]
-    prompts = [chat_text(tokenizer, chat_of("handbook in the prompt", q, edition)) for q in asked]
+    prompts = [chat_text(tokenizer, chat_of(way, q, edition)) for q in asked]
     with model.disable_adapter():
         rows = sample(model, tokenizer, prompts, DRAWN, 1.0, stop="\n", max_new_tokens=LIMIT,
                       seed=seed, width=32)  # fmt: skip
