@@ -29,7 +29,7 @@ def execute(
 ) -> dict:
     """Run a notebook in place, in `folder`, with more environment variables; return widget state.
 
-    `hooks` are those of a `NotebookClient`, such as `on_cell_complete`.
+    `hooks` are those of a `NotebookClient`, such as `on_cell_executed`.
     Raises BuildError if a cell fails or takes longer than `timeout` seconds.
     """
     client = NotebookClient(

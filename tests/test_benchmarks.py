@@ -33,10 +33,15 @@ EXPERIMENTS = {
 }
 UNMEASURED = {
     "algorithm_distillation",
+    "distil_or_retrieve",
     "pruning",
     "sampler_distillation",
     "shipped_forms",
 }  # their tables are still to be made
+WAITING = {  # arms of the others that are still to be run, by a part of their name
+    "soft_labels": ("24 steps", "rate 2e-4", "rate 1e-3", "temperature 0.7"),
+    "step_by_step": ("signs",),
+}
 MEASURED = [name for name in NAMES if name not in UNMEASURED]
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
 
@@ -194,7 +199,11 @@ def test_a_recorded_table_can_be_made_again(name, capsys):
 def test_no_row_is_missing_from_a_recorded_table(name):
     experiment = EXPERIMENTS[name]
     table = read_csv(runner.DATA / experiment.csv)
-    missing = runner.left_to_run(experiment, table, list(experiment.arms), [0, 1, 2])
+    waiting = [arm for arm in experiment.arms
+               if any(part in runner.arm_name(arm) for part in WAITING.get(name, ()))]  # fmt: skip
+    assert not any(runner.rows_of(experiment, table, arm) for arm in waiting)
+    arms = [arm for arm in experiment.arms if arm not in waiting]
+    missing = runner.left_to_run(experiment, table, arms, [0, 1, 2])
     once = [("1024 traces", 1), ("1024 traces", 2)]  # 14 minutes each: data/README.md says so
     assert missing == (once if name == "curriculum" else [])
 

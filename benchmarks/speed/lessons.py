@@ -37,7 +37,7 @@ def main():
         def end(cell, cell_index, began=began, slow=slow, **_):
             slow.append((time.perf_counter() - began[cell_index], cell.id))
 
-        hooks = {"on_cell_start": start, "on_cell_complete": end}
+        hooks = {"on_cell_start": start, "on_cell_executed": end}
         with tempfile.TemporaryDirectory() as folder, busy_cores(options.busy):
             first = time.perf_counter()
             running.execute(notebook, folder, DISTILLKIT_FAST="1" if options.fast else "",
