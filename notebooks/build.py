@@ -208,6 +208,9 @@ def faults(notebook: NotebookNode) -> list[str]:
         text = json.dumps({**out, "data": {**out.get("data", {}), "image/png": ""}})
         if re.search(r"\bat 0x[0-9a-f]{6}", text):
             found.append(f"{where}: it shows a place in memory, which changes from run to run")
+        words = out.get("metadata", {}).get("image/png", {}).get("alt")
+        if "image/png" in out.get("data", {}) and not words:
+            found.append(f"{where}: a picture without words for whoever cannot see it (alt)")
         if out.get("name") == "stderr":
             found.append(f"{where}: it wrote to stderr: {out['text'][:200]}")
         if str(ROOT) in text or f"{Path.home()}/" in text:

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from distillkit.teaching.widgets import ERROR_CLASS, VIEW
+from distillkit.teaching.widgets import ERROR_CLASS, SCRIPT, VIEW
 
 STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -64,7 +64,7 @@ def hidden_errors(notebook: NotebookNode, widgets: dict) -> list[str]:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Strip views of widgets, timing, counts of the kernel, which change, and pages of data/.
+    """Strip views of widgets, scripts, timing, counts of the kernel, and pages of data/.
 
     Raises BuildError for a cell that was not run, and for a widget without a picture beside it,
     which would be an empty place on a web page.
@@ -75,6 +75,7 @@ def clean(notebook: NotebookNode) -> None:
             raise BuildError(f"{cell.id}: this cell was not run")
         cell.execution_count = count
         cell.metadata.pop("execution", None)
+        cell.outputs = [out for out in cell.outputs if SCRIPT not in out.get("data", {})]
         for out in cell.outputs:
             if out.get("data", {}).pop(VIEW, None) and "image/png" not in out.data:
                 raise BuildError(f"{cell.id}: a widget without its static twin (image/png)")

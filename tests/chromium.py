@@ -56,9 +56,10 @@ def offline(started: Any, path: Path, query: str = "", **how: Any) -> Iterator[A
     assert said == [] and asked == [address]
 
 
-def accessibility_faults(page: Any) -> list[str]:
-    """List what axe-core finds wrong in a page: the rule, and the places that break it."""
+def accessibility_faults(page: Any, where: str | None = None) -> list[str]:
+    """List what axe-core finds wrong: the rule, and the places that break it; in the whole page,
+    or in the parts that a CSS selector names."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, context=where).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]

@@ -114,6 +114,9 @@ def move_a_slider(page, url):
     prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
     page.wait_for_function(f"{prompts}.every(p => /[0-9]/.test(p.textContent))")
     assert page.locator(ERROR).all_inner_texts() == []
+    for slider in explorer.locator(".widget-slider").all():
+        words = slider.locator(".widget-label").inner_text()
+        assert slider.get_by_role("slider", name=words, exact=True).count() == 1
     picture = explorer.locator("img.widget-image").first
     handle = explorer.locator(".noUi-handle").first
     picture.scroll_into_view_if_needed()

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from distillkit.teaching.widgets import SCRIPT, page
 from notebooks import build, lists, running
 from notebooks.running import BuildError
 from tests import forked
@@ -274,6 +275,16 @@ def test_links_and_tables_may_be_wide(lesson):
     assert build.faults(notebook) == []
 
 
+def test_a_picture_needs_words_for_whoever_cannot_see_it(lesson):
+    notebook = build.assemble(lesson(MASTER), False)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0K"})
+    cell.outputs = [picture]
+    assert [words for words in build.faults(notebook) if "without words" in words]
+    picture.metadata = {"image/png": {"alt": "Both lines fall."}}
+    assert build.faults(notebook) == []
+
+
 def run_cell(source, folder):
     """Run a notebook of one cell; return it and the state of its widgets."""
     cell = nbformat.v4.new_code_cell(source)
@@ -316,6 +327,16 @@ def test_the_view_of_a_widget_goes_and_its_picture_stays(tmp_path):
     assert VIEW in out.data
     running.clean(notebook)
     assert set(out.data) == {"image/png", "text/plain"}
+
+
+def test_scripts_go_and_of_a_page_the_words_stay():
+    data, _ = page("soft_labels.html")._repr_mimebundle_()
+    outputs = [{SCRIPT: "let a", "text/plain": ""}, data]
+    cell = nbformat.v4.new_code_cell("page()", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("display_data", out) for out in outputs]
+    running.clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert [set(out.data) for out in cell.outputs] == [{"text/plain"}]
+    assert "data/soft_labels.html" in cell.outputs[0].data["text/plain"]
 
 
 @pytest.mark.skipif(not forked.FORKS, reason="starts ordinary kernels")

@@ -12,13 +12,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from distillkit.evaluation.scoring import AnswerRow, Summary, agreement, by, summary
 from distillkit.evaluation.statistics import mcnemar, p_words, paired_difference, wilson
 from distillkit.models.loading import Loaded
-from distillkit.pipeline.figures import draw_accuracy, draw_loss
+from distillkit.pipeline.figures import BARS, draw_accuracy, draw_loss
 from distillkit.pipeline.recipes import Settings
 from distillkit.plots import draw_funnel, to_png
 from distillkit.runtime.files import read_jsonl, write_atomic
@@ -44,7 +45,8 @@ color:var(--ink);background:var(--ground);overflow-wrap:anywhere}
 h1{margin-bottom:0;line-height:1.2}h2{margin-top:2.2rem}
 .wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;overflow-wrap:normal}
 td,th{border-bottom:1px solid var(--line);padding:.3rem .8rem .3rem 0;text-align:left;
-vertical-align:top}.from td:last-child{overflow-wrap:anywhere}
+vertical-align:top}tbody th{font-weight:normal}summary{cursor:pointer}
+.from td:last-child{overflow-wrap:anywhere}
 figure{margin:1rem 0}figcaption,.soft{color:var(--soft)}
 img{max-width:100%;background:#fff;border-radius:6px}
 pre{background:var(--box);padding:.7rem;overflow-x:auto;white-space:pre-wrap}
@@ -141,20 +143,26 @@ def indented(row: AnswerRow) -> str:
     )
 
 
-def _figure(figure: Any, caption: str) -> str:
+def _figure(figure: Any, caption: str, table: Sequence[Sequence]) -> str:
+    """Return a figure, its caption, and its numbers on request; the first row is their head."""
     data = base64.b64encode(to_png(figure)).decode()
     return (
         f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f"<details><summary>The numbers as a table</summary>{_table(table[0], table[1:])}</details>"
     )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    cells = "".join(f"<th>{escape(h)}</th>" for h in head)
+    cells = "".join(f"<th scope=col>{escape(h)}</th>" for h in head)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows
+        f"<tr><th scope=row>{escape(str(name))}</th>"
+        + "".join(f"<td>{escape(str(c))}</td>" for c in row)
+        + "</tr>"
+        for name, *row in rows
     )
-    return (f'<div class="wide {kind}"><table><thead><tr>{cells}</tr></thead>'
+    return (f'<div class="wide {kind}" role=group tabindex=0 '
+            f'aria-label="table: {escape(head[0])}"><table><thead><tr>{cells}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>")  # fmt: skip
 
 
@@ -200,6 +208,23 @@ def accuracy_table(report: Report) -> list[list[str]]:
     return table
 
 
+def family_table(columns: dict[str, dict[str, Summary]]) -> list[list[str]]:
+    """Return the numbers of `draw_accuracy`, with their head: a row a family, a column a bar."""
+    bars = [(name, label, rate) for name, (_, _, label, rate) in BARS.items() if name in columns]
+    rows = [[family, *(with_interval(columns[name][family], rate) for name, _, rate in bars)]
+            for family in columns["after"]]  # fmt: skip
+    return [["family", *(label for _, label, _ in bars)], *rows]
+
+
+def loss_table(log: Sequence[LogRow]) -> list[list[str]]:
+    """Return the numbers of `draw_loss`, with their head: a row a step, a column a kind."""
+    kinds = sorted({kind for row in log for kind in row["kinds"]})
+    rows = [[str(row["step"]), str(tokens),
+             *(f"{row['kinds'][kind]:.3f}" if kind in row["kinds"] else "–" for kind in kinds)]
+            for row, tokens in zip(log, accumulate(row["tokens"] for row in log))]  # fmt: skip
+    return [["step", "training tokens", *kinds], *rows]
+
+
 def write_report(
     path: str | Path,
     report: Report,
@@ -211,25 +236,26 @@ def write_report(
     `pairs` are (before, after) rows of the transcripts.
     """
     accuracy = draw_accuracy(report["families"])
-    funnel = draw_funnel(Funnel(**report["funnel"]).rows())
+    kept = Funnel(**report["funnel"]).rows()
     parts = [
         *_result(report),
         "<h2>By family</h2>",
         _figure(accuracy, "Where the skill reaches and where it ends: families the student was "
-                "taught come first, families it never saw follow."),
+                "taught come first, families it never saw follow.",
+                family_table(report["families"])),
         "<h2>What the rules kept</h2>",
-        _figure(funnel, "The teacher's candidates left after each rule; in brackets how many the "
-                "rule stopped."),
+        _figure(draw_funnel(kept), "The teacher's candidates left after each rule; in brackets how "
+                "many the rule stopped.", [["rule", "candidates left"], *kept]),
         f"<p>{report['traces']['equations']} verified traces and {report['traces']['general']} "
         "general examples were used for training.</p>",
         "<h2>Training</h2>",
         _figure(draw_loss(log), "The loss of each step. Free text is harder to predict than the "
-                "next step of an equation, so its line stands higher."),
+                "next step of an equation, so its line stands higher.", loss_table(log)),
         "<h2>Before and after</h2>",
         *(_transcript(before, after) for before, after in pairs),
         *_ask_it(report),
         *_how_it_was_made(report),
-        "</html>\n",
+        "</main></html>\n",
     ]  # fmt: skip
     write_atomic(path, "\n".join(parts))
     write_atomic(Path(path).with_name("accuracy.png"), to_png(accuracy, dpi=120))
@@ -243,7 +269,7 @@ def _result(report: Report) -> list[str]:
     return [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>distillkit report</title><style>{STYLE}</style>",
+        f"<title>distillkit report</title><style>{STYLE}</style><main>",
         f"<h1>{escape(student['name'])}, distilled</h1>",
         f"<p class=soft>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
         f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "

@@ -221,7 +221,8 @@ def how(standing: Standing) -> str:
     return ", ".join(words + ["after the solution"] * standing.solution)
 
 
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;
+STYLE = """:root{color-scheme:light dark}.wide{overflow-x:auto}
+body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;
 color:#222;background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;
 padding:.3rem .6rem;border-bottom:1px solid #ccc}td.n{text-align:right}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}}"""
@@ -250,22 +251,23 @@ def write_page(
                  how(standing), standing.solved.replace("T", " "))  # fmt: skip
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     heads = ("lesson", "exercise", "difficulty", "planned", "result", "how", "solved on")
-    head = "".join(f"<th>{word}</th>" for word in heads)
+    head = "".join(f"<th scope=col>{word}</th>" for word in heads)
     title = f"Exercises of distillkit{f': {name}' if name else ''}"
     done = _count([task for task in table.values() if task.lesson in lessons], found)
     today = datetime.now().date().isoformat()
     write_atomic(path, f"""<!DOCTYPE html>
 {MARK}
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{escape(title)}</title><style>{STYLE}</style></head><body>
+<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>
 <h1>{escape(title)}</h1>
 <p>{done} (without the bonus), exercises of {minutes} planned minutes. Written on {today}.</p>
-<table><thead><tr>{head}</tr></thead><tbody>
+<div class="wide" role="group" tabindex="0" aria-label="exercises"><table>
+<thead><tr>{head}</tr></thead><tbody>
 {chr(10).join(rows)}
-</tbody></table>
+</tbody></table></div>
 <p>A try is a version of the code that was checked; running the same code again does not count.
 This page was written on the learner's own machine from a file there; nothing was sent anywhere.
 It is the learner's own record and no proof.</p>
-</body></html>
+</main></body></html>
 """)  # fmt: skip
     return path

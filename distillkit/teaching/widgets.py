@@ -23,6 +23,21 @@ from distillkit.runtime.session import data_path
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 ERROR_CLASS = "distillkit-error"  # marks a failed redraw in the widget's state
+SCRIPT = "application/javascript"
+NAME_SLIDERS = """(() => {  // also those that are drawn later, when they are scrolled into view
+  if (window.distillkitNames) return;
+  const name = () => document.querySelectorAll(".widget-slider").forEach(slider => {
+    const words = slider.querySelector(".widget-label")?.textContent;
+    slider.querySelectorAll(".noUi-handle:not([aria-label])")
+      .forEach(handle => handle.setAttribute("aria-label", words));
+    const readout = slider.querySelector(".widget-readout:not([aria-label])");
+    readout?.setAttribute("role", "textbox");
+    readout?.setAttribute("aria-label", words);
+  });
+  window.distillkitNames = new MutationObserver(name);
+  window.distillkitNames.observe(document.body, {childList: true, subtree: true});
+  name();
+})();"""
 PATIENCE = 0.5  # seconds after which an explorer says that it is working
 _DRAWING = threading.RLock()  # Matplotlib is not safe for two threads at once
 
@@ -179,7 +194,20 @@ def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:
     ValueError for a setting that cannot be drawn; the learner reads its message.  Whatever goes
     wrong in the first drawing or in the strip is raised here, so that a run of the lesson sees it.
     """
-    return Explorer(draw, static, controls)
+    explorer = Explorer(draw, static, controls)
+    if explorer.box is not None:
+        _name_sliders()
+    return explorer
+
+
+def _name_sliders() -> None:
+    """Let a screen reader say which slider it is on: ipywidgets gives their handles no name."""
+    from IPython import get_ipython  # it is there where ipywidgets is
+
+    if getattr(get_ipython(), "kernel", None) is not None:
+        from IPython.display import display
+
+        display({SCRIPT: NAME_SLIDERS, "text/plain": ""}, raw=True)
 
 
 class Explorer:

@@ -151,7 +151,7 @@ def test_softmax_and_the_words_below_it(chromium):
         assert tab.locator("#heat-said").inner_text() == "T = 2.00"
         assert tab.locator("#heat").get_attribute("aria-valuetext") == "T = 2.00"
         shares = (torch.tensor([2.0, 1.0, 0.0]) / 10**0.3).softmax(-1)
-        assert found == [f"{100 * share:.0f} %" for share in shares]
+        assert found == [f"{100 * share:.0f}\u00a0%" for share in shares]
         script = "seeds => seeds.map(v => tQuantile(v))"
         from distillkit.evaluation.statistics import t_quantile
 

@@ -10,6 +10,7 @@ from distillkit.lessons.l01_soft_labels import checks
 from distillkit.teaching import record
 from distillkit.teaching.exercise import hint
 from tests import forked
+from tests.chromium import accessibility_faults, browser, need, offline
 
 
 @pytest.fixture
@@ -135,6 +136,17 @@ def test_the_page_holds_what_the_table_holds_and_overwrites_only_itself(journal,
     with pytest.raises(FileExistsError, match="is kept"):
         record.progress(mine)
     assert mine.read_text(encoding="utf-8") == "my own page"
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_page(tmp_path):
+    need("axe_playwright_python")
+    found = {"softened": record.Standing(2, 1, True, "2026-11-26T10:00:00")}
+    page = record.write_page(tmp_path / "p.html", ["01"], record.tasks(), found, "Ada")
+    size = {"width": 400, "height": 700}
+    with browser() as started, offline(started, page, viewport=size, color_scheme="dark") as tab:
+        assert accessibility_faults(tab) == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
 
 
 def test_every_task_has_minutes_a_level_and_a_solution():

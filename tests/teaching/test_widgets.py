@@ -15,7 +15,7 @@ from PIL import Image
 
 from distillkit import plots
 from distillkit.teaching import widgets
-from distillkit.teaching.widgets import ERROR_CLASS, VIEW, explore, show
+from distillkit.teaching.widgets import ERROR_CLASS, SCRIPT, VIEW, explore, show
 from tests.explorers import NONSENSE, extremes, sweep
 
 ipywidgets = pytest.importorskip("ipywidgets")
@@ -287,7 +287,8 @@ explorer"""
     cells = [source, "widgets.show(*draw(1, 'cat'))", "explorer.controls['word'].value = 'dog'"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    (explorer,), (picture, words), nothing = (cell.outputs for cell in notebook.cells)
+    (names, explorer), (picture, words), nothing = (cell.outputs for cell in notebook.cells)
+    assert set(names.data) == {SCRIPT, "text/plain"}, "sliders get names for screen readers"
     assert set(explorer.data) == {VIEW, "image/png", "text/plain"} and not nothing
     assert picture.metadata["image/png"]["alt"] == "It ends at 1 < 9."
     assert words.data["text/html"] == "<p>It ends at 1 &lt; 9.</p>"
