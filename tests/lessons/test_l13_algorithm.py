@@ -150,7 +150,7 @@ def test_beliefs_stand_beside_thompsons():
     chances = np.array([0.1, 0.9, 0.2, 0.3, 0.4])
     figure, words = figures.draw_beliefs(beliefs, actions, rewards, chances, 2)
     names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert names[1] == "2nd ★\npays 90 %\n1 of 2" and names[0].endswith("0 of 0")
+    assert names[1] == "2nd ★\n90 %\n1 of 2" and names[0].endswith("0 of 0")
     assert words.startswith("Pull 2 was the 2nd arm, which did not pay.")
     bars = [bar.get_height() for bar in figure.axes[0].patches]
     assert bars[5:] == pytest.approx(

@@ -173,4 +173,7 @@ def test_figures_say_what_they_show(cloud):
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"] and "a 0.00" in words
     ways = {"x": {1: [0.2, 0.3, 0.4], 64: [0.1] * 3}, "y": {2: [0.5] * 3}}
     figure, words = figures.draw_quality(ways, [0.05])
-    assert words.startswith("With one step: x 0.300.") and "differ by 0.050" in words
+    assert words.startswith("With one step: x 0.300.") and words.endswith("differ by 0.050.")
+    ways["z"] = {1: [4000.0] * 3, 2: [0.4] * 3}
+    figure, words = figures.draw_quality(ways, [0.05])
+    assert figure.axes[0].get_ylim()[1] == figures.TOP and words.endswith("are not shown.")

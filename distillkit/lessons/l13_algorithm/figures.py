@@ -57,12 +57,12 @@ def draw_beliefs(
         for r in (1, 0)
     )
     exact_K = best_chances(wins_K[None], losses_K[None])[0]
-    figure, axes = new_figure(6.8, 3.2, ylabel="probability of the next pull", ylim=(0, 1.08))
+    figure, axes = new_figure(6.8, 3.2, ylabel="probability", ylim=(0, 1.08))
     places = np.arange(len(chances_K))
     for at, (name, shares) in enumerate((("the model", beliefs_TK[pull]), ("Thompson", exact_K))):
         axes.bar(places + 0.4 * (at - 0.5), shares, 0.36, label=name, **bar_look(at))
     names = [
-        f"{ARM_NAMES[k]}{' ★' if k == chances_K.argmax() else ''}\npays {100 * chances_K[k]:.0f} %"
+        f"{ARM_NAMES[k]}{' ★' if k == chances_K.argmax() else ''}\n{100 * chances_K[k]:.0f} %"
         f"\n{wins_K[k]} of {wins_K[k] + losses_K[k]}"
         for k in places
     ]
@@ -74,7 +74,7 @@ def draw_beliefs(
         before = f"Pull {pull} was the {ARM_NAMES[actions_T[pull - 1]]} arm, which {paid}."
     gap = 50 * np.abs(beliefs_TK[pull] - exact_K).sum()
     return figure, (
-        f"{before} Below each arm: what it pays in truth (★ the best), and how often it paid so "
+        f"{before} Below each arm: its true chance to pay (★ the best), and how often it paid so "
         f"far. The model and Thompson differ by {gap:.0f} points in all."
     )
 

@@ -16,6 +16,7 @@ from distillkit.lessons.l14_sampler.quality import measured
 from distillkit.plots import BLUE, GREY, ORANGE, Drawn, error_bars, line_look, new_figure
 
 EDGE = 2.9  # of the plane that is shown
+TOP = 10  # of a distance that is shown
 
 
 def draw_noising(x_BD: Tensor, noise_BD: Tensor, times: Sequence[float]) -> Drawn:
@@ -46,8 +47,8 @@ def draw_sampler(path: Sequence[Tensor], data_BD: Tensor, lines: int = 40) -> Dr
     steps = len(path) - 1
     return figure, (
         f"{steps} step{'s' * (steps > 1)}: Wasserstein distance {found['wasserstein']:.3f}, "
-        f"{found['modes']} of 8 modes reached, {100 * found['near']:.0f} % of the points near one. "
-        f"Crosses are the modes; lines are the ways of {ways.shape[1]} points."
+        f"{found['modes']} of 8 heaps reached, {100 * found['near']:.0f} % of the points near one. "
+        f"Crosses are the middles of the heaps; lines are the ways of {ways.shape[1]} points."
     )
 
 
@@ -84,8 +85,14 @@ def draw_quality(
     level = sum(floor) / len(floor)
     axes.axhline(level, color=GREY, linestyle=":", linewidth=1.5, label="two samples of the data")
     axes.set_xticks(counts, map(str, counts))
+    low, high = axes.set_ylim(top=min(TOP, axes.get_ylim()[1]))
+    marks = [m for m in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if low <= m <= high]
+    axes.set_yticks(marks, map(str, marks))
     axes.minorticks_off()
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     ones = {name: sum(found[1]) / len(found[1]) for name, found in ways.items() if 1 in found}
-    words = "; ".join(f"{name} {value:.3f}" for name, value in ones.items())
-    return figure, f"With one step: {words}. Two samples of the data differ by {level:.3f}."
+    words = "; ".join(f"{name} {value:.3f}" for name, value in ones.items() if value <= TOP)
+    outside = " Distances above 10 are not shown." * any(x > TOP for x in ones.values())
+    return figure, (
+        f"With one step: {words}. Two samples of the data differ by {level:.3f}.{outside}"
+    )
