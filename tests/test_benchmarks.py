@@ -312,6 +312,17 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     assert out.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["Q8_0", "Q5_0", "Q4_0"])
+def test_cut_models_are_rounded_as_gguf_does_it(kind):
+    from benchmarks.experiments.pruning import rounded
+
+    kind = gguf.GGMLQuantizationType[kind]
+    values = torch.randn(8, 96, generator=torch.Generator().manual_seed(0))
+    values[3] = 0
+    theirs = gguf.dequantize(gguf.quantize(values.numpy(), kind), kind)
+    assert torch.equal(rounded(values, kind), torch.from_numpy(theirs.copy()))
+
+
 # --- recordings and speed -------------------------------------------------------------------------
 
 

@@ -171,30 +171,27 @@ def leave_one_out(model: Any, loss: Callable[[Any], float]) -> Tensor:
 
 
 @torch.no_grad()
-def channel_activation(model: Any, texts: Sequence[Sequence[int]]) -> Tensor:
-    """Return the mean |activation| of each channel of each MLP over all tokens: [D, C].
-
-    The activation is what `down_proj` reads.  Source: Muralidharan et al. 2024 ("Minitron"), arXiv
-    2407.14679, sec. 2.2.
-    """
-    layers = model.base_model.layers
-    sums = [0.0] * len(layers)
-
-    def add(i: int) -> Callable:
-        def hook(_: nn.Module, inputs: tuple) -> None:
-            sums[i] = sums[i] + inputs[0][0].float().abs().sum(0)
-
-        return hook
-
-    hooks = [layer.mlp.down_proj.register_forward_pre_hook(add(i))
-             for i, layer in enumerate(layers)]  # fmt: skip
+def mlp_activations(model: Any, ids: Sequence[int]) -> Tensor:
+    """Return what each MLP's `down_proj` reads of a text, one number a channel: [D, T, C]."""
+    read: list[Tensor] = []
+    hooks = [layer.mlp.down_proj.register_forward_pre_hook(
+                 lambda _, inputs: read.append(inputs[0][0].float()))
+             for layer in model.base_model.layers]  # fmt: skip
     try:
-        for ids in texts:
-            model.base_model(torch.tensor([ids], device=model.device), use_cache=False)
+        model.base_model(torch.tensor([ids], device=model.device), use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
-    return torch.stack(sums) / sum(map(len, texts))
+    return torch.stack(read)
+
+
+def channel_activation(model: Any, texts: Sequence[Sequence[int]]) -> Tensor:
+    """Return the mean |activation| of each channel of each MLP over all tokens: [D, C].
+
+    Source: Muralidharan et al. 2024 ("Minitron"), arXiv 2407.14679, sec. 2.2.
+    """
+    sums = [mlp_activations(model, ids).abs().sum(1) for ids in texts]
+    return torch.stack(sums).sum(0) / sum(map(len, texts))
 
 
 def _must_be_plain(model: Any) -> None:

@@ -12,7 +12,7 @@ from distillkit.runtime.files import read_csv
 from distillkit.runtime.session import data_path
 from distillkit.teaching.widgets import Shown, show
 
-SHARES = ("exact", "format", "lenient", "low", "high")  # columns that hold shares of 1
+SHARES = ("exact", "format", "lenient", "low", "high", "others")  # columns of shares of 1
 
 
 class Rows(list):

@@ -27,7 +27,7 @@ from distillkit.models.loading import must_agree, own_logits, refuse_other_atten
 from distillkit.problems.equations import Problem
 from distillkit.traces.templates import SHOTS, THINK, Template, messages
 from distillkit.training.losses import IGNORE, forward_kl, negative_log_likelihood
-from distillkit.training.packing import Example, pack
+from distillkit.training.packing import Example, pack, parts_of, supervised
 
 HEAD_ROUND = 16  # rows of the head's product: few different sizes, and a tile of AMX is 16 rows
 # cuDNN's attention is left out: behind a mask its gradient is NaN when the tree has 64 nodes more
@@ -183,6 +183,19 @@ def next_token(out: ModelOut, batch: Batch) -> torch.Tensor:
     """Return the weighted sum of -log p(next token), in nats: cross-entropy, the default."""
     nll_N = negative_log_likelihood(out.logits_NV, batch["labels_N"])
     return (batch["weights_N"] * nll_N).sum()
+
+
+def mean_loss(model: Any, examples: Sequence[Example], part_tokens: int = 1024) -> float:
+    """Return the mean of -log p(next token) over the supervised positions, in nats, untrained.
+
+    Examples of a part of at most `part_tokens` tokens are read at once.
+    """
+    total = 0.0
+    for part in parts_of(examples, part_tokens):
+        batch = {name: tensor.to(model.device) for name, tensor in pack(part).items()}
+        nll_N = negative_log_likelihood(read_teacher(model, batch).logits_NV, batch["labels_N"])
+        total += nll_N.sum().item()
+    return total / supervised(examples)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,13 @@ Dimension key: N supervised positions, E hidden width, L nodes of the tree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from distillkit.training.objectives import Batch, Match, ModelOut
+from distillkit.training.objectives import Batch, Match, ModelOut, name_of
 
 
 def handed_on(layers: int, dropped: Collection[int]) -> list[int]:
@@ -24,17 +24,29 @@ def handed_on(layers: int, dropped: Collection[int]) -> list[int]:
     return [*(i - 1 for i in kept[1:]), layers - 1]
 
 
+def states_gap(student_NE: Tensor, parent_NE: Tensor) -> Tensor:
+    """Return |student - parent|² / |parent|² at each position: [N]; no gradient to the parent.
+
+    The size of hidden states grows from layer to layer: divided by it, all layers count alike.
+    """
+    parent_NE = parent_NE.detach()
+    return (student_NE - parent_NE).pow(2).sum(-1) / parent_NE.pow(2).sum(-1)
+
+
 class MatchStates:
     """`Match`, and being like the parent between the layers, too.
 
-    To the divergence `weight` times |student - parent|² / |parent|² is added, a mean over the
+    To the divergence `weight` times `gap(student_NE, parent_NE)` is added, a mean over the
     layers: behind the student's layer number i its hidden states should be those behind the
     parent's layer `behind[i]`.  It watches both models inside a `with` block and must be used
     there.  Source: Muralidharan et al. 2024, arXiv 2407.14679, sec. 3 (intermediate states).
     """
 
-    def __init__(self, match: Match, student: Any, behind: Sequence[int], weight: float = 1.0):
-        self.match, self.weight, self.behind = match, weight, list(behind)
+    def __init__(
+        self, match: Match, student: Any, behind: Sequence[int], weight: float = 1.0,
+        gap: Callable[[Tensor, Tensor], Tensor] = states_gap,
+    ):  # fmt: skip
+        self.match, self.weight, self.behind, self.gap = match, weight, list(behind), gap
         self._layers = {"student": _layers(student), "parent": _layers(match.teacher)}
         if len(self._layers["student"]) != len(self.behind):
             raise ValueError(f"{len(self.behind)} of the parent's layers are named for "
@@ -65,14 +77,13 @@ class MatchStates:
         far_N = 0.0
         for i, j in enumerate(self.behind):
             student, parent = self._seen["student", i], self._seen["parent", j].to(out[0].device)
-            ours_NE, its_NE = (s[batch["nodes_N"]].float() for s in (student, parent))
-            far_N += (ours_NE - its_NE).pow(2).sum(-1) / its_NE.pow(2).sum(-1)
+            far_N += self.gap(*(s[batch["nodes_N"]].float() for s in (student, parent)))
         return loss + self.weight * (batch["weights_N"] * far_N).sum() / len(self.behind)
 
     @property
     def depends_on(self) -> list:
         """Return what a run's mark says of this objective."""
-        return [self.match.depends_on, self.behind, self.weight]
+        return [self.match.depends_on, self.behind, self.weight, name_of(self.gap)]
 
 
 def _layers(model: Any) -> Any:

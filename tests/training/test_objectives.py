@@ -111,6 +111,13 @@ def check_the_default_is_cross_entropy(module, tiny, student, teacher):
     assert got.item() == pytest.approx(student(**padded(examples)).loss.item(), rel=1e-5)
 
 
+def test_the_mean_loss_is_that_of_the_model_itself_in_parts_of_any_size(tiny):
+    examples = encode(TRACES[:4], tiny.tokenizer)
+    theirs = tiny.model(**padded(examples)).loss.item()
+    for tokens in (1, 4096):
+        assert kit.mean_loss(tiny.model, examples, tokens) == pytest.approx(theirs, rel=1e-5)
+
+
 def equations(n):
     """Traces with the template's prompt."""
     return [

@@ -43,6 +43,19 @@ def test_the_distance_is_that_of_both_models_read_alone(tiny, parent):
     assert got.item() - kl.item() == pytest.approx(0.5 * far, rel=1e-3) and far > 0.1
 
 
+def test_another_gap_is_used_and_named_in_the_runs_mark(tiny, parent):
+    student = drop_layers(parent, [1])
+
+    def nothing(ours_NE, theirs_NE):
+        return 0 * ours_NE.sum(-1)
+
+    batch = pack(encode(TRACES[:1], tiny.tokenizer))
+    with MatchStates(Match(parent), student, handed_on(4, [1]), gap=nothing) as objective:
+        got = CompletionLoss(student, objective)(**batch)
+    assert got.item() == pytest.approx(CompletionLoss(student, Match(parent))(**batch).item())
+    assert "nothing" in str(objective.depends_on)
+
+
 def test_it_is_zero_for_the_parent_itself_and_nothing_is_left_behind(tiny, parent):
     same = copy.deepcopy(parent)
     with MatchStates(Match(parent), same, range(4)) as objective:
