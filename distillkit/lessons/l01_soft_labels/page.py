@@ -2,8 +2,8 @@
 
     python -m distillkit.lessons.l01_soft_labels.page
 
-trains the teacher (half a minute on an idle core) and writes the page's last part anew.  A line is
-a digit: its label, a letter a pixel (a = 0, q = 16), and for the pool the teacher's
+trains the teacher (42 s beside much other work on two cores) and writes the page's last part anew.
+A line is a digit: its label, a letter a pixel (a = 0, q = 16), and for the pool the teacher's
 log-probabilities in steps of 1/50, two characters each.
 
 Dimension key: B digits, P pixels (64), C classes (10).
