@@ -253,7 +253,11 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "far"],
-    "pruning": ["qwen / one layer / before", "qwen / activation / forward KL"],
+    "pruning": [
+        "qwen / none / before",
+        "qwen / one layer / before",
+        "qwen / leave-one-out / forward KL and states",
+    ],
     "ranks": ["0 / narrow", "8 / broad"],
     "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 128"],
     "rejection": ["good / everything", "damaged / verified"],

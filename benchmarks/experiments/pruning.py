@@ -46,8 +46,8 @@ from distillkit.traces.filters import to_traces
 from distillkit.traces.teachers import Solver
 from distillkit.training.loop import TrainingConfig, distill
 from distillkit.training.lora import READY, lora, with_adapter
-from distillkit.training.objectives import Match, next_token, read_teacher
-from distillkit.training.packing import Example, encode, pack, parts_of, supervised
+from distillkit.training.objectives import Match, mean_loss, next_token
+from distillkit.training.packing import Example, encode
 from distillkit.training.states import MatchStates, handed_on
 
 QWEN, SMOLLM = "qwen", "smollm"
@@ -141,15 +141,6 @@ def taught(model, tokenizer):
             with whole_folder(folder) as place:
                 run.student.merge_and_unload().save_pretrained(place)
     return type(model).from_pretrained(folder, dtype=torch.float32).to(model.device).eval()
-
-
-def mean_loss(model, examples):
-    """Return the mean of -log p(token) over the learned places of examples, in nats."""
-    total = 0.0
-    for part in parts_of(examples, PART):
-        batch = {name: t.to(model.device) for name, t in pack(part).items()}
-        total += next_token(read_teacher(model, batch), batch).item()
-    return total / supervised(examples)
 
 
 def passages(tokenizer):

@@ -68,14 +68,20 @@ def test_a_cut_is_drawn_at_what_it_really_removes():
     assert words == "The whole model: 90. A fifth removed: activation 50; last layers 0."
 
 
-def test_bytes_have_a_mark_for_each_form_and_size():
+def test_bytes_have_a_mark_for_each_form_and_size_and_the_words_compare_equal_bytes():
     rows = [row("none", 0, exact=99.0), row("none", 0, form="q4_0", bytes=60e6, exact=70.0),
-            row("activation", 20, form="q4_0", bytes=45e6, exact=30.0)]  # fmt: skip
-    figure, words = kit.draw_bytes(rows, {"none": "whole", "activation": "narrower"})
+            row("activation", 20, form="q4_0", bytes=45e6, exact=30.0),
+            row("activation", 20, form="q4_0", bytes=45e6, exact=40.0)]  # fmt: skip
+    names = {"none": "whole", "activation": "narrower"}
+    figure, words = kit.draw_bytes(rows, names)
     drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
     assert sorted((round(*line.get_xdata()), *line.get_ydata()) for line in drawn) == [
-        (45, 30), (60, 70), (200, 99)]  # fmt: skip
-    assert "narrower, q4_0, −20 %: 45 MB, 30 %" in words
+        (45, 35), (60, 70), (200, 99)]  # fmt: skip
+    assert words == (
+        "The whole model in q4_0: 60 MB, 70 %; the best cut of no more bytes: narrower, −20 %, "
+        "q4_0, 45 MB, 35 %."
+    )
+    assert kit.draw_bytes(rows[:2], names)[1].endswith("no cut is as small.")
 
 
 def test_the_bug_of_the_lesson_has_the_right_shapes():

@@ -25,6 +25,7 @@ from distillkit.plots import (
 
 WAYS = ("block influence", "leave-one-out", "last layers")  # in the table of one layer after other
 PARTS = ("embedding", "attention", "MLP")
+FORMS = {"bf16": "o", "q8_0": "s", "q4_0": "^"}  # how weights are kept, and the mark in a figure
 
 
 def weights_of(model) -> dict[str, int]:
@@ -147,33 +148,44 @@ def draw_cuts(
 def draw_bytes(rows: Sequence[Mapping], shown: Mapping[str, str]) -> Drawn:
     """Draw exact answers against bytes: each form of the whole model and of the repaired cuts.
 
-    `shown` names the cuts (column `cut`), in the order of their colours.
+    `shown` names the cuts (column `cut`), in the order of their colours; "none" is one of them.
     """
     figure, axes = new_figure(7.4, 4.0, xlabel="megabytes of weights", ylabel="exact answers, %",
                               xscale="log")  # fmt: skip
-    marks = {"bf16": "o", "q8_0": "s", "q4_0": "^"}
-    best: dict[str, tuple[float, float]] = {}
-    for (cut, name), color in zip(shown.items(), (BLACK, BLUE, ORANGE, RED), strict=False):
-        for form, mark in marks.items():
-            points: dict[int, list] = {}
-            for row in rows:
-                if row["cut"] == cut and row["form"] == form:
-                    points.setdefault(row["size"], []).append(row)
-            for size, these in sorted(points.items()):
-                x, y = mean(r["bytes"] for r in these) / 1e6, mean(r["exact"] for r in these)
-                axes.plot(x, y, mark, color=color, markersize=7,
-                          fillstyle="full" if cut == "none" else "left")  # fmt: skip
-                axes.annotate(f"−{size} %" if size else form, (x, y), fontsize=7,
-                              xytext=(5, 3), textcoords="offset points")  # fmt: skip
-                if form == "q4_0" or (cut == "none"):
-                    best[f"{name}, {form}" + f", −{size} %" * bool(size)] = (x, y)
-        axes.plot([], [], "o", color=color, label=name)
-    for form, mark in marks.items():
+    points: dict[tuple[str, str, int], list] = {}
+    for row in rows:
+        points.setdefault((row["cut"], row["form"], row["size"]), []).append(row)
+    found = {key: (mean(r["bytes"] for r in these) / 1e6, mean(r["exact"] for r in these))
+             for key, these in points.items() if key[0] in shown}  # fmt: skip
+    colors = dict(zip(shown, (BLACK, BLUE, ORANGE, RED), strict=False))
+    for (cut, form, size), (x, y) in found.items():
+        axes.plot(x, y, FORMS[form], color=colors[cut], markersize=7,
+                  fillstyle="full" if cut == "none" else "left")  # fmt: skip
+        axes.annotate(f"−{size} %" if size else form, (x, y), fontsize=7, xytext=(5, 3),
+                      textcoords="offset points")  # fmt: skip
+    for cut, name in shown.items():
+        axes.plot([], [], "o", color=colors[cut], label=name)
+    for form, mark in FORMS.items():
         axes.plot([], [], mark, color=GREY, label=form)
-    axes.set_ylim(-3, 103)
+    axes.set_ylim(-3, 106)
     ticks = [100, 200, 300, 500, 1000]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8, ncols=2)
-    said = "; ".join(f"{name}: {x:.0f} MB, {y:.0f} %" for name, (x, y) in best.items())
-    return figure, f"{said}."
+    return figure, " ".join(
+        _no_larger(form, x, y, found, shown)
+        for (cut, form, _), (x, y) in found.items()
+        if cut == "none" and form != "bf16"
+    )
+
+
+def _no_larger(form: str, x: float, y: float, found: Mapping, shown: Mapping[str, str]) -> str:
+    """Say which cut of at most x megabytes solves most, beside the whole model in this form."""
+    words = f"The whole model in {form}: {x:.0f} MB, {y:.0f} %;"
+    cuts = {key: place for key, place in found.items() if key[0] != "none" and place[0] <= x}
+    if not cuts:
+        return f"{words} no cut is as small."
+    best = max(cuts, key=lambda key: cuts[key][1])
+    cut, other, size = best
+    return (f"{words} the best cut of no more bytes: {shown[cut]}, −{size} %, {other}, "
+            f"{cuts[best][0]:.0f} MB, {cuts[best][1]:.0f} %.")  # fmt: skip
