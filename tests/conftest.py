@@ -1,6 +1,6 @@
 """Shared fixtures: a tiny random chat model that needs no download, and a real small one.
 
-Properties are tried on 100 examples; `python3 kit.py test --hypothesis-profile=long` tries 2,000.
+Properties are tried on 50 examples; `python3 kit.py test --hypothesis-profile=long` tries 2,000.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("kit", deadline=None)  # a busy machine is not a failure
+settings.register_profile("kit", deadline=None, max_examples=50)  # a busy machine is not a failure
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("kit")
 
@@ -39,10 +39,14 @@ class Tiny:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Whatever uses the real model is `real`, so that `-m "not real"` leaves it out."""
+    """Whatever uses the real model is `real`, so that `-m "not real"` leaves it out, and comes last.
+
+    Meanwhile another process of tests may fetch the model.
+    """
     for item in items:
         if "smollm" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.real)
+    items.sort(key=lambda item: item.get_closest_marker("real") is not None)
 
 
 def byte_tokenizer():

@@ -48,7 +48,7 @@ def run(arm, seed, bench):
     if arm == "data":
         return {"steps": "", "n": bench.test, **measured(more_BD, data_BD)}
     teacher = Denoiser(seed).to(device)
-    train(teacher, diffusion_loss(teacher), TEACHER, BATCH, rate=1e-2, seed=seed)
+    train(teacher, diffusion_loss(teacher), TEACHER, BATCH, rate=5e-3, seed=seed)
     began = time.perf_counter()
     points = samplers(arm, seed, teacher, noise_BD, numbers)
     seconds = round(time.perf_counter() - began)

@@ -460,7 +460,7 @@ def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path
 @pytest.mark.slow
 def test_the_whole_job_with_a_real_small_model(smollm, tmp_path):
     """SmolLM2 learns the form from a few traces: format rises far, whatever its arithmetic."""
-    words = ["demo", "--tier", "tiny", "--traces", "32", "--test", "2"]
+    words = ["demo", "--tier", "tiny", "--traces", "20", "--test", "2"]
     assert main([*words, "--out", str(tmp_path / "r")]) == 0
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert report["student"]["sha256"] == smollm.sha256
