@@ -65,7 +65,7 @@ def draw_changes(hidden: Tensor, tokens: Sequence[str]) -> Drawn:
     axes.grid(False)
     # The first layer turns everything by about 1: the colours are for the others
     image = axes.imshow(
-        turned_DT.numpy(), aspect="auto", origin="lower", cmap="cividis", vmin=0, vmax=0.4
+        turned_DT.numpy(), aspect="auto", origin="lower", cmap="cividis", vmin=0, vmax=0.25
     )
     figure.colorbar(image, label="1 − cos", extend="max")
     axes.set_xticks(range(len(tokens)), [visible_token(t)[:8] for t in tokens], rotation=90,
