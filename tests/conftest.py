@@ -39,7 +39,7 @@ class Tiny:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Whatever uses the real model is `real`, so that `-m "not real"` leaves it out, and comes last.
+    """Whatever uses the real model is `real`, for `-m "not real"`, and comes last.
 
     Meanwhile another process of tests may fetch the model.
     """
