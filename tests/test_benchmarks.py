@@ -19,6 +19,7 @@ from benchmarks.recordings import label_candidates, record_teacher
 from benchmarks.runner import Experiment, main
 from benchmarks.speed import speed
 from benchmarks.speed.memory import LiveTensors
+from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.loading import Loaded
 from distillkit.problems.equations import SMALL, make_problems
 from distillkit.runtime.files import read_csv, read_jsonl, write_json
@@ -383,7 +384,6 @@ def test_four_bits_in_blocks_are_what_the_file_format_rounds_to():
     values[0, :32] = 0
     kind = gguf.GGMLQuantizationType.Q4_0
     stored = gguf.dequantize(gguf.quantize(values.numpy(), kind), kind)
-    in_blocks = EXPERIMENTS["shipped_forms"].run.__globals__["in_blocks"]
     assert torch.equal(in_blocks(values, 4), torch.from_numpy(stored))
     errors = [(in_blocks(values, bits) - values).std() for bits in (4, 3, 2)]
     assert errors[1] > 1.7 * errors[0] and errors[2] > 1.7 * errors[1]

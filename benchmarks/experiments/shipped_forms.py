@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.runner import Experiment, main, scored
 from distillkit.evaluation.scoring import evaluate
+from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.gguf_writer import KINDS, round_weights
 from distillkit.pipeline.demo import read_run, student_of
 from distillkit.pipeline.recipes import TEST_SEED
@@ -45,16 +46,6 @@ def texts(tokenizer):
     """Return verified solutions, each as a batch of its own."""
     solved = teacher("solver:collect").sample(questions(TEXTS, -1), k=1)
     return [pack([example]) for example in encode(to_traces(solved), tokenizer)]
-
-
-def in_blocks(values, bits):
-    """Round rows in blocks of 32 to 2^bits steps, as Q4_0 does with 4; the scale has 16 bits."""
-    half = 2 ** (bits - 1)
-    blocks = values.reshape(-1, 32)
-    far = blocks.gather(1, blocks.abs().argmax(1, keepdim=True)) / -half
-    inverse = torch.where(far == 0, 0, 1 / far)
-    steps = (blocks * inverse + half + 0.5).floor().clamp(0, 2 * half - 1) - half
-    return (steps * far.half().float()).reshape(values.shape)
 
 
 def into_form(arm, student):

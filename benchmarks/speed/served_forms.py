@@ -4,7 +4,7 @@
     python -m benchmarks.speed.served_forms same [--only q8_0 bf16] [--n 100]
     python -m benchmarks.speed.served_forms speed [--only q8_0 q4_0 teacher] [--n 24]
 
-`same` is no timing: broad equations are answered greedily by llama.cpp, through its own server and
+`same` is no timing: unseen equations are answered greedily by llama.cpp, through its own server and
 the kit's client, and by transformers with the same rounded weights in float32.  Where the texts
 part, transformers reads both: at which token, and how much more likely is the one it took?
 Appends to `data/served_same.csv` and `data/served_differences.csv`; answers are journaled, so a
@@ -33,7 +33,7 @@ from distillkit.models.gguf_writer import round_weights, write_gguf
 from distillkit.models.loading import load
 from distillkit.pipeline.demo import read_run
 from distillkit.pipeline.export import merged
-from distillkit.pipeline.recipes import TEST_SEED, broad_problems
+from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.equations import NARROW, make_problems
 from distillkit.runtime.files import read_csv
 from distillkit.runtime.session import data_path, processor
@@ -44,7 +44,7 @@ from distillkit.training.lora import READY
 SAME, SPEED = DATA / "served_same.csv", DATA / "served_speed.csv"
 DIFFERENCES = DATA / "served_differences.csv"
 FOLDER = RUNS / "served"  # files and journals
-LIMIT, SLOTS, ALONE = 560, 8, 4  # tokens of an answer; at once; equations asked one at a time
+LIMIT, SLOTS, ALONE = 256, 8, 4  # tokens of an answer; at once; equations asked one at a time
 TEACHER, TEACHER_KIND = "teacher", "q8_0"
 ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
@@ -87,7 +87,7 @@ def serve(path, slots):
 
 def same(form, n):
     """Compare greedy texts; returns a row, and a row for each text that differs."""
-    problems, path = broad_problems(n), file_of(form)
+    problems, path = make_problems(n, NARROW, "test", TEST_SEED), file_of(form)
     server = serve(path, 4)
     client = Server("student", f"{server.listening_address}/v1", shots=(), max_new_tokens=LIMIT,
                     parallel=4, timeout=3600)  # fmt: skip
@@ -151,7 +151,7 @@ def speed(form, n):
 
     def ask(some, parallel):
         client = Server("student", f"{server.listening_address}/v1", shots=shots,
-                        max_new_tokens=256, parallel=parallel, timeout=3600)  # fmt: skip
+                        max_new_tokens=LIMIT, parallel=parallel, timeout=3600)  # fmt: skip
         began, before = time.perf_counter(), joules()
         rows = client.sample(some, 1, 0.0)
         used = joules() - before if before is not None else None

@@ -69,19 +69,19 @@ def test_a_block_shows_each_weight_and_its_place():
     assert len(set(stored.get_ydata())) == 16 and "16 different values" in words
 
 
-def test_forms_are_pooled_over_their_sets():
-    common = {"bytes": 4e6, "true_bits": 8.5, "kl": "1e-3", "same_top": 0.99, "n": 200}
-    rows = [{"form": "a", "exact": x, **common} for x in (90.0, 80.0)]
-    rows.append({"form": "b", "exact": 20.0, **common})
+def test_forms_are_pooled_over_their_sets_and_compared_equation_by_equation():
+    common = {"bytes": 4e6, "true_bits": 8.5, "kl": "1e-3", "same_top": 0.99, "n": 4}
+    # as `dk.data` reads them: a number, without the zeros in front
+    marks = {"a": (1101, 11), "b": (1001, 0)}
+    rows = [{"form": f, "right": right, **common} for f, both in marks.items() for right in both]
     forms = figures.pooled(rows)
-    assert forms["a"]["exact"] == 85 and forms["a"]["n"] == 400
-    assert 80 < forms["a"]["low"] < 85 < forms["a"]["high"] < 90
+    assert forms["a"]["exact"] == 62.5 and forms["a"]["n"] == 8 and forms["a"]["gap"] == 0
+    assert 25 < forms["a"]["low"] < 62.5 < forms["a"]["high"] < 90
+    assert forms["b"]["gap"] == -37.5 and forms["b"]["gap_low"] < -37.5 < forms["b"]["gap_high"]
     figure, words = figures.draw_forms(forms)
-    assert words == "The best is a with 85 %. Fewer than half as many: b."
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [
-        "a  8.5 bits",
-        "b  8.5 bits",
-    ]
+    assert words == "The best is a with 62 %. Fewer than half as many: b."
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["a  8.5 bits", "b  8.5 bits"]
 
 
 def test_answers_stand_side_by_side_and_long_ones_are_cut():

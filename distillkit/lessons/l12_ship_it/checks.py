@@ -148,14 +148,14 @@ def _mended_template(chat: Sequence[Turn]) -> str:
 
 def _wrong_template(kind: str) -> Callable[[Sequence[Turn]], str]:
     def wrong(chat: Sequence[Turn]) -> str:
-        end = {"published": "\n", "no line": END, "before the line": f"\n{END}",
+        end = {"published": "\n", "no end": "\n", "no line": END, "before the line": f"\n{END}",
                "other end": "<|endoftext|>\n"}.get(kind, f"{END}\n")  # fmt: skip
         text = "".join(
             f"{OPEN}{turn['role']}\n{turn['content']}"
             + ("\n" if kind == "only system" and turn["role"] != "system" else end)
             for turn in chat
         )
-        last = {"no opening": "", "closed": f"{OPEN}assistant\n{END}\n"}
+        last = {"published": "", "no opening": "", "closed": f"{OPEN}assistant\n{END}\n"}
         return text + last.get(kind, f"{OPEN}assistant\n")
 
     return wrong
@@ -179,8 +179,10 @@ mended_template = Exercise(
         'text += f"<|im_start|>{turn[\'role\']}\\n{turn[\'content\']}<|im_end|>\\n"',
     ),
     mistakes=[
-        Mistake("the end token is still missing: nothing says where a turn ends",
+        Mistake("the end token is still missing, and the assistant's turn is not opened",
                 _wrong_template("published")),
+        Mistake("the end token is still missing: nothing says where a turn ends",
+                _wrong_template("no end")),
         Mistake("the line end behind the end token is missing: the training had one, and one "
                 "token more or less is another prompt", _wrong_template("no line")),
         Mistake("there is a line end before the end token: the training had none there",

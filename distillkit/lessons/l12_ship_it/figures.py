@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distillkit.evaluation.statistics import wilson
+from distillkit.evaluation.statistics import paired_difference, wilson
 from distillkit.lessons.l12_ship_it.rounding import Kept, rounded
 from distillkit.plots import (
     BLACK,
@@ -16,6 +16,7 @@ from distillkit.plots import (
     GREY,
     ORANGE,
     Drawn,
+    bar_look,
     error_bars,
     line_look,
     new_figure,
@@ -97,17 +98,23 @@ def draw_survey(found: Mapping[str, Kept], kind: str) -> Drawn:
 def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Join the rows of each form, those of data/shipped_forms.csv as `dk.data` gives them.
 
-    Returns form -> exact, low, high (%, of all its equations), n, megabytes, bits, kl, same_top.
+    Returns form -> exact, low, high (%, of all its equations), n, megabytes, bits, kl, same_top,
+    and gap, gap_low, gap_high: right answers in 100 more than the first form, on the same ones.
     """
     found: dict[str, dict[str, float]] = {}
+    first_marks = None
     for form in dict.fromkeys(row["form"] for row in rows):
         own = [row for row in rows if row["form"] == form]
         n = sum(row["n"] for row in own)
-        right = sum(round(row["exact"] * row["n"] / 100) for row in own)
-        low, high = wilson(right, n)
+        # read as a number, a mark of 0 in front is lost
+        marks = [mark == "1" for row in own for mark in str(row["right"]).zfill(row["n"])]
+        first_marks = first_marks or marks
+        gap, gap_low, gap_high = paired_difference(first_marks, marks)
+        low, high = wilson(sum(marks), n)
         first = own[0]
         found[form] = {
-            "exact": 100 * right / n, "low": 100 * low, "high": 100 * high, "n": n,
+            "exact": 100 * sum(marks) / n, "low": 100 * low, "high": 100 * high, "n": n,
+            "gap": 100 * gap, "gap_low": 100 * gap_low, "gap_high": 100 * gap_high,
             "megabytes": first["bytes"] / 1e6, "bits": first["true_bits"],
             "kl": float(first["kl"]), "same_top": 100 * first["same_top"],
         }  # fmt: skip
@@ -116,7 +123,8 @@ def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 def draw_forms(forms: Mapping[str, Mapping[str, float]]) -> Drawn:
     """Draw of each form the exact answers, with intervals, and how far the rounding moved it."""
-    names = list(forms)
+    names = sorted(forms, key=lambda name: -forms[name]["bits"])
+    forms = {name: forms[name] for name in names}
     figure, (left, right) = new_figure(8.0, 0.9 + 0.27 * len(names), columns=2,
                                        ylim=(len(names) - 0.5, -0.5))  # fmt: skip
     places = range(len(names))
@@ -134,4 +142,23 @@ def draw_forms(forms: Mapping[str, Mapping[str, float]]) -> Drawn:
     return figure, (
         f"The best is {best} with {forms[best]['exact']:.0f} %. Fewer than half as many: "
         f"{', '.join(half) or 'none'}."
+    )
+
+
+def draw_break(found: Mapping[str, tuple[int, float]], asked: int) -> Drawn:
+    """Draw right answers, and the distance from before the rounding, against the bits."""
+    names = list(found)
+    figure, (left, right) = new_figure(8.4, 2.8, columns=2)
+    places = range(len(names))
+    left.bar(places, [n for n, _ in found.values()], 0.7, **bar_look(0))
+    left.set(ylim=(0, asked + 0.3), ylabel=f"solved, of {asked}")
+    distances = [max(kl, 1e-6) for _, kl in found.values()]
+    right.plot(places, distances, **{**line_look(1), "linestyle": "-"})
+    right.set(yscale="log", ylabel="KL, nats a token")
+    for axes in (left, right):
+        axes.set_xticks(places, names)
+    last, first = names[-1], names[0]
+    return figure, (
+        f"{first}: {found[first][0]} of {asked} solved; {last}: {found[last][0]}, at "
+        f"{found[last][1]:.2g} nats a token from before the rounding."
     )

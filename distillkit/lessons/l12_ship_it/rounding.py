@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import gguf
 import numpy as np
+import torch
 
 from distillkit.models.gguf_writer import IN_SMALL_BLOCKS, KINDS, encoded, stored_as
 from distillkit.training.lora import factors, layers_of
@@ -72,3 +73,13 @@ def kept(rows: Rows, kind: str) -> Kept:
 def survey(layers: Mapping[str, Rows], kind: str) -> dict[str, Kept]:
     """Return what is left of every layer."""
     return {name: kept(rows, kind) for name, rows in layers.items()}
+
+
+def in_blocks(values: torch.Tensor, bits: int) -> torch.Tensor:
+    """Round rows in blocks of 32 to 2^bits steps, as Q4_0 does with 4; the scale has 16 bits."""
+    half = 2 ** (bits - 1)
+    blocks = values.reshape(-1, 32)
+    far = blocks.gather(1, blocks.abs().argmax(1, keepdim=True)) / -half
+    inverse = torch.where(far == 0, 0, 1 / far)
+    steps = (blocks * inverse + half + 0.5).floor().clamp(0, 2 * half - 1) - half
+    return (steps * far.half().float()).reshape(values.shape)
