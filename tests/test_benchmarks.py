@@ -34,11 +34,20 @@ EXPERIMENTS = {
 }
 UNMEASURED = {
     "algorithm_distillation",
-    "distil_or_retrieve",
     "pruning",
     "shipped_forms",
 }  # their tables are still to be made
 WAITING = {  # arms of the others that are still to be run, by a part of their name
+    "distil_or_retrieve": (
+        "statements",
+        "paraphrases",
+        "questions",
+        "distilled",
+        "fine-tuned",
+        "skill / few-shot",
+        "retrieved examples",
+    ),
+    "recall": ("python / hidden states, whitened",),
     "soft_labels": ("24 steps", "rate 2e-4", "rate 1e-3", "temperature 0.7"),
     "step_by_step": ("signs",),
 }
@@ -260,7 +269,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
         "qwen / leave-one-out / forward KL and states",
     ],
     "ranks": ["0 / narrow", "8 / broad"],
-    "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 128"],
+    "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 64"],
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
     "self_improvement": ["round 2", "first, repeated"],
@@ -311,7 +320,8 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     if name in MEASURED:
         recorded = read_csv(runner.DATA / EXPERIMENTS[name].csv)
         filled = {column for row in recorded for column, value in row.items() if value}
-        assert {column for row in table for column, value in row.items() if value} == filled
+        found = {column for row in table for column, value in row.items() if value}
+        assert found >= filled if name in WAITING else found == filled
     before = out.read_bytes()
     main(EXPERIMENTS[name], "", words)
     assert out.read_bytes() == before
