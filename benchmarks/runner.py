@@ -279,7 +279,10 @@ def comparison(experiment: Experiment, table: Sequence[dict]) -> str:
     for column, factor in (("exact", 100), ("train_seconds", 1), ("computed_tokens", 1)):
         if column in experiment.fields:
             values = {name: [factor * float(rows[seed][column]) for seed in sorted(rows)]
-                      for name, rows in found.items()}  # fmt: skip
+                      for name, rows in found.items()
+                      if all(row[column] for row in rows.values())}  # fmt: skip
+            if first not in values:
+                continue
             counted = statistics.table(values, first, (0, 100 if factor == 100 else math.inf))
             parts.append(f"\n{column}{' in 100' * (factor == 100)}\n{counted}")
     return "\n".join(parts)

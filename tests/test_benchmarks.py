@@ -112,6 +112,17 @@ def test_only_and_seeds_choose_and_rows_that_are_there_are_not_made_again(toy):
     assert toy("--seeds", "1,2", "--only", "double, please", "untouched") == []
 
 
+def test_arms_without_a_value_are_left_out_of_the_comparison(tmp_path, capsys):
+    toy = Toy(tmp_path / "tiny.csv", "arm seed n exact train_seconds dtype machine date")
+    work = toy.run
+    toy.experiment = dataclasses.replace(toy.experiment, run=lambda arm, *rest: {
+        **work(arm, *rest), "train_seconds": "" if arm == "double, please" else 2.0
+    })  # fmt: skip
+    toy("--seeds", "0,1,2", "--dtype", "float32")
+    counted = capsys.readouterr().out.split("\ntrain_seconds\n")
+    assert "double, please" in counted[0] and "double, please" not in counted[1]
+
+
 def test_a_run_that_fails_keeps_what_was_done_and_goes_on_there(toy, monkeypatch):
     work = toy.run
 

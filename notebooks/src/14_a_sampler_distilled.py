@@ -352,8 +352,8 @@ dk.show(*figures.draw_clouds(clouds, fresh))
 # - **data**: two samples of the data, the floor.
 #
 # Five seeds, a new teacher for each, 4,096 points.
-# `python -m benchmarks.experiments.sampler_distillation` makes it again; the
-# rows are from a card.
+# `python -m benchmarks.experiments.sampler_distillation` makes it again,
+# in about 20 minutes on one core.
 
 # %%
 rows = dk.data("sampler_distillation")
@@ -367,7 +367,7 @@ dk.show(*figures.draw_quality(ways, floor))
 
 # %% [markdown]
 # **One step instead of 64.** The teacher itself needs 16 steps or more. Halved
-# six times, a student needs one: its points are 0.030 from the data, the
+# six times, a student needs one: its points are 0.029 from the data, the
 # teacher's 0.025 after 64 steps, two samples of the data 0.022 from each other.
 # All eight heaps are reached. The published loss is useless from the first
 # halving on (0.48), and later its points fly away, out of the picture.
@@ -385,13 +385,13 @@ for name, shares in near.items():
     print(f"{name:18} {share:3.0f} % of the points near a heap")
 
 # %% [markdown]
-# **What is lost** is small and real: +0.005 (+0.0004 to +0.010) in distance,
+# **What is lost** is small and real: +0.005 (+0.001 to +0.008) in distance,
 # and 91 % of the points lie near a heap instead of 96 %. The rest are on the
 # bridges.
 #
 # **And step by step is not needed, here.** The student that was shown noise and
-# the end of 64 steps at once is *better* than the halved one (−0.004, −0.008 to
-# −0.0005; 94 % near a heap), with as many training steps and as many questions
+# the end of 64 steps at once is *better* than the halved one (−0.004, −0.007 to
+# −0.001; 94 % near a heap), with as many training steps and as many questions
 # to the teacher. Consistency distillation cannot be told from the halving. In a
 # plane the map from noise to data is easy to learn in one go; each halving adds
 # a small error of its own. What halving gives besides: students of
