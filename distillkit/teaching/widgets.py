@@ -180,7 +180,7 @@ class Steps(_Line):
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         """Take the next row of a training's log."""
-        self.done, self.total = self.done + 1, row["steps"]
+        self.done, self.total = row["step"], row["steps"]  # not every step may be told
         self._say(f"{self.what}: step {row['step']} of {row['steps']}, loss {row['loss']:.3f}; "
                   + self._left())  # fmt: skip
 

@@ -428,6 +428,8 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     assert shown[0] == "words: the first step …"
     assert shown[1].startswith("words: step 1 of 2, loss 0.500; about ")
     assert shown[2].startswith("words: step 2 of 2") and "left" not in shown[2]
+    widgets.Steps("every tenth")({"step": 10, "steps": 10, "loss": 0.5})
+    assert "left" not in shown[-1], "steps that are not told count, too"
 
 
 def test_a_live_picture_stands_in_a_notebook_without_widget_state(forked_kernels):
