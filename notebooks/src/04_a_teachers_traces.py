@@ -69,7 +69,7 @@ from distillkit.lessons.l04_traces import checks, figures
 # %%
 student = dk.load(machine.student, machine.device, machine.dtype)
 model, tokenizer = student.model, student.tokenizer
-n, limit = (4, 24) if machine.fast else (24, 128)
+n, limit = (3, 12) if machine.fast else (24, 128)
 asked = dk.make_problems(max(100, n), dk.NARROW, "test", 100)[:n]
 right = {}
 for name in ("answer-only", "think"):
