@@ -225,7 +225,6 @@ def test_no_row_is_missing_from_a_recorded_table(name):
     missing = runner.left_to_run(experiment, table, arms, [0, 1, 2])
     too_long = {  # data/README.md says so
         "curriculum": [("1024 traces", 1), ("1024 traces", 2)],
-        "algorithm_distillation": [("shuffled", 2)],
     }
     assert missing == too_long.get(name, [])
 

@@ -333,8 +333,7 @@ dk.show(*figures.draw_losses(losses, floor))
 # - **half in sight**: the same with thirty;
 # - **shuffled**: whole histories with their pulls in any order.
 #
-# Three seeds, 8,192 histories, 4,000 new bandits each. An arm of two seeds (the
-# shuffled histories) has no interval, and is drawn only.
+# Three seeds, 8,192 histories, 4,000 new bandits each.
 # `python -m benchmarks.experiments.algorithm_distillation` makes it again; the
 # rows are from a card, a few of the third seed from two CPU cores.
 
