@@ -61,6 +61,7 @@ def install(extras):
 
 def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every start would compile everything
     state = hashlib.sha256(bytes(ROOT) + PINS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     kept = STAMP.read_text().split() if STAMP.exists() and PYTHON.exists() else []
     few_bits = (

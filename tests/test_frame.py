@@ -400,6 +400,13 @@ def test_kit_installs_once_and_starts_the_command(machine):
     assert machine.started == [["-P", "-m", "distillkit", "doctor"]]
 
 
+def test_what_is_not_compiled_at_the_installation_is_kept_when_it_is(machine, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as in many container images
+    machine("demo")
+    assert all("--no-compile" in call for call in machine.pip_calls)
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
+
+
 def test_kit_installs_extras_only_when_a_command_needs_them(machine):
     machine("demo")
     machine("lab", "--no-browser")
