@@ -280,18 +280,24 @@ def published(x_BD, noise_BD, t_B1, steps, student, teacher):
 
 
 short = 2 if machine.fast else 150
-clouds = {"teacher, 64": paths["teacher", 64][-1]}
-wrong = diffusion.halve(
-    teacher,
-    short,
-    batch,
-    rule=published,
-    on_step=lambda count: dk.Steps(f"published, {count} steps"),
-)
-for count in (32, 16, 1):
-    path = diffusion.ddim(wrong[count], start, count, ddim_step)
-    clouds[f"published, {count}"] = path[-1]
-dk.show(*figures.draw_clouds(clouds, fresh))
+
+
+def try_out(rule, name):
+    clouds = {"teacher, 64": paths["teacher", 64][-1]}
+    found = diffusion.halve(
+        teacher,
+        short,
+        batch,
+        rule=rule,
+        on_step=lambda count: dk.Steps(f"{name}, {count} steps"),
+    )
+    for count in (32, 16, 1):
+        path = diffusion.ddim(found[count], start, count, ddim_step)
+        clouds[f"{name}, {count}"] = path[-1]
+    dk.show(*figures.draw_clouds(clouds, fresh))
+
+
+try_out(published, "published")
 
 # %% [markdown]
 # Nothing in it takes a step. The number of steps does not even occur: the same
@@ -322,18 +328,7 @@ def mended_loss(x_BD, noise_BD, t_B1, steps, student, teacher):
 mended_loss = checks.mended_loss(mended_loss)
 
 # %%
-mended = diffusion.halve(
-    teacher,
-    short,
-    batch,
-    rule=mended_loss,
-    on_step=lambda count: dk.Steps(f"mended, {count} steps"),
-)
-clouds = {"teacher, 64": paths["teacher", 64][-1]}
-for count in (32, 16, 1):
-    path = diffusion.ddim(mended[count], start, count, ddim_step)
-    clouds[f"mended, {count}"] = path[-1]
-dk.show(*figures.draw_clouds(clouds, fresh))
+try_out(mended_loss, "mended")
 
 # %% [markdown]
 # ## Experiment: what do fewer steps cost?
