@@ -262,6 +262,13 @@ def scored(answers: Sequence[dict]) -> dict[str, Any]:
     return {**{name: round(result[name], 4) for name in rates}, "answer_tokens": round(tokens, 1)}
 
 
+def counted(right: Sequence[bool]) -> dict[str, Any]:
+    """Return n, the share of right answers and its interval, as a table keeps them."""
+    low, high = statistics.wilson(sum(right), len(right))
+    share = sum(right) / len(right)
+    return {"n": len(right), "right": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
 def comparison(experiment: Experiment, table: Sequence[dict]) -> str:
     """Compare the arms with the first one over paired seeds; "" with fewer than three seeds.
 

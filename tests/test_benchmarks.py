@@ -340,14 +340,16 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
 
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q5_0", "Q4_0"])
-def test_cut_models_are_rounded_as_gguf_does_it(kind):
-    from benchmarks.experiments.pruning import rounded
+def test_cut_models_are_rounded_as_gguf_does_it(kind, fresh_tiny):
+    from benchmarks.experiments.pruning import in_form
 
-    kind = gguf.GGMLQuantizationType[kind]
-    values = torch.randn(8, 96, generator=torch.Generator().manual_seed(0))
+    name, kind = "model.layers.0.mlp.up_proj.weight", gguf.GGMLQuantizationType[kind]
+    values = fresh_tiny.model.state_dict()[name]
+    values.copy_(torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
     values[3] = 0
     theirs = gguf.dequantize(gguf.quantize(values.numpy(), kind), kind)
-    assert torch.equal(rounded(values, kind), torch.from_numpy(theirs.copy()))
+    copied, _ = in_form(fresh_tiny.model, kind.name.lower())
+    assert torch.equal(copied.state_dict()[name], torch.from_numpy(theirs.copy()))
 
 
 # --- recordings and speed -------------------------------------------------------------------------

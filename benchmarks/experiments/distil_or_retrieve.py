@@ -15,9 +15,8 @@ from functools import cache
 
 from benchmarks.experiments.general_share import general_loss, held_out
 from benchmarks.experiments.soft_labels import from_itself, from_records
-from benchmarks.runner import Experiment, main, scored
+from benchmarks.runner import Experiment, counted, main, scored
 from distillkit.evaluation.scoring import evaluate, score
-from distillkit.evaluation.statistics import wilson
 from distillkit.generation.sampler import sample
 from distillkit.models.chats import chat_text, token_ids
 from distillkit.pipeline.recipes import TEST_SEED
@@ -196,13 +195,6 @@ def of_nothing(way, model, tokenizer, edition, test):
     asked = unanswered()[:test]
     texts, tokens = answers(model, tokenizer, [chat_of(way, q, edition) for q in asked])
     return {**counted([says_unknown(text) for text in texts]), **tokens}
-
-
-def counted(right):
-    """Return n, the share of right answers and its interval."""
-    low, high = wilson(sum(right), len(right))
-    share = sum(right) / len(right)
-    return {"n": len(right), "right": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 # --- training on it -------------------------------------------------------------------------------

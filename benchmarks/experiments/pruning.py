@@ -18,13 +18,12 @@ import gc
 from functools import cache
 
 import torch
-from gguf import GGMLQuantizationType as Kind
 from peft import PeftModel
 
 from benchmarks.runner import RUNS, STUDENT, Experiment, main, scored
 from distillkit.evaluation.scoring import evaluate, summary
 from distillkit.models.downloads import one_at_a_time
-from distillkit.models.gguf_writer import plan
+from distillkit.models.gguf_writer import round_weights
 from distillkit.models.loading import load
 from distillkit.models.pruning import (
     block_influence,
@@ -223,25 +222,8 @@ def repaired(model, whole, tokenizer, parent, how, gone, seed):
 def in_form(model, kind):
     """Return a copy with its weights rounded as a GGUF file of this kind keeps them, and the bytes
     of the file's weights."""
-    stored, copied = plan(model, kind), copy.deepcopy(model)
-    weights = copied.state_dict()
-    for tensor in stored:
-        weights[tensor.source].copy_(rounded(weights[tensor.source], tensor.kind))
-    return copied, sum(tensor.bytes for tensor in stored)
-
-
-def rounded(values, kind):
-    """Return values rounded in blocks of 32, each with a scale in 16 bits."""
-    if kind == Kind.F32:
-        return values
-    blocks = values.float().reshape(-1, 32)
-    far = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
-    half = {Kind.Q8_0: 127, Kind.Q5_0: 16, Kind.Q4_0: 8}[kind]
-    scale = far.abs() / half if kind == Kind.Q8_0 else far / -half
-    whole = torch.where(scale == 0, 0.0, blocks / scale).round()
-    if kind != Kind.Q8_0:
-        whole = whole.clamp(-half, half - 1)
-    return (whole * scale.half().float()).reshape(values.shape)
+    copied = copy.deepcopy(model)
+    return copied, sum(tensor.bytes for tensor in round_weights(copied, kind))
 
 
 def answered(model, tokenizer, parent, bench, others=False):

@@ -14,10 +14,11 @@ import numpy as np
 
 from benchmarks.runner import Experiment, main
 from distillkit.evaluation.statistics import wilson
+from distillkit.lessons.l11_retrieval.retrievers import by_vectors
 from distillkit.retrieval import corpora, dense
 from distillkit.retrieval.lexical import bm25, tf_idf
 from distillkit.retrieval.passages import chunk_all, holders
-from distillkit.retrieval.search import cosine, recall_at_k, reciprocal_rank, top_k
+from distillkit.retrieval.search import recall_at_k, reciprocal_rank, top_k
 
 SIZES, KS, BUDGET = (16, 32, 64, 128, 256), (1, 3, 5, 10), 256
 CORPORA = {"python": corpora.python_topics, "handbook": corpora.invented_handbook}
@@ -40,15 +41,16 @@ def scores_of(name, retriever, size, bench):
     if retriever in ("BM25", "TF-IDF"):
         return (bm25 if retriever == "BM25" else tf_idf)(texts)
     if retriever == "word vectors":
-        words = dense.static_words()
-        return cosine(words(texts), lambda question: words([question])[0])
+        return by_vectors(dense.static_words())(texts)
     student = bench.load()
     embed = dense.hidden_means(student.model, student.tokenizer)
     if (name, size) not in _HIDDEN:
         _HIDDEN[name, size] = embed(texts)
-    vectors = _HIDDEN[name, size]
-    white = dense.whitening(vectors) if "whitened" in retriever else np.asarray
-    return cosine(white(vectors), lambda question: white(embed([question]))[0])
+
+    def known(some):
+        return _HIDDEN[name, size] if some is texts else embed(some)
+
+    return by_vectors(known, "whitened" in retriever)(texts)
 
 
 def run(arm, seed, bench):

@@ -67,7 +67,7 @@ def into_form(arm, student):
     if arm in KINDS:
         stored = round_weights(model, arm)
         return sum(t.bytes for t in stored), sum(t.weights for t in stored)
-    weights = [p for p in model.parameters()]
+    weights = [*model.parameters()]
     if arm in FEWER:
         for p in weights:
             if p.dim() > 1:

@@ -13,8 +13,7 @@ import operator
 import random
 from functools import cache, partial
 
-from benchmarks.runner import Experiment, main
-from distillkit.evaluation.statistics import wilson
+from benchmarks.runner import Experiment, counted, main
 from distillkit.generation.sampler import sample
 from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.answers import same_value
@@ -90,11 +89,9 @@ def run(arm, seed, bench):
     trained = distill(student.model, student.tokenizer, stream, config=TrainingConfig(seed=seed))
     answers = ask(trained.student, student.tokenizer, task, mode, bench.test)
     trained.student.unload()
-    right = sum(good for good, _, _ in answers)
-    low, high = wilson(right, len(answers))
     return {
-        "n": len(answers), "right": round(right / len(answers), 4), "low": round(low, 4),
-        "high": round(high, 4), "form": round(sum(f for _, f, _ in answers) / len(answers), 4),
+        **counted([good for good, _, _ in answers]),
+        "form": round(sum(f for _, f, _ in answers) / len(answers), 4),
         "answer_tokens": round(sum(n for _, _, n in answers) / len(answers), 1),
         "steps": steps, "computed_tokens": sum(row["computed"] for row in trained.log),
         "last_loss": round(trained.log[-1]["loss"], 4), "train_seconds": round(trained.seconds, 1),
