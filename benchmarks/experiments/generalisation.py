@@ -1,4 +1,4 @@
-"""How far does a distilled student carry its skill?  The table of the README, 200 unseen of each.
+"""How far does a distilled student carry its skill?  200 unseen questions of each split.
 
     python3 kit.py demo --curriculum broad --out runs/broad
     python -m benchmarks.experiments.generalisation
