@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV, PINS, OURS = ROOT / ".venv", ROOT / "constraints.txt", ROOT / "distillkit" / "__init__.py"
 STAMP, LOG, PROJECT = VENV / "kit.stamp", VENV / "install.log", ROOT / "pyproject.toml"
+WHEELS, MODELS = ROOT / "wheels", ROOT / "models"  # of a folder that `kit.py usb` filled
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 CPU_WHEELS, CARD = "https://download.pytorch.org/whl/cpu", ("/dev/nvidia0", "/proc/driver/nvidia")
 NVIDIA = bool(shutil.which("nvidia-smi")) or any(map(os.path.exists, CARD))
@@ -14,7 +15,8 @@ MENDS = {  # words in the output of a failed step -> what to do
     "no space left|not enough space": "free disk space: 3 GB, with an NVIDIA card 10 GB",
     "no module named ensurepip": "on Debian or Ubuntu: sudo apt install python3-venv",
     "connection|name resol|timed out|certificate": "go online (behind a proxy: set HTTPS_PROXY)",
-    "no matching dist|different python": "delete .venv, use Python 3.11 to 3.14 (Intel Mac: Colab)",
+    "no matching dist|different python": "delete .venv, use Python 3.11 to 3.14 (Intel Mac: Colab)"
+    + f"; on a USB folder: the Python that {WHEELS} was filled for" * WHEELS.exists(),
     "": f"read {LOG}; if that does not help, delete {VENV}",
 }
 
@@ -30,6 +32,7 @@ def pip_install(*words):
     print(end=f"kit: installing {words[-1]!a} ", flush=True)  # a folder may be of any letters
     pip, began = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "-c", PINS], time.time()
     pip.append("--no-compile")  # Python compiles what is imported; all of it would take a minute
+    pip += ["--no-index", "--find-links", WHEELS] if WHEELS.exists() else []
     with LOG.open("w") as log:
         child = subprocess.Popen(
             [*pip, *words],
@@ -53,7 +56,8 @@ def install(extras):
         venv.create(VENV, clear=not PYTHON.exists(), symlinks=os.name != "nt", with_pip=True)
     index = []
     with contextlib.suppress(Exception):  # out of reach? The default index has PyTorch too
-        if sys.platform == "linux" and not NVIDIA and urllib.request.urlopen(CPU_WHEELS, timeout=3):
+        plain = sys.platform == "linux" and not NVIDIA and not WHEELS.exists()
+        if plain and urllib.request.urlopen(CPU_WHEELS, timeout=3):
             index = ["--extra-index-url", CPU_WHEELS]
     pip_install(*index, next(p for p in PINS.read_text().split() if p.startswith("torch==")))
     pip_install("-e", f"{ROOT}[{','.join(sorted(extras))}]" if extras else str(ROOT))
@@ -62,6 +66,8 @@ def install(extras):
 def main(words):
     sys.version_info > (3, 11) or stop("checking Python", sys.version, "use Python 3.11 or newer")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every start would compile everything
+    if MODELS.exists():
+        os.environ.setdefault("DISTILLKIT_MODELS", str(MODELS))
     state = hashlib.sha256(bytes(ROOT) + PINS.read_bytes() + PROJECT.read_bytes()).hexdigest()
     kept = STAMP.read_text().split() if STAMP.exists() and PYTHON.exists() else []
     few_bits = (

@@ -382,6 +382,23 @@ def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _usb_options(command: argparse.ArgumentParser) -> None:
+    from distillkit.pipeline.usb import SYSTEMS
+
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER")
+    command.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[*SYSTEMS],
+                         help="default: all three")  # fmt: skip
+    command.add_argument("--python", nargs="+", default=[], metavar="3.X",
+                         help="the learners' versions (default: this one's)")  # fmt: skip
+
+
+def _usb(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.pipeline.usb import fill
+
+    fill(options.to, options.systems, options.python)
+    return 0
+
+
 def _claims(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.teaching.claims import ledger, listing
 
@@ -408,5 +425,6 @@ COMMANDS = {  # name -> help, its options, what it does
     "claims": ("what was measured of each claim, with intervals", lambda command: None, _claims),
     "grades": ("make a table of the pages that a class handed in", _grades_options, _grades),
     "prefetch": ("fill a folder with models for offline use", _prefetch_options, _prefetch),
+    "usb": ("fill a folder with all that a class needs offline", _usb_options, _usb),
     "doctor": ("say what this machine can do and what is wrong", lambda command: None, _doctor),
 }

@@ -8,6 +8,8 @@ import importlib
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -422,3 +424,9 @@ def test_live_tensors_counts_what_is_alive_at_once():
     assert counted.peak == 4 * (100 + 1000 + 1000 + 1)
     assert counted.now == 4 * (100 + 500)
     assert second.numel() == 500
+
+
+def test_the_measurement_of_busy_machines_leaves_the_kit_its_choice():
+    """It chooses before torch is imported: a benchmark that imports it measures spinning twice."""
+    ask = "import sys, benchmarks.speed.busy; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], cwd=ROOT).returncode == 0

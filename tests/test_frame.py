@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -298,6 +299,28 @@ def test_no_file_names_a_private_place():
         assert not found, f"{name} mentions {found}"
 
 
+# --- other ways to start -------------------------------------------------------------------
+
+
+def test_a_devcontainer_has_an_explicit_image_and_room_and_is_set_up_by_kit_py():
+    found = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    name, _, tag = found["image"].partition(":")
+    assert name.startswith("mcr.microsoft.com/devcontainers/python") and re.match(r"\d", tag)
+    assert re.search(r"-3\.1[1-4]-", f"-{tag}-"), "a Python that the kit runs on"
+    assert found["hostRequirements"] == {"cpus": 2, "memory": "8gb", "storage": "32gb"}
+    assert found["postCreateCommand"].split()[1:3] == ["kit.py", "lab"]
+    python = found["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert python == "${containerWorkspaceFolder}/.venv/bin/python"
+
+
+def test_binder_installs_the_pinned_versions_and_what_the_lessons_need():
+    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    (pins,) = (line.split()[1] for line in lines if line.startswith("-c "))
+    assert (ROOT / ".binder" / pins).resolve() == ROOT / "constraints.txt"
+    assert ".[lab]" in lines and "torch" in lines
+    assert (ROOT / ".binder" / "runtime.txt").read_text().strip() == "python-3.12"
+
+
 # --- kit.py --------------------------------------------------------------------------------
 
 
@@ -462,6 +485,24 @@ def test_kit_takes_cpu_wheels_only_on_linux_without_a_card_and_within_reach(mach
     machine.kit.install(set())
     assert len(machine.pip_calls) == 6
     assert not any(option[0] in call for call in machine.pip_calls)
+
+
+def test_kit_asks_no_index_in_a_folder_with_wheels_and_finds_the_models_there(machine):
+    machine.cpu_wheels_answer = True
+    (machine.root / "wheels").mkdir()
+    (machine.root / "models").mkdir()
+    machine.monkeypatch.setenv("DISTILLKIT_MODELS", "")  # so that it is put back afterwards
+    machine.monkeypatch.delenv("DISTILLKIT_MODELS")
+    machine("demo")
+    assert len(machine.pip_calls) == 2
+    for call in machine.pip_calls:
+        at = call.index("--no-index")
+        assert call[at + 1 : at + 3] == ["--find-links", str(machine.root / "wheels")]
+        assert "--extra-index-url" not in call
+    assert os.environ["DISTILLKIT_MODELS"] == str(machine.root / "models")
+    machine.monkeypatch.setenv("DISTILLKIT_MODELS", "elsewhere")
+    machine("doctor")
+    assert os.environ["DISTILLKIT_MODELS"] == "elsewhere", "the user's own setting wins"
 
 
 def test_kit_adds_quantisation_where_there_is_a_card(machine):

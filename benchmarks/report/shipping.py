@@ -26,9 +26,7 @@ def shipped() -> str:
         ),
         noted(
             """exact answers of each form are still to be measured
-            (`python -m benchmarks.experiments.shipped_forms`, claim 17), but for the student before
-            the rounding: 90.7 % (88.1–92.7) of 600 broad equations (H200, float32,
-            2026-11-26)."""
+            (`python -m benchmarks.experiments.shipped_forms`, claim 17)."""
         ),
         """AutoTrain 0.8.36's own reader (installed without its pins), TRL 1.16.0's `SFTTrainer` and
         llama.cpp (xllamacpp 2026.10) read what `export` writes; these tests run where the packages

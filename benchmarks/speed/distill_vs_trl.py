@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,14 +40,15 @@ from distillkit.training.packing import Stream
 STUDENT, BATCH, LIMIT, RATE = "qwen2.5-coder-0.5b-instruct", 8, 96, 1e-4
 
 
-def merged(machine, traces):
-    """Return a student that has learned some verified traces, with its adapter merged."""
-    loaded = load(STUDENT, dtype=machine.dtype, say=lambda _: None)
-    teacher = Recorded()
-    kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
-    chosen = to_traces(choose(kept, traces, 0))
-    run = distill(loaded.model, loaded.tokenizer, chosen)
-    return run.student.merge_and_unload(), loaded.tokenizer
+def make(folder):
+    """Write teacher and student: Qwen-0.5B after 128 and 16 verified traces, adapters merged."""
+    machine, recorded = start("cpu"), Recorded()
+    kept, _ = reject(recorded.sample(recorded.problems(NARROW)))
+    for name, traces in (("teacher", 128), ("student", 16)):
+        loaded = load(STUDENT, dtype=machine.dtype, say=lambda _: None)
+        run = distill(loaded.model, loaded.tokenizer, to_traces(choose(kept, traces, 0)))
+        run.student.merge_and_unload().save_pretrained(folder / name)
+        loaded.tokenizer.save_pretrained(folder / name)
 
 
 def ours(student, tokenizer, teacher, prompts, steps):
@@ -81,7 +83,7 @@ def theirs(name, student, tokenizer, teacher, prompts, steps):
         return out
 
     student.generate = generate
-    common = dict(output_dir="/tmp/trl-out", learning_rate=RATE, max_steps=steps, use_cpu=True,
+    common = dict(output_dir=tempfile.mkdtemp(), learning_rate=RATE, max_steps=steps, use_cpu=True,
                   per_device_train_batch_size=BATCH, lr_scheduler_type="cosine", report_to=[],
                   save_strategy="no", disable_tqdm=True, temperature=1.0, beta=1.0,
                   bf16=student.dtype.itemsize == 2)  # fmt: skip
@@ -109,8 +111,11 @@ def theirs(name, student, tokenizer, teacher, prompts, steps):
 def side(name, options):
     """Train one side and print one JSON line."""
     machine = start("cpu")
-    teacher, _ = merged(machine, 128)
-    student, tokenizer = merged(machine, 16)
+    teacher, student = (
+        load(str(options.models / name), dtype=machine.dtype, say=lambda _: None)
+        for name in ("teacher", "student")
+    )
+    teacher, student, tokenizer = teacher.model, student.model, student.tokenizer
     problems = make_problems(BATCH * options.steps, NARROW, "train", 23)
     prompts = [messages(problem.text) for problem in problems]
     test = make_problems(options.test, NARROW, "test", TEST_SEED)
@@ -142,14 +147,24 @@ def main():
     arguments.add_argument("--sides", default="trl,gkd,ours")
     arguments.add_argument("--out", type=Path, help="results are written to this JSON file")
     arguments.add_argument("--side", help=argparse.SUPPRESS)
+    arguments.add_argument("--models", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.side:
         return side(options.side, options)
+    with tempfile.TemporaryDirectory() as folder:
+        options.models = Path(folder)
+        make(options.models)
+        compare(options)
+
+
+def compare(options):
+    """Run the sides on the same models, then ours as long as each of the others took."""
     results = []
 
     def run(name, steps):
         words = [sys.executable, "-m", "benchmarks.speed.distill_vs_trl", "--side", name,
-                 "--steps", str(steps), "--test", str(options.test)]  # fmt: skip
+                 "--steps", str(steps), "--test", str(options.test),
+                 "--models", str(options.models)]  # fmt: skip
         said = subprocess.run(words, stdout=subprocess.PIPE, text=True).stdout
         found = [json.loads(line[7:]) for line in said.split("\n") if line.startswith("RESULT ")]
         print(found[0] if found else f"{name}: failed", flush=True)

@@ -1,11 +1,11 @@
 """Is this machine busy with other work, and what follows for the threads of a computation?
 
 OpenMP's threads spin while they wait for each other.  That is fast on an idle machine; where other
-programs need the cores, each thread spins while the one that it waits for has none.  Seen on two
-cores with other work on them: a cell of 75 s took 9.6 s once its threads slept instead, and a
-training that had not finished a step in a minute went on at 71 to 119 tokens/s.  Sleeping has a
-price on an idle machine (training 160 → 138 tokens/s, 48 answers 14.5 → 19.7 s), so it is chosen by
-the load when a process starts.  `python -m benchmarks.speed.busy` measures both again.
+programs need the cores, each thread spins while the one that it waits for has none.  Measured on
+two cores (`python -m benchmarks.speed.busy --runs 2`, medians): beside one core that is busy all
+the time, training goes at 41 tokens/s with threads that spin and 83 with threads that sleep, and 24
+answers take 93 and 48 s.  On the idle machine sleeping has a price: 119 tokens/s for 126, and 31 s
+for 24.  So it is chosen by the load when a process starts (128 and 80 tokens/s; 26 and 50 s).
 """
 
 from __future__ import annotations

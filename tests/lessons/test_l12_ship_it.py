@@ -69,14 +69,15 @@ def test_a_block_shows_each_weight_and_its_place():
     assert len(set(stored.get_ydata())) == 16 and "16 different values" in words
 
 
-def test_forms_are_pooled_over_their_sets_and_compared_equation_by_equation():
-    common = {"bytes": 4e6, "true_bits": 8.5, "kl": "1e-3", "same_top": 0.99, "n": 4}
+def test_forms_are_compared_equation_by_equation():
+    common = {"bytes": 4e6, "true_bits": 8.5, "kl": "1e-3", "same_top": 0.99, "n": 8}
     # as `dk.data` reads them: a number, without the zeros in front
-    marks = {"a": (1101, 11), "b": (1001, 0)}
-    rows = [{"form": f, "right": right, **common} for f, both in marks.items() for right in both]
-    forms = figures.pooled(rows)
-    assert forms["a"]["exact"] == 62.5 and forms["a"]["n"] == 8 and forms["a"]["gap"] == 0
-    assert 25 < forms["a"]["low"] < 62.5 < forms["a"]["high"] < 90
+    rows = [
+        {"form": "a", "right": 11010011, "exact": 0.625, "low": 0.31, "high": 0.86, **common},
+        {"form": "b", "right": 1001, "exact": 0.25, "low": 0.07, "high": 0.59, **common},
+    ]
+    forms = figures.compared(rows)
+    assert forms["a"]["exact"] == 62.5 and forms["a"]["high"] == 86 and forms["a"]["gap"] == 0
     assert forms["b"]["gap"] == -37.5 and forms["b"]["gap_low"] < -37.5 < forms["b"]["gap_high"]
     figure, words = figures.draw_forms(forms)
     assert words == "The best is a with 62 %. Fewer than half as many: b."

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distillkit.evaluation.statistics import paired_difference, wilson
+from distillkit.evaluation.statistics import paired_difference
 from distillkit.lessons.l12_ship_it.rounding import Kept, rounded
 from distillkit.plots import (
     BLACK,
@@ -95,28 +95,23 @@ def draw_survey(found: Mapping[str, Kept], kind: str) -> Drawn:
     )
 
 
-def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Join the rows of each form, those of data/shipped_forms.csv as `dk.data` gives them.
+def compared(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Read the rows of data/shipped_forms.csv as `dk.data` gives them, and compare the forms.
 
-    Returns form -> exact, low, high (%, of all its equations), n, megabytes, bits, kl, same_top,
-    and gap, gap_low, gap_high: right answers in 100 more than the first form, on the same ones.
+    Returns form -> exact, low, high (%), n, megabytes, bits, kl, same_top, and gap, gap_low,
+    gap_high: right answers in 100 more than the first form, on the same equations.
     """
     found: dict[str, dict[str, float]] = {}
-    first_marks = None
-    for form in dict.fromkeys(row["form"] for row in rows):
-        own = [row for row in rows if row["form"] == form]
-        n = sum(row["n"] for row in own)
-        # read as a number, a mark of 0 in front is lost
-        marks = [mark == "1" for row in own for mark in str(row["right"]).zfill(row["n"])]
-        first_marks = first_marks or marks
-        gap, gap_low, gap_high = paired_difference(first_marks, marks)
-        low, high = wilson(sum(marks), n)
-        first = own[0]
-        found[form] = {
-            "exact": 100 * sum(marks) / n, "low": 100 * low, "high": 100 * high, "n": n,
+    # read as a number, a mark of 0 in front is lost
+    marks = {row["form"]: [mark == "1" for mark in str(row["right"]).zfill(row["n"])]
+             for row in rows}  # fmt: skip
+    for row in rows:
+        gap, gap_low, gap_high = paired_difference(next(iter(marks.values())), marks[row["form"]])
+        found[row["form"]] = {
+            "exact": 100 * row["exact"], "low": 100 * row["low"], "high": 100 * row["high"],
             "gap": 100 * gap, "gap_low": 100 * gap_low, "gap_high": 100 * gap_high,
-            "megabytes": first["bytes"] / 1e6, "bits": first["true_bits"],
-            "kl": float(first["kl"]), "same_top": 100 * first["same_top"],
+            "megabytes": row["bytes"] / 1e6, "bits": row["true_bits"],
+            "kl": float(row["kl"]), "same_top": 100 * row["same_top"], "n": row["n"],
         }  # fmt: skip
     return found
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
+import gguf
 import torch
+from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import modeling_gguf_pytorch_utils as reader
 
@@ -17,16 +20,24 @@ WHY = ("xllamacpp is not installed (pip install xllamacpp): with it this cell wo
        "in llama.cpp, the program that most people will run it in")  # fmt: skip
 
 
+@lru_cache(maxsize=1)
+def opened(path: Path) -> GGUFReader:
+    """Return a GGUF file's reader, kept: it takes some ten seconds to parse the vocabulary."""
+    return GGUFReader(path)
+
+
 def read_back(path: Path) -> tuple[AutoModelForCausalLM, AutoTokenizer]:
     """Return model (in float32) and tokenizer as transformers reads them from a GGUF file."""
     file = {"gguf_file": path.name}
     bar, reader.tqdm = reader.tqdm, lambda tensors, **_: tensors  # `quiet` does not reach this one
+    # It opens the file three times: for the configuration, the tokenizer and the model
+    gguf.GGUFReader = lambda name: opened(Path(name))
     try:
         with quiet():
             model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **file)
             return model.eval(), AutoTokenizer.from_pretrained(path.parent, **file)
     finally:
-        reader.tqdm = bar
+        reader.tqdm, gguf.GGUFReader = bar, GGUFReader
 
 
 def served(path: Path, chats: Sequence[Sequence[Message]], limit: int = 128) -> list[str]:

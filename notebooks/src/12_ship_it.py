@@ -282,43 +282,48 @@ for kind in ("bf16", "q8_0", "q5_0", "q4_k", "q4_0"):
 #
 # **The claim.** *A student can be deployed: merged, quantised, Ollama,
 # AutoTrain.* Live: the student's matrices, the head included, are rounded in
-# blocks of 32 with Q4_0's rule in 8, 5, 4, 3 and 2 bits (there are no files of
-# 3 and 2 bits by this rule). Each is asked the same equations, and its next
-# tokens are compared with those before the rounding, along a solution.
+# blocks of 32 with Q4_0's rule in 8, 4 and 3 bits (there are no files of 3 bits
+# by this rule). Each is asked the same equations, and its next
+# tokens are compared with those before the rounding, along a solution. The
+# sums are computed in the type of numbers that is fastest here.
 
 # %%
-bits = (4, 2) if machine.fast else (8, 5, 4, 3, 2)
-limit = 12 if machine.fast else 128
-problems = dk.make_problems(2 if machine.fast else 8, dk.NARROW, "test", 12)
+bits = (4, 2) if machine.fast else (8, 4, 3)
+limit = 12 if machine.fast else 80
+n = 2 if machine.fast else 24
+problems = dk.make_problems(n, ("one-step",), "test", 12)
 solved = dk.messages(problems[-1].text)
 answer = dk.render_solution(problems[-1])
 text = dk.chat_text(
     tokenizer, [*solved, {"role": "assistant", "content": answer}]
 )
 ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
-matrices = [p for p in merged.parameters() if p.dim() > 1]
-kept = [p.detach().clone() for p in matrices]
+student = dk.ready_student(machine).model.merge_and_unload()
 
 
-def look(student, name):
+def rounded_to(bits):
+    for p, exact in zip(student.parameters(), merged.parameters()):
+        whole = bits is None or p.dim() == 1
+        p.data.copy_(exact if whole else rounding.in_blocks(exact, bits))
+
+
+def look(name):
     how = {"on_done": dk.Count(name, len(problems)), "max_new_tokens": limit}
     rows = dk.evaluate(student, tokenizer, problems, **how)
     with torch.no_grad():
-        logs = student(ids).logits[0].log_softmax(-1)
+        logs = student(ids).logits[0].float().log_softmax(-1)
     return sum(row["exact"] for row in rows), logs
 
 
-right, before = look(merged, "32 bits")
-found = {"32 bits": (right, 0.0)}
-for n in bits:
-    for p, values in zip(matrices, kept):
-        p.data.copy_(rounding.in_blocks(values, n))
-    right, logs = look(merged, f"{n} bits")
+rounded_to(None)
+right, before = look("not rounded")
+found = {"not rounded": (right, 0.0)}
+for each in bits:
+    rounded_to(each)
+    still, logs = look(f"{each} bits")
     kl = (before.exp() * (before - logs)).sum(-1).mean().item()
-    found[f"{n} bits"] = (right, kl)
-for p, values in zip(matrices, kept):
-    p.data.copy_(values)
-del kept
+    found[f"{each} bits"] = (still, kl)
+rounded_to(None)
 dk.show(*figures.draw_break(found, len(problems)))
 
 # %% [markdown]
@@ -334,7 +339,7 @@ dk.show(*figures.draw_break(found, len(problems)))
 # ## Look back at your guess
 
 # %%
-half = [name for name, (n, _) in found.items() if n < found["32 bits"][0] / 2]
+half = [name for name, (n, _) in found.items() if n < right / 2]
 print("fewer than half as many:", ", ".join(half) or "none")
 if guess_bits is not None:
     print(f"Your guess was {guess_bits} bits.")
@@ -356,7 +361,7 @@ print("writing …")
 stored = writer.write_gguf(merged, tokenizer, path, "q8_0", about)
 print(f"{path.name}: {path.stat().st_size / 1e6:.0f} MB, {len(stored)} tensors")
 print(f"{writer.true_bits(stored):.2f} bits a weight")
-head = gguf.GGUFReader(path).fields
+head = serving.opened(path).fields
 for key in ("general.architecture", "tokenizer.ggml.pre", writer.SYSTEM_KEY):
     print(f"{key:24} {str(head[key].contents())[:50]!r}")
 end = head["tokenizer.ggml.eos_token_id"].contents()
@@ -397,8 +402,8 @@ for chat in (dk.messages("2x = 4"), several[1:2], several):
 # will run it in.
 
 # %%
-limit = 12 if machine.fast else 128
-questions = ("2x + 3 = 11", "5(x - 2) = 3x + 4")
+limit = 12 if machine.fast else 96
+questions = ("2x + 3 = 11", "x/4 = 3")
 chats = [dk.messages(question) for question in questions]
 prompts = [dk.chat_text(tokenizer, chat) for chat in chats]
 here = dk.sample(merged, tokenizer, prompts, max_new_tokens=limit)
@@ -479,7 +484,7 @@ mended_fields = checks.mended_fields(mended_fields)
 
 # %%
 words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-limit = 16 if machine.fast else 120
+limit = 16 if machine.fast else 60
 
 
 def half_mended(chat):
@@ -489,7 +494,7 @@ def half_mended(chat):
 def talk(student, template, fields):
     found = fields(words, tokenizer.eos_token)
     ends = {found.get("tokenizer.ggml.eos_token_id")} - {None}
-    text = template(dk.messages("2x + 3 = 11"))
+    text = template(dk.messages("2x = 8"))
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     likeliest = dk.decoding.likeliest
     new = dk.decoding.write(student, torch.tensor(ids), likeliest, limit, ends)
@@ -502,7 +507,7 @@ for what, template, fields in (
     ("only the end token left out of the prompt", half_mended, mended_fields),
     ("the published template", published_template, mended_fields),
 ):
-    print(f"--- {what} {talk(merged, template, fields)}")
+    print(f"--- {what} {talk(student, template, fields)}")
 
 # %% [markdown]
 # Mended, it solves the equation and stops by itself. Without the end token in
@@ -576,12 +581,13 @@ for row in dk.data("sizes"):
 # change that nobody asked for?*
 
 # %%
-shutil.rmtree(folder)
-del merged, loaded
+serving.opened.cache_clear()  # lets go of the file
+shutil.rmtree(folder, ignore_errors=True)
+merged = student = loaded = None  # makes room in memory
 loaded = dk.ready_student(machine)
 model, tokenizer = loaded.model, loaded.tokenizer
-asked = ("2x + 3 = 11", "5(x - 2) = 3x + 4", "Name a fruit.")
-limit = 12 if machine.fast else 110
+asked = ("2x + 3 = 11", "4x - 1 = 7", "Name a fruit.")
+limit = 12 if machine.fast else 90
 told = {}
 
 
