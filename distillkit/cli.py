@@ -324,6 +324,7 @@ def _lesson_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("number", nargs="?", metavar="NN", help="default: list them all")
     command.add_argument("--copy", action="store_true", help="make a copy of your own to work in")
     command.add_argument("--to", type=Path, metavar="DIR", help="default: notebooks/mine")
+    command.add_argument("--lang", default="en", choices=("en", "zh"), help="zh: in Chinese")
 
 
 def _lesson(options: argparse.Namespace, words: list[str]) -> int:
@@ -331,18 +332,19 @@ def _lesson(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.teaching.lesson import all_lessons, copy_lesson, lesson_path
 
     if options.number is None:
-        if options.copy or options.to:
-            raise ValueError("say which lesson to copy: lesson 03 --copy")
+        if options.copy or options.to or options.lang != "en":
+            raise ValueError("say which lesson: lesson 03 --copy")
         for lesson in all_lessons().values():
             print(f"{lesson.number}  {lesson.title}: {lesson.expected()}")
         return 0
     if options.to and not options.copy:
         raise ValueError("--to says where a copy goes: add --copy")
     if options.copy:
-        print(f"your copy: {copy_lesson(options.number, options.to)}")
+        print(f"your copy: {copy_lesson(options.number, options.to, options.lang)}")
     else:
-        print(f"the lesson: {lesson_path(options.number)}")
-        print(f"a copy of your own: {command_name()} lesson {options.number} --copy")
+        print(f"the lesson: {lesson_path(options.number, options.lang)}")
+        lang = "" if options.lang == "en" else f" --lang {options.lang}"
+        print(f"a copy of your own: {command_name()} lesson {options.number} --copy{lang}")
     opener = "python3 kit.py lab" if command_name() != "distillkit" else "jupyter lab"
     print(f"open it with: {opener}, with VS Code, or upload it to Colab")
     return 0

@@ -6,7 +6,8 @@
                                          READMEs, and texts of notebooks whose code did not change
     python -m notebooks.build --check    prove that notebooks and lists are what would be built
 
-Every build writes the lists of lessons, too; they follow from data/lessons.csv.
+Every build writes the lists of lessons, too; they follow from data/lessons.csv.  A lesson with
+texts in another language (notebooks/languages.py) gets a notebook in that language, too.
 `--check --run` runs the lessons as well and compares the outputs, numbers aside.
 """
 
@@ -27,13 +28,16 @@ import nbformat
 from nbformat import NotebookNode
 
 from distillkit.runtime.files import write_atomic
+from notebooks.languages import FIELD, LANGUAGES, facts, is_wide, unwrapped
 from notebooks.lists import (
     CLOSE,
     OPEN,
     check_lists,
+    languages_of,
     masters_of,
     row_of,
     tasks_of,
+    title_of,
     worded,
     write_lists,
 )
@@ -112,12 +116,41 @@ def address() -> str:
     return project["project"]["urls"]["Repository"].rstrip("/")
 
 
+def gather(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Put each text in another language into its English cell, as `metadata.texts[lang]`.
+
+    Raises BuildError for a text that is not below its English one, or lacks what that one says.
+    """
+    kept = []
+    for cell in cells:
+        lang = cell.metadata.get("lang", "en")
+        if lang == "en":
+            cell.metadata["texts"] = {}
+            kept.append(cell)
+            continue
+        where = f'lang="{lang}" of {cell.source[:40]!r}'
+        if lang not in LANGUAGES:
+            raise BuildError(f"{where}: notebooks/languages.py has no such language")
+        english = kept[-1] if kept else cell
+        texts = english.metadata.get("texts", {lang: ""})
+        if not english.cell_type == cell.cell_type == "markdown" or lang in texts:
+            raise BuildError(f"{where}: it is not the one text right below its English one")
+        missing = facts(english.source) - facts(cell.source)
+        missing |= {*FIELD.findall(english.source)} ^ {*FIELD.findall(cell.source)}
+        if missing:
+            raise BuildError(f"{where}: the English text has another {sorted(missing)}")
+        texts[lang] = cell.source
+    return kept
+
+
 def read_master(path: Path) -> NotebookNode:
     """Read a py:percent master and fill in what its texts say of lessons.
 
+    The cells are the English ones; a text has those in other languages as `metadata.texts`.
     Raises BuildError unless its first code cell is the set-up and its heading is the row's title.
     """
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    notebook.cells = gather(notebook.cells)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     asked = f'import distillkit as dk\nmachine = dk.start_lesson("{path.name[:2]}")'
     first = code[0].source.replace("\n\n", "\n") if code else ""
@@ -132,17 +165,33 @@ def read_master(path: Path) -> NotebookNode:
             raise BuildError(f"{what} are {sorted(names)}, data/exercises.csv has {rows}")
     for cell in texts:
         cell.source = worded(cell.source, path)
-    title = row_of(path).title
-    for heading in re.findall(r"^# (.+)", texts[0].source if texts else "", re.M):
-        if heading != title:
-            raise BuildError(f"the heading is {heading!r}, data/lessons.csv says {title!r}")
+        for lang, text in cell.metadata["texts"].items():
+            cell.metadata["texts"][lang] = unwrapped(worded(text, path, lang))
+    for cell in texts[:1]:
+        for lang, text in {"en": cell.source, **cell.metadata["texts"]}.items():
+            title = title_of(row_of(path), lang)
+            for heading in re.findall(r"^# (.+)", text, re.M):
+                if heading != title:
+                    raise BuildError(f"the heading is {heading!r}, the table says {title!r}")
     return notebook
 
 
-def assemble(path: Path, solution: bool) -> NotebookNode:
-    """Build the notebook of a master without running it."""
+def top(path: Path, solution: bool, lang: str) -> str:
+    """Return what stands above a lesson's heading: badges, and links to its other languages."""
+    repository, root = address(), path.parents[2]
+    here = notebook_path(path, solution, lang).relative_to(root).as_posix()
+    name = repository.removeprefix("https://github.com/")
+    lines = [BADGES.format(name=name, path=here, address=repository)]
+    for other in [] if solution else sorted({"en", *languages_of(path)} - {lang}):
+        place = notebook_path(path, False, other).relative_to(root).as_posix()
+        link = f"{repository}/blob/HEAD/{place}"
+        lines.append(LANGUAGES[other].top.format(link=link, number=path.name[:2]) + "\n\n")
+    return "".join(lines)
+
+
+def assemble(path: Path, solution: bool, lang: str = "en") -> NotebookNode:
+    """Build the notebook of a master without running it; a text without `lang` stays English."""
     master, repository, number = read_master(path), address(), path.name[:2]
-    place = f"notebooks/{'solutions/' if solution else ''}{path.stem}.ipynb"
     cells, ids = [], {}
     for at, cell in enumerate(master.cells):
         first = cell.source.replace(f"{OPEN}\n", "").split("\n", 1)[0]
@@ -150,9 +199,10 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
         name = "-".join(words)[:40].strip("-") or cell.cell_type
         ids[name] = ids.get(name, 0) + 1
         source, metadata = cell.source, {}
-        if at == 0 and cell.cell_type == "markdown":
-            name_ = repository.removeprefix("https://github.com/")
-            source = BADGES.format(name=name_, path=place, address=repository) + source
+        if cell.cell_type == "markdown":
+            source = cell.metadata["texts"].get(lang, source)
+            if at == 0:
+                source = top(path, solution, lang) + source + LANGUAGES[lang].outputs
         elif cell.metadata.get("tags") == ["setup"]:
             source = SETUP.format(number=number, address=repository, lacks=COLAB_LACKS)
             metadata = {"tags": ["setup"]}
@@ -170,6 +220,13 @@ def assemble(path: Path, solution: bool) -> NotebookNode:
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     notebook.metadata["distillkit"] = {"lesson": number, "sources": fingerprint(notebook)}
     return notebook
+
+
+def still_english(master: Path, lang: str) -> str:
+    """Say how many texts of a lesson are not there in another language."""
+    texts = [c.metadata["texts"] for c in read_master(master).cells if c.cell_type == "markdown"]
+    missing = sum(lang not in text for text in texts)
+    return f"{master.name[:2]} {lang}: {missing} of {len(texts)} texts are still English"
 
 
 def fingerprint(notebook: NotebookNode) -> str:
@@ -198,7 +255,9 @@ def faults(notebook: NotebookNode) -> list[str]:
     outputs = [(cell.id, out) for cell in notebook.cells for out in cell.get("outputs", [])]
     for cell in notebook.cells:
         for line in cell.source.split("\n"):
-            link = cell.cell_type == "markdown" and ("://" in line or line.startswith("|"))
+            link = cell.cell_type == "markdown" and (
+                "://" in line or line.startswith("|") or is_wide(line)
+            )
             setup = "setup" in cell.metadata.get("tags", [])  # its address has any length
             if len(line) > MAX_COLUMNS and not link and not setup:
                 found.append(f"{cell.id}: {len(line)} columns, {MAX_COLUMNS} are allowed: {line}")
@@ -231,21 +290,26 @@ def loses_a_figure(source: str) -> bool:
     return any(getattr(getattr(call, "func", None), "id", "") == "show" for call in calls)
 
 
-def notebook_path(master: Path, solution: bool) -> Path:
+def notebook_path(master: Path, solution: bool, lang: str = "en") -> Path:
     """Return where the notebook of a master belongs."""
-    folder = master.parent.parent
+    folder = master.parent.parent / ("" if lang == "en" else lang)
     return (folder / "solutions" if solution else folder) / f"{master.stem}.ipynb"
 
 
+def forms(master: Path) -> list[tuple[bool, str]]:
+    """Return what is built of a master, (solution, lang): the English learner's notebook first."""
+    return [(False, "en"), (True, "en"), *((False, lang) for lang in languages_of(master))]
+
+
 def build(master: Path, text_only: bool = False) -> None:
-    """Build, run and write both notebooks of a master; nothing is written if a rule is broken.
+    """Build, run and write the notebooks of a master; nothing is written if a rule is broken.
 
     With `text_only` nothing is run: the outputs of the notebooks on disk are kept, and BuildError
-    is raised if their code is not the master's.
+    is raised if their code is not the master's.  Another language has the outputs of English.
     """
     done = []
-    for solution in (False, True):
-        path, notebook = notebook_path(master, solution), assemble(master, solution)
+    for solution, lang in forms(master):
+        path, notebook = notebook_path(master, solution, lang), assemble(master, solution, lang)
         if changed_by_hand(path):
             raise BuildError(
                 f"{path.name} was changed since it was built, and is kept.  To keep the changes, "
@@ -254,8 +318,11 @@ def build(master: Path, text_only: bool = False) -> None:
         path.parent.mkdir(exist_ok=True)
         began = time.monotonic()
         refuse(faults(notebook))
-        if text_only:
-            keep_outputs(notebook, path)
+        if lang != "en":
+            take_outputs(notebook, done[0][1], path)
+        elif text_only:
+            refuse([] if path.exists() else [f"{path.name} is missing: build it without --text"])
+            take_outputs(notebook, nbformat.read(path, as_version=4), path)
         else:
             refuse(
                 hidden_errors(
@@ -271,11 +338,10 @@ def build(master: Path, text_only: bool = False) -> None:
         print(f"built {path.relative_to(master.parent.parent)} in {seconds:.0f} s")
 
 
-def keep_outputs(notebook: NotebookNode, path: Path) -> None:
-    """Take the outputs of the notebook on disk; raises BuildError if its code is another."""
-    refuse([] if path.exists() else [f"{path.name} is missing: build it without --text"])
+def take_outputs(notebook: NotebookNode, other: NotebookNode, path: Path) -> None:
+    """Take the outputs of another notebook; raises BuildError if its code is another."""
     ours, theirs = ([cell for cell in n.cells if cell.cell_type == "code"]
-                    for n in (notebook, nbformat.read(path, as_version=4)))  # fmt: skip
+                    for n in (notebook, other))  # fmt: skip
     if [cell.source for cell in ours] != [cell.source for cell in theirs]:
         raise BuildError(f"the code of {path.name} is to change, too: build it without --text")
     for cell, kept in zip(ours, theirs):
@@ -299,9 +365,10 @@ def leaks(master: Path, notebook: NotebookNode) -> list[str]:
 
 
 def check(master: Path, run: bool = False) -> None:
-    """Raise BuildError unless both notebooks on disk are what the master builds."""
-    for solution in (False, True):
-        path, built = notebook_path(master, solution), assemble(master, solution)
+    """Raise BuildError unless the notebooks on disk are what the master builds."""
+    results = []  # of each code cell in the English notebook
+    for solution, lang in forms(master):
+        path, built = notebook_path(master, solution, lang), assemble(master, solution, lang)
         refuse([] if path.exists() else [f"{path.name} is missing: build it"])
         found = nbformat.read(path, as_version=4)
         ours, theirs = ([[c.cell_type, c.id, c.source, c.metadata] for c in n.cells]
@@ -312,7 +379,11 @@ def check(master: Path, run: bool = False) -> None:
         counts = [cell.execution_count for cell in found.cells if cell.cell_type == "code"]
         refuse([] if counts == [*range(1, len(counts) + 1)] else [f"{path.name} was not run"])
         refuse(faults(found) + ([] if solution else leaks(master, found)))
-        if run:
+        outputs = [cell.outputs for cell in found.cells if cell.cell_type == "code"]
+        results = results or outputs
+        if lang != "en" and outputs != results:
+            raise BuildError(f"{lang}/{path.name} has other outputs than English: build it again")
+        if run and lang == "en":
             refuse(
                 hidden_errors(
                     built, execute(built, path.parent, DISTILLKIT_FAST="", DISTILLKIT_PROGRESS="")
@@ -339,6 +410,9 @@ def main(words: list[str] | None = None, folder: Path = ROOT / "notebooks") -> i
     for master in chosen:
         try:
             check(master, asked.run) if asked.check else build(master, asked.text)
+            print(
+                "".join(f"{still_english(master, lang)}\n" for lang in languages_of(master)), end=""
+            )
         except BuildError as error:
             failed.append(f"{master.name}:\n  {error}")
     try:

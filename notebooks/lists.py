@@ -3,8 +3,8 @@ data/lessons.csv and data/exercises.csv.
 
 The READMEs hold lists of lessons between two comments; a master names another lesson as
 `{lesson 05}`, its own minutes of reading as `{reading}`, those of its exercises as `{exercises}`,
-and what is said at an exercise as `{exercise soft_loss}`.  data/solutions.json holds the solutions
-that the masters mark, for `checks.hint`.
+and what is said at an exercise as `{exercise soft_loss}`, in each of its languages.
+data/solutions.json holds the solutions that the masters mark, for `checks.hint`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import jupytext
 from distillkit.runtime.files import write_atomic
 from distillkit.teaching.lesson import Lesson, all_lessons
 from distillkit.teaching.record import Task, tasks
+from notebooks.languages import LANGUAGES
 from notebooks.running import BuildError
 
 BEGIN, END = "<!-- lessons -->", "<!-- /lessons -->"
@@ -40,6 +41,12 @@ def masters_of(folder: Path) -> dict[str, Path]:
     return {path.name[:2]: path for path in sorted((folder / "src").glob("[0-9][0-9]_*.py"))}
 
 
+def languages_of(master: Path) -> list[str]:
+    """Return the languages other than English in which a master has texts."""
+    found = re.findall(r'^# %% .*\blang="([^"]*)"', master.read_text(encoding="utf-8"), re.M)
+    return sorted({*found} - {"en"})
+
+
 def row_of(master: Path) -> Lesson:
     """Return the row of a master's lesson; raises BuildError if there is none."""
     lesson = table_of(master.parent.parent).get(master.name[:2])
@@ -50,7 +57,12 @@ def row_of(master: Path) -> Lesson:
     return lesson
 
 
-def worded(text: str, master: Path) -> str:
+def title_of(lesson: Lesson, lang: str) -> str:
+    """Return a lesson's title in a language, in English where that is missing."""
+    return LANGUAGES[lang].titles.get(lesson.number, lesson.title)
+
+
+def worded(text: str, master: Path, lang: str = "en") -> str:
     """Fill in what a master's text says of lessons; raises BuildError for a lesson without row."""
     lessons = table_of(master.parent.parent)
 
@@ -58,13 +70,13 @@ def worded(text: str, master: Path) -> str:
         number = found[1]
         if number not in lessons:
             raise BuildError(f"{found[0]}: data/lessons.csv has no such row")
-        return f"{number} {lessons[number].title}"
+        return f"{number} {title_of(lessons[number], lang)}"
 
     def exercise(found: re.Match) -> str:
         asked = [known.get(word) for word in found[1].split()]
         if None in asked:
             raise BuildError(f"{found[0]}: data/exercises.csv lacks such a row of this lesson")
-        return at_exercise(asked)
+        return at_exercise(asked, lang)
 
     known = {task.exercise: task for task in tasks_of(master)}
     text = text.replace("{reading}", row_of(master).reading)
@@ -84,12 +96,13 @@ def minutes_of(asked: list[Task]) -> int:
     return sum(task.minutes for task in asked if not task.bonus)
 
 
-def at_exercise(asked: list[Task]) -> str:
+def at_exercise(asked: list[Task], lang: str) -> str:
     """Return the line below an exercise's heading: minutes, difficulty, and where help is."""
+    words = LANGUAGES[lang]
     level = max((task.level for task in asked), key=LEVELS.index)
-    hints = ", ".join(f'`checks.hint("{task.exercise}")`' for task in asked)
+    hints = words.comma.join(f'`checks.hint("{task.exercise}")`' for task in asked)
     minutes = sum(task.minutes for task in asked)
-    return f"*About {minutes} minutes, {level}. Stuck? One hint after the other:*\n{hints}"
+    return words.exercise.format(minutes=minutes, level=words.levels.get(level, level), hints=hints)
 
 
 def solutions(folder: Path) -> dict[str, str]:
@@ -124,6 +137,18 @@ def links(folder: Path, prefix: str) -> dict[str, str]:
     return found
 
 
+def translated(folder: Path, prefix: str) -> str:
+    """Write the lessons in other languages as links, a paragraph a language, "" if none is."""
+    lessons, found = table_of(folder), []
+    for lang, words in LANGUAGES.items():
+        masters = {n: m for n, m in masters_of(folder).items() if lang in languages_of(m)}
+        named = [f"[{n} {title_of(lessons[n], lang)}]({prefix}{lang}/{master.stem}.ipynb)"
+                 for n, master in masters.items()]  # fmt: skip
+        if named:
+            found.append(f"{words.listed}: " + " ·\n".join(named) + ".\n")
+    return "\n".join(found)
+
+
 def planned(folder: Path) -> str:
     """List the lessons that are not written yet, "" if there are none."""
     names = [f"{n} {lesson.title}" for n, lesson in table_of(folder).items() if lesson.planned]
@@ -132,7 +157,8 @@ def planned(folder: Path) -> str:
 
 def short_list(folder: Path) -> str:
     """Return the list of the front page: one line a lesson, one paragraph when it is rendered."""
-    return " ·\n".join(links(folder, "notebooks/").values()) + "\n\n" + planned(folder)
+    rest = filter(None, (translated(folder, "notebooks/"), planned(folder)))
+    return " ·\n".join(links(folder, "notebooks/").values()) + "\n\n" + "\n".join(rest)
 
 
 def teaching_table(folder: Path) -> str:
@@ -145,7 +171,8 @@ def teaching_table(folder: Path) -> str:
         summed = f"{len(asked)}, {minutes_of(asked)} min" if asked else "none"
         cells = [link, minutes, row.reading, summed, row.before, row.weights, row.tensors]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return TABLE + "".join(lines) + "\n" + planned(folder) + exercise_table(folder)
+    rest = filter(None, (translated(folder, ""), planned(folder)))
+    return TABLE + "".join(lines) + "\n" + "\n".join(rest) + exercise_table(folder)
 
 
 def exercise_table(folder: Path) -> str:
@@ -196,10 +223,13 @@ def check_lists(folder: Path) -> None:
                 f"the lessons in {path.relative_to(folder.parent)} are not what {source}: "
                 "python -m notebooks.build --text"
             )
-    stems = {path.stem for path in masters_of(folder).values()}
-    for place in (folder, folder / "solutions"):
+    masters = masters_of(folder).values()
+    places = {place: masters for place in (folder, folder / "solutions")}
+    for lang in LANGUAGES:
+        places[folder / lang] = [master for master in masters if lang in languages_of(master)]
+    for place, theirs in places.items():
         for path in sorted(place.glob("[0-9][0-9]_*.ipynb")):
-            if path.stem not in stems:
+            if path.stem not in {master.stem for master in theirs}:
                 found.append(f"{path.relative_to(folder)} has no master: delete it")
     if found:
         raise BuildError("\n  ".join(found))

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from distillkit.teaching.widgets import SCRIPT, page
-from notebooks import build, lists, running
+from notebooks import build, languages, lists, running
 from notebooks.running import BuildError
 from tests import forked
 
@@ -588,7 +588,147 @@ def test_minutes_are_summed_and_solutions_kept_for_the_hints(lesson):
         lists.check_lists(folder)
 
 
+# --- another language ------------------------------------------------------------------------
+
+CHINESE = MASTER.replace(
+    "# A sentence.\n",
+    """\
+# A sentence with `code`, $x^2$ and 1,197 digits: {lesson 01}.
+
+# %% [markdown] lang="zh"
+# # 从这里开始
+#
+# 第一句话，
+# 它说的是
+# `code`、$x^2$ 和 1,197 个数字。下一课是 **{lesson 01}**。
+""",
+)
+
+
+@pytest.fixture
+def chinese(copied, monkeypatch):
+    """A checkout in which one of two texts is there in Chinese; nothing is run again."""
+    monkeypatch.setattr(build, "execute", lambda *words, **more: pytest.fail("it was run"))
+    (copied / "src" / "00_a_lesson.py").write_text(CHINESE, encoding="utf-8")
+    assert build.main(["--text"], copied) == 0
+    return copied
+
+
+def test_a_text_in_chinese_takes_the_place_of_the_english_one(chinese, capsys):
+    english, other = (cells_of(chinese / f"{place}00_a_lesson.ipynb") for place in ("", "zh/"))
+    said = "第一句话，它说的是\n`code`、$x^2$ 和 1,197 个数字。下一课是 **01 软标签与硬标签**。"
+    assert f"\n\n# 从这里开始\n\n{said}\n\n> 代码" in other[0].source
+    assert other[3].source == english[3].source == "The end."
+    code = [[cell for cell in cells if cell.cell_type == "code"] for cells in (english, other)]
+    assert code[0] == code[1] and "double of 21" in code[1][1].outputs[0].text
+    assert [cell.id for cell in english] == [cell.id for cell in other]
+    capsys.readouterr()
+    assert build.main(["--check"], chinese) == 0
+    assert capsys.readouterr().out == "00 zh: 1 of 2 texts are still English\n"
+
+
+def test_each_language_leads_to_the_other_and_solutions_stay_english(chinese):
+    place = f"{build.address()}/blob/HEAD/notebooks"
+    english, other, solved = (
+        cells_of(chinese / folder / "00_a_lesson.ipynb")[0].source
+        for folder in ("", "zh", "solutions")
+    )
+    assert f"[在线看]({place}/zh/00_a_lesson.ipynb)" in english and "--lang zh`" in english
+    assert f"[online]({place}/00_a_lesson.ipynb)" in other and "blob/HEAD/notebooks/zh/" in other
+    assert "zh" not in solved
+    link = "[00 从这里开始](notebooks/zh/00_a_lesson.ipynb)"
+    assert f"中文版: {link}.\n" in (chinese.parent / "README.md").read_text(encoding="utf-8")
+    assert "](zh/00_a_lesson.ipynb)" in (chinese / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("at", "parts", "message"),
+    [
+        (0, {"source": "别的话"}, "is not what"),
+        (2, {"source": "print(1)"}, "is not what"),
+        (2, {"outputs": []}, "has other outputs than English"),
+    ],
+)
+def test_check_sees_a_changed_notebook_in_chinese(chinese, capsys, at, parts, message):
+    change(chinese / "zh" / "00_a_lesson.ipynb", at, **parts)
+    assert build.main(["--check"], chinese) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_lesson_without_texts_in_chinese_has_no_such_notebook(chinese, capsys):
+    (chinese / "src" / "00_a_lesson.py").write_text(MASTER, encoding="utf-8")
+    assert build.main(["--text"], chinese) == 0 and build.main(["--check"], chinese) == 1
+    assert "zh/00_a_lesson.ipynb has no master: delete it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("1,197 个", "1,179 个", r"another \['1,197'\]"),
+        ("$x^2$ 和", "$x^3$ 和", r"another \['x\^2'\]"),
+        ("`code`、", "代码、", r"another \['code'\]"),
+        ("{lesson 01}**", "{lesson 00}**", r"another \['\{lesson 00\}', '\{lesson 01\}'\]"),
+        ("从这里开始", "别的题目", "the heading is '别的题目'"),
+        ('lang="zh"', 'lang="xx"', "no such language"),
+        ('[markdown] lang="zh"', 'lang="zh"', "not the one text"),
+        ('# %% [markdown] lang="zh"', "# %%\n1\n\n" + '# %% [markdown] lang="zh"', "not the one"),
+        ("# %% tags", '# %% [markdown] lang="zh"\n# {lesson 01} 1,197\n\n# %% tags', "not the one"),
+    ],
+)
+def test_a_text_in_chinese_that_says_something_else_is_refused(lesson, old, new, message):
+    assert old in CHINESE
+    with pytest.raises(BuildError, match=message):
+        build.assemble(lesson(CHINESE.replace(old, new)), solution=False, lang="zh")
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("上一行\n下一行", "上一行下一行"),
+        ("上一行，\n**下一行**", "上一行，**下一行**"),
+        ("**粗体。**\n下一句", "**粗体。**\n下一句"),
+        ("温度\nT 是 4。\n`T` 大", "温度\nT 是 4。`T` 大"),
+        ("- 第一条，\n  接着说。\n- 第二条", "- 第一条，接着说。\n- 第二条"),
+        ("上一段。\n\n（下一段）\n$$x$$\n完。\n</details>", None),
+        ("完。\n1. 第一", None),
+    ],
+)
+def test_lines_of_chinese_are_joined_without_a_space(text, joined):
+    assert languages.unwrapped(text) == (joined or text)
+
+
 # --- the lessons of this checkout ----------------------------------------------------------
+
+TRANSLATED = [
+    (master, lang)
+    for master in lists.masters_of(ROOT / "notebooks").values()
+    for lang in lists.languages_of(master)
+]
+
+
+@pytest.mark.parametrize(("master", "lang"), TRANSLATED, ids=lambda x: getattr(x, "stem", x))
+def test_a_translated_lesson_is_whole_and_its_code_and_outputs_are_the_english_ones(master, lang):
+    from markdown_it import MarkdownIt
+
+    assert build.still_english(master, lang).split(": ")[1].startswith("0 of ")
+    english, other = (cells_of(build.notebook_path(master, False, name)) for name in ("en", lang))
+    code = [[cell for cell in cells if cell.cell_type == "code"] for cells in (english, other)]
+    assert code[0] == code[1]
+    for ours, theirs in zip(english, other, strict=True):
+        if ours.cell_type == "markdown":
+            assert ours.source != theirs.source
+            shown = re.sub(r"<code>.*?</code>|\$.*?\$", "", MarkdownIt().render(theirs.source))
+            assert "*" not in shown, f"bold or italic that is not shown as such: {shown}"
+
+
+def test_the_words_of_other_languages_are_complete():
+    from distillkit.cli import parser
+    from distillkit.teaching.lesson import all_lessons
+
+    for lang, words in languages.LANGUAGES.items():
+        if lang != "en":
+            assert {*words.levels} == {*lists.LEVELS} and {*words.titles} >= {*all_lessons()}
+        assert parser().parse_args(["lesson", "00", "--lang", lang]).lang == lang
 
 
 def test_the_notebooks_of_this_checkout_are_what_the_masters_build(capsys):

@@ -158,26 +158,33 @@ def address() -> str:
     return next((p.partition(", ")[2] for p in pairs if p.startswith("Repository, ")), "")
 
 
-def lesson_path(number: str) -> Path:
-    """Return a lesson's notebook; raises FileNotFoundError that says where else to find it."""
+def lesson_path(number: str, lang: str = "en") -> Path:
+    """Return a lesson's notebook in a language.
+
+    Raises FileNotFoundError that says where else to find it, or that it is in English only.
+    """
     lesson, folder = find(number), notebooks_folder()
     if folder is None:
         raise FileNotFoundError(
             "the notebooks are not part of the installed package: open one at "
             f"{address()}/tree/HEAD/notebooks, or clone that repository"
         )
-    for path in folder.glob(f"{lesson.number}_*.ipynb"):
+    place = "" if lang == "en" else lang
+    for path in (folder / place).glob(f"{lesson.number}_*.ipynb"):
         return path
-    raise FileNotFoundError(f"lesson {lesson.number}, {lesson.title}, is not built yet")
+    lacks = f"is not there in the language {lang} yet" if place else "is not built yet"
+    raise FileNotFoundError(f"lesson {lesson.number}, {lesson.title}, {lacks}")
 
 
-def copy_lesson(number: str, to: Path | None = None) -> Path:
-    """Copy a lesson into the folder `to` (default: notebooks/mine), which may be new.
+def copy_lesson(number: str, to: Path | None = None, lang: str = "en") -> Path:
+    """Copy a lesson into the folder `to`, which may be new.
 
+    The default is notebooks/mine, for a language other than English a folder of its name in there.
     Raises FileExistsError rather than write over a learner's work.
     """
-    source = lesson_path(number)
-    target = (to or source.parent / "mine") / source.name
+    source = lesson_path(number, lang)
+    own = source.parent / "mine" if lang == "en" else source.parents[1] / "mine" / lang
+    target = (to or own) / source.name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(target, "xb") as file:

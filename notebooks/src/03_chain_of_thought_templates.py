@@ -29,6 +29,23 @@
 # **Hardware:** any laptop with 4 GB of free memory. The first run downloads a
 # model.
 
+# %% [markdown] lang="zh"
+# # 思维链模板
+#
+# 教师的解答是一段文本。**模板**（template）规定这段文本怎么写：步骤放在哪里，答
+# 案放在哪里，程序又怎样把答案找回来。学生在学数学的同时也学模板，这个系列里的每
+# 一个数字，都是从模板里读出来的。
+#
+# **学完以后，你能**
+# - 写一个模板和一个解析器（parser），模型真正写出来的东西也难不倒它；
+# - 说出一个样本里哪些 token 要学，其余的为什么不学；
+# - 用数字来比较模板，而不是凭喜好。
+#
+# **时间**：在两个 CPU 核上，运行全部单元格要几分钟（具体多久，设置单元格会
+# 说）。连阅读和练习一起，请安排 {reading} 分钟，其中练习约 {exercises} 分钟。
+#
+# **硬件**：任何有 4 GB 空闲内存的笔记本电脑。第一次运行会下载一个模型。
+
 # %% tags=["setup"]
 import distillkit as dk
 
@@ -44,6 +61,15 @@ machine = dk.start_lesson("03")
 # **Write two guesses into the next cell.** How many of 100 new equations does
 # the student solve that learned `<think>steps</think><answer>…</answer>`? And
 # the one that learned the answer only?
+
+# %% [markdown] lang="zh"
+# ## 先预测
+#
+# 同样的 64 个解好的方程，用五种模板各写一遍，每一种训练一个学生。四种模板写出步
+# 骤，第五种只写答案。
+#
+# **在下面的单元格里写两个猜测。** 学了 `<think>steps</think><answer>…</answer>`
+# 的学生，在 100 个新方程里能解对多少个？只学了答案的学生呢？
 
 # %%
 guess_think = None  # of 100
@@ -64,6 +90,13 @@ tokenizer = student.tokenizer
 # way to **render** steps and answer as text, and a **pattern** that reads the
 # text back.
 
+# %% [markdown] lang="zh"
+# ## 同一份解答的五种写法
+#
+# 每个模板有三样东西：一条**指令**（instruction），放在系统消息里；一种**渲染**
+# （render）方法，把步骤和答案写成文本；一个**模式**（pattern），把文本再读回
+# 来。
+
 # %%
 problem = dk.make_problem("3x + 5 = 20")
 for template in dk.TEMPLATES.values():
@@ -77,6 +110,14 @@ for template in dk.TEMPLATES.values():
 #
 # Write `write_think`: a list of steps and an answer in, a text in the first
 # template out. The line ends must be as above, to the letter.
+
+# %% [markdown] lang="zh"
+# ### 练习 1：写
+#
+# {exercise write_think}
+#
+# 写出函数 `write_think`：输入步骤的列表和答案，输出按第一种模板写的文本。换行的
+# 位置必须和上面一模一样。
 
 
 # %%
@@ -104,6 +145,16 @@ print(f"{dk.whose(write_think)} writes what dk.render_solution writes:", same)
 #
 # *Type an equation of your own and change the template. Which template has
 # the fewest tokens to learn? Which one spends tokens on its own signs?*
+
+# %% [markdown] lang="zh"
+# ## 学生看到的是什么
+#
+# 对话模板（chat template）把几条消息拼成一段文本，分词器（tokenizer）再把它切成
+# token。损失只看**补全部分**（completion）：步骤、答案和结束 token。提示词
+# （prompt）只读不学。如果结束 token 不算进损失，学生就永远学不会停下来。
+#
+# 试一试：换一个你自己的方程，再换几种模板。哪种模板要学的 token 最少？哪种把
+# token 花在了自己的符号上？
 
 
 # %%
@@ -136,6 +187,15 @@ dk.explore(
 # learn this token". Do not shift: the model's loss compares each prediction
 # with the *next* label itself.
 
+# %% [markdown] lang="zh"
+# ### 练习 2：损失掩码
+#
+# {exercise with_labels}
+#
+# 写出函数 `with_labels`：输入提示词的 token 编号、补全的 token 编号和结束
+# token，输出一对 (ids, labels)。标签 −100 表示“这个 token 不学”。不要错位：模型
+# 的损失会自己拿每个预测去比**下一个**标签。
+
 
 # %%
 def with_labels(prompt, completion, end):
@@ -166,6 +226,12 @@ print(f"{dk.whose(with_labels)} gives what dk.encode gives:", same)
 # template, without and with six solved examples in the prompt. We parse all of
 # them and count why a text was refused.
 
+# %% [markdown] lang="zh"
+# ## 模型真正写出来的是什么
+#
+# 这些回答是事先录好的：没训练过的学生，20 个方程，每种模板，提示词里不放例题，
+# 或者放六道例题。我们把它们全部解析一遍，数一数每段文本为什么被拒绝。
+
 # %%
 path = dk.data_path("template_outputs.jsonl")
 recorded = dk.read_jsonl(path)
@@ -183,6 +249,12 @@ for stage in ("untouched", "few-shot"):
 # Markdown is common in what it was trained on. These texts were refused
 # (*length*: cut off by the limit; *stop*: it ended at the template's closing
 # text; *eos*: the model ended by itself):
+
+# %% [markdown] lang="zh"
+# 这么小的模型，光给指令几乎不会照做；提示词里有例题，它就会照做。有一种模板是例
+# 外：用标题（headings）的那种。也许因为它的训练材料里 Markdown 很常见。下面是被
+# 拒绝的文本（*length*：到了长度上限被截断；*stop*：写到模板的结束文字就停
+# 了；*eos*：模型自己结束的）：
 
 
 # %%
@@ -214,6 +286,22 @@ for name in ("think", "boxed", "json", "answer-only"):
 # *Hint:* `re.fullmatch` with `re.DOTALL`, and `(?:(?!</?answer>).)*` for "any
 # text without this tag".
 
+# %% [markdown] lang="zh"
+# ### 练习 3：读
+#
+# {exercise read_think}
+#
+# 写出函数 `read_think`：输入文本，输出答案；如果没有遵守模板，就输出 `None`。规
+# 则如下：
+#
+# - 文本前后、标签之间、答案前后的空格和换行都不算；
+# - 恰好有一个 `<think>…</think>`，后面恰好有一个 `<answer>…</answer>`，里面没有
+#   别的标签，前后也没有别的文字；
+# - 答案为空，算没有遵守；
+# - 无论什么文本，都不能让函数中断。我们用 11 段文本来测试它。
+#
+# 提示：用 `re.fullmatch` 和 `re.DOTALL`；“不含这个标签的任意文本”可以写成
+# `(?:(?!</?answer>).)*`。
 
 # %%
 import re
@@ -254,6 +342,18 @@ print(
 # right value. (`dk.same_value` compares numbers, so that 1/2 and 0.5 are
 # the same.)
 
+# %% [markdown] lang="zh"
+# 为什么要这么严格？如果解析器什么都替学生修好，就看不出学生没学会什么；文本里有
+# 两个答案时，它还会给出错的那个。工具包两种都报告：**exact**（严格：格式和数值
+# 都对）和 **lenient**（宽松：格式不对，但文本里某处有正确的数值）。
+#
+# ## 现场试一次
+#
+# 提问和检查，各写成一个小函数。`generate` 拼出提示词，这里带六道例题（**少样本
+# 提示**，few-shot），然后让学生一次又一次写下最可能的 token（贪心解码，greedy
+# decoding），直到模板的结束文字。`exact` 很严格：文本没有被截断，能读出来，而且
+# 读出来的数值正确。（`dk.same_value` 比较的是数，所以 1/2 和 0.5 算一样。）
+
 # %%
 asked = dk.make_problem("4x - 9 = 2x + 5", split="test")
 limit = 24 if machine.fast else 128
@@ -292,6 +392,9 @@ for name, template in dk.TEMPLATES.items():
 # `dk.evaluate` does the same for many equations at once, and it takes your
 # parser.
 
+# %% [markdown] lang="zh"
+# `dk.evaluate` 对许多方程一次做完同样的事，还可以用你写的解析器。
+
 # %%
 some = dk.make_problems(2 if machine.fast else 8, dk.NARROW, "test", seed=3)
 model, how = student.model, {"shots": dk.SHOTS, "max_new_tokens": limit}
@@ -311,6 +414,17 @@ print(f"{right} of {len(some)} exact, read by {who[dk.whose(read_think)]}")
 # equations. The row "arithmetic" is the first template with every sum and
 # product written out. `python -m benchmarks.experiments.templates` makes it
 # again.
+
+# %% [markdown] lang="zh"
+# ## 实验：用哪种模板，有关系吗？
+#
+# **要检验的说法**：有了模板，输出就清楚、一致、好读。而且，写出步骤的学生解对得
+# 更多。
+#
+# 每种模板训练一个学生，都用同样的 64 个方程和解答（三个种子），另加 20% 的通用
+# 样本，然后考 100 个新方程。“arithmetic”一行用的是第一种模板，但把每一步加法和
+# 乘法都写了出来。命令 `python -m benchmarks.experiments.templates` 可以重做这个
+# 实验。
 
 # %%
 everything = dk.data("templates")
@@ -344,6 +458,16 @@ dk.show_arms(distilled, "think")
 # teaching the answer*. It is measured on the taught kinds of equations and on
 # kinds that no student was taught.
 
+# %% [markdown] lang="zh"
+# 最后一列是与“think”的配对差：种子相同，方程相同。三个种子的区间很宽；区间包含
+# 0 的地方，什么都不能断言。也看看训练后的“in form”（格式正确）：学生是每种模板
+# 都遵守，还是只遵守其中几种？
+#
+# ### 写步骤，还是只写答案
+#
+# 最后一种模板本身就是一个说法：**教推理过程，胜过只教答案**。测量分两部分：学生
+# 学过的方程类型，以及没有一个学生学过的类型。
+
 # %%
 pair = ["answer-only", "think"]
 for split in ("taught", "other"):
@@ -359,11 +483,22 @@ for split in ("taught", "other"):
 # beats answering at once. That *teaching* them gains more than showing them in
 # the prompt is not what this experiment compares.
 
+# %% [markdown] lang="zh"
+# **小心。** 大部分差别不用训练就有：没训练过的学生，例题里写了步骤，解对的也多
+# 得多。所以，**写出**步骤胜过直接给答案。至于**教**步骤是否比在提示词里**展
+# 示**步骤收获更大，这个实验没有比较。
+
 # %% [markdown]
 # ## Experiment: what do the steps look like?
 #
 # The template says where the steps stand, not what they are. The kit's solver
 # can write one solution in several forms:
+
+# %% [markdown] lang="zh"
+# ## 实验：步骤写成什么样？
+#
+# 模板只规定步骤放在哪里，没有规定步骤是什么。工具包的求解程序能把同一份解答写成
+# 几种形式：
 
 # %%
 equation = "7x - 12 = 4x + 30"
@@ -379,6 +514,15 @@ print(figures.columns(forms))
 # in one thing: the form; the kit's own words only; easy families first; half
 # of the equations, twice. `python -m benchmarks.experiments.curriculum` makes
 # it again.
+
+# %% [markdown] lang="zh"
+# 想一想：你会教哪种形式？每种形式里，哪一步容易出错？
+#
+# 这里同样是每种做法、每个种子训练一个学生：同样 64 个方程的解答，考 100 个新方
+# 程。基准做法（base）用“arithmetic”形式，题目用别人的话来问
+# （`9 - 4*k = 33. What is k?`）。其他每种做法只改一处：改步骤的形式；只用工具包
+# 自己的问法；先学容易的类型；只用一半的方程，每个学两遍。命令
+# `python -m benchmarks.experiments.curriculum` 可以重做这个实验。
 
 # %%
 others = ("traces", "times", "few-shot", "untouched")  # more than one change
@@ -396,6 +540,11 @@ dk.show_arms(ways.arms("recipe"), "base")
 # are worse. That is not the last word. A long form is more to learn; after
 # 3,072 solutions "collect" solves most of the hardest equations (lesson 07).
 
+# %% [markdown] lang="zh"
+# 比较得这么多，每二十个区间里就会有一个单凭运气不包含 0。三个种子只能看出大的差
+# 别：学了 64 份解答之后，最长的两种形式更差。但这还不是定论。形式越长，要学的就
+# 越多；学了 3,072 份解答之后，“collect”能解出大部分最难的方程（第 07 课）。
+
 # %% [markdown]
 # ### Bonus: braces in pairs
 #
@@ -404,6 +553,15 @@ dk.show_arms(ways.arms("recipe"), "base")
 # An early version of this kit cut `\boxed{\frac{1}{2}}` at the first `}`.
 # Write `read_boxed`: a text in; what stands in the last box out, with its
 # braces in pairs, or `None` if no box is closed.
+
+# %% [markdown] lang="zh"
+# ### 选做：成对的花括号
+#
+# {exercise read_boxed}
+#
+# 这个工具包的一个早期版本，读 `\boxed{\frac{1}{2}}` 时遇到第一个 `}` 就截断了。
+# 写出函数 `read_boxed`：输入文本，输出最后一个方框里的内容，花括号要成对；如果
+# 没有一个方框是闭合的，就输出 `None`。
 
 
 # %%
@@ -430,6 +588,9 @@ for text in boxes:
 
 # %% [markdown]
 # ## Look back at your guesses
+
+# %% [markdown] lang="zh"
+# ## 回头看你的猜测
 
 # %%
 mean = {name: sum(found) / len(found) for name, found in distilled.items()}
@@ -476,6 +637,42 @@ if guess_think is not None or guess_answer_only is not None:
 # student still answers general questions in its old way (lesson 05 counts it).
 # </details>
 
+# %% [markdown] lang="zh"
+# ## 哪里容易出错
+#
+# - **训练时的模板和使用时的不一样。** 提示词里多一个空格，小模型就可能回到老习
+#   惯。导出后的学生必须拿到一个字节都不差的同样文本（第 12 课）。
+# - **提示词的 token 算进了损失。** 学生学会的是出题。
+# - **结束 token 没有算进损失。** 它停不下来，一直写到上限。
+# - **答案里可能出现结束文字。** 如果遇到方框的第一个 `}` 就停，`\frac{1}{2}` 这
+#   样的答案就被切成两半。所以 `boxed` 没有结束文字。
+# - **在解析器里修修补补。** 这样谁也看不出学生没有遵守模板，一段文本里写两个答
+#   案，也会凭运气算对。
+# - **照搬大模型的长篇大论。** 有研究发现，小模型从自由发挥的长推理里学到的反而
+#   更少（Li et al. 2025, arXiv 2502.12143）。多写几行**算式**是另一回事：见最后
+#   一个实验。
+#
+# ## 思考题
+#
+# <details><summary>1. 为什么推理写在答案前面？</summary>
+#
+# 模型从左往右写。只有已经写下的东西，才能帮助下一个 token。写在答案后面的推理只
+# 是解释，不是计算。
+# </details>
+#
+# <details><summary>2. 模板要花 token。这些 token 是浪费吗？</summary>
+#
+# 一部分是：标签总是一样的，学几个样本就会了，之后只是多花时间。换来正确答案的，
+# 是步骤。
+# </details>
+#
+# <details><summary>3. 学生只用一种模板训练，为什么还要把指令放在系统消息
+# 里？</summary>
+#
+# 这样可以把新习惯和那条消息绑在一起：换一条系统消息，学生仍然按老样子回答一般的
+# 问题（第 05 课会数一数）。
+# </details>
+
 # %%
 dk.progress()
 
@@ -491,3 +688,16 @@ dk.progress()
 #
 # *Sources.* The form `<think>…</think><answer>…</answer>` is that of
 # DeepSeek-R1 (arXiv 2501.12948); what is measured here is ours.
+
+# %% [markdown] lang="zh"
+# ## 接下来
+#
+# - **{lesson 04}**：解答由谁来写，允许花多少代价。
+# - **{lesson 05}**：把坏的轨迹扔掉的规则。
+# - 读一读 `distillkit/traces/templates.py` 和
+#   `distillkit/training/packing.py`：这一课讲的就是这两个文件。
+# - Wei et al., *Chain-of-Thought Prompting Elicits Reasoning in Large Language
+#   Models* (arXiv 2201.11903).
+#
+# 来源：`<think>…</think><answer>…</answer>`
+# 这种格式来自 DeepSeek-R1（arXiv 2501.12948）；这里的测量是我们自己做的。

@@ -116,6 +116,17 @@ def test_a_copy_is_made_once_and_never_overwritten(checkout, capsys):
     assert (other / mine.name).read_text() == "the lesson" and mine.read_text() == "my work"
 
 
+def test_a_copy_in_chinese_stands_beside_the_english_one(checkout, capsys):
+    (checkout / "zh").mkdir()
+    (checkout / "zh" / "00_start_here.ipynb").write_text("第一课", encoding="utf-8")
+    assert cli.main(["lesson", "00", "--copy", "--lang", "zh"]) == 0
+    mine = checkout / "mine" / "zh" / "00_start_here.ipynb"
+    assert f"your copy: {mine}" in capsys.readouterr().out
+    assert mine.read_text(encoding="utf-8") == "第一课"
+    assert cli.main(["lesson", "00", "--lang", "zh"]) == 0
+    assert "lesson 00 --copy --lang zh" in capsys.readouterr().out
+
+
 def test_the_command_says_where_a_lesson_is_and_lists_them(checkout, capsys):
     assert cli.main(["lesson", "00"]) == 0
     printed = capsys.readouterr().out
@@ -133,6 +144,8 @@ def test_the_command_says_where_a_lesson_is_and_lists_them(checkout, capsys):
         (["12", "--copy"], "is not built yet"),
         (["00", "--to", "x"], "add --copy"),
         (["--copy"], "say which lesson"),
+        (["--lang", "zh"], "say which lesson"),
+        (["00", "--lang", "zh"], "is not there in the language zh yet"),
     ],
 )
 def test_the_command_says_what_is_wrong(checkout, capsys, words, message):
