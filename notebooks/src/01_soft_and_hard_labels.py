@@ -147,6 +147,7 @@ dk.show(*figures.draw_softened(logits, 3.0, animals))
 # 写出函数 `softened`：输入是形状为 [B, C] 的 logits（B 个样本，C 个类别）和一个
 # 温度，输出是同样形状的概率。一行就够。
 
+
 # %%
 def softened(logits_BC, temperature):
     # >>> solution
@@ -356,6 +357,7 @@ dk.explore(
 # 对样本取平均，对类别求和。梯度不能传到教师。留在对数空间里：用 `log_softmax`，
 # 不要用 `softmax(...).log()`。
 
+
 # %%
 def soft_loss(student_BC, teacher_BC, temperature):
     # >>> solution
@@ -455,6 +457,7 @@ dk.show(*figures.draw_gradient_sizes(answers, soft))
 #
 # 用你写的 `soft_loss`，再加上 `F.cross_entropy`。
 
+
 # %%
 def balanced_loss(student_BC, teacher_BC, labels_B, alpha, temperature):
     # >>> solution
@@ -529,6 +532,7 @@ for name, net in (("this loop", mine), ("the kit's", kits)):
 # 的。三个都能运行，三个都是错的。先测量：每一列的四个数本应相同。（KL 散度从来
 # 不会是负数。）
 
+
 # %%
 def published_a(s, t, T):
     p, log_q = (t / T).softmax(-1), (s / T).log_softmax(-1)
@@ -572,6 +576,7 @@ for name, loss in {
 #
 # 把每一个都改对，改动越小越好。小心只改对一半：有几种只改对一半的写法也公开发表
 # 过，检查程序认得它们。
+
 
 # %%
 def mended_a(s, t, T):
@@ -962,6 +967,7 @@ dk.show(*figures.draw_curves(by_n))
 # `top_k_loss`：T = 1 时的 KL(p ‖ q)，对样本取平均，类别是教师概率最大的 k
 # 个，**再加上一类“其余全部”**。少了这一类，这个和就不再是 KL 散度了。
 
+
 # %%
 def top_k_loss(student_BC, teacher_BC, k):
     # >>> solution
@@ -1108,4 +1114,3 @@ dk.page("soft_labels.html")
 # 衡），出自介绍蒸馏的科普文章；这里的测量是我们自己做的。手写数字：Alpaydin and
 # Kaynak, *Optical Recognition of Handwritten Digits*, UCI repository, 1998，取
 # 自 scikit-learn。
-
