@@ -156,9 +156,11 @@ def planned(folder: Path) -> str:
 
 
 def short_list(folder: Path) -> str:
-    """Return the list of the front page: one line a lesson, one paragraph when it is rendered."""
-    rest = filter(None, (translated(folder, "notebooks/"), planned(folder)))
-    return " ·\n".join(links(folder, "notebooks/").values()) + "\n\n" + "\n".join(rest)
+    """Return the list of the front page: every lesson, linked if it is written."""
+    written, words = links(folder, "notebooks/"), translated(folder, "notebooks/")
+    lines = (f"- {written.get(number, f'{number} {lesson.title} (planned)')}: {lesson.about}\n"
+             for number, lesson in table_of(folder).items())  # fmt: skip
+    return "".join(lines) + (f"\n{words}" if words else "")
 
 
 def teaching_table(folder: Path) -> str:

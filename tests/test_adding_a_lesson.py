@@ -10,7 +10,7 @@ from notebooks import build, lists
 from tests import forked
 
 ROOT = Path(__file__).resolve().parent.parent
-ROW = "99,A dummy lesson,,,,20,98,no,no\n"
+ROW = "99,A dummy lesson,Try the kit.,,,,20,98,no,no\n"
 TASK = "99,twice,3,easy\n"
 FOLDER = {  # what the lesson has in the package
     "distillkit/lessons/l99_dummy/__init__.py": "",
@@ -92,7 +92,7 @@ def test_a_lesson_is_a_master_a_folder_and_a_row(kit, capsys):
     assert learner[2].outputs[0].text.startswith("twice: not attempted yet, using the kit's")
     assert solved[2].outputs[0].text == "✓ twice\n"
     front, guide = (path.read_text("utf-8") for path in readmes)
-    assert "[99 A dummy lesson](notebooks/99_dummy.ipynb)\n" in front
+    assert "- [99 A dummy lesson](notebooks/99_dummy.ipynb): Try the kit.\n" in front
     row = "| [99 A dummy lesson](99_dummy.ipynb) | not measured yet | 20 | 1, 3 min | 98 | no |"
     assert row in guide and "| 99 | `twice` | 3 | easy |\n" in guide
     code, said = command(kit, "lesson", "99")

@@ -44,9 +44,9 @@ print("double of", 21, "is", double(21))
 # The end.
 '''
 TABLE = """\
-number,title,minutes,machine,date,reading,before,weights,tensors
-00,A lesson,1,2 CPU cores,2026-11-22,15,nothing,no,no
-01,A second lesson,planned,,,,,,
+number,title,about,minutes,machine,date,reading,before,weights,tensors
+00,A lesson,Be first.,1,2 CPU cores,2026-11-22,15,nothing,no,no
+01,A second lesson,Come later.,planned,,,,,,
 """
 EXERCISES = "lesson,exercise,minutes,level\n01,later,7,easy\n"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -505,8 +505,8 @@ def test_text_is_written_without_a_run_and_code_is_not(copied, monkeypatch, caps
 def test_the_lists_follow_from_the_table(copied):
     front, guide = ((f / "README.md").read_text() for f in (copied.parent, copied))
     assert front == (
-        "before\n<!-- lessons -->\n\n[00 A lesson](notebooks/00_a_lesson.ipynb)\n\n"
-        "Planned: 01 A second lesson.\n\n<!-- /lessons -->\nafter\n"
+        "before\n<!-- lessons -->\n\n- [00 A lesson](notebooks/00_a_lesson.ipynb): Be first.\n"
+        "- 01 A second lesson (planned): Come later.\n\n<!-- /lessons -->\nafter\n"
     )
     assert "\n| [00 A lesson](00_a_lesson.ipynb) | 1 | 15 | none | nothing | no | no |\n" in guide
     assert guide.startswith("before\n<!-- lessons -->\n\n| lesson | minutes to run |")
@@ -519,8 +519,9 @@ def test_the_lists_follow_from_the_table(copied):
         ("data/lessons.csv", ",15,nothing", ",20,nothing", "the lessons in notebooks/README.md"),
         ("data/lessons.csv", "01,A second", "01,Another", "the lessons in README.md are not"),
         ("data/lessons.csv", "00,A", "02,A", "data/lessons.csv has no row for lesson 00"),
-        ("data/lessons.csv", "00,A lesson,1", "00,A lesson,planned", "lesson 00 is written"),
-        ("data/lessons.csv", "lesson,planned", "lesson,", "lesson 01 has a row"),
+        ("data/lessons.csv", "first.,1", "first.,planned", "lesson 00 is written"),
+        ("data/lessons.csv", "later.,planned", "later.,", "lesson 01 has a row"),
+        ("data/lessons.csv", "Be first", "Be second", "the lessons in README.md are not"),
         ("README.md", "/lessons", "lessons", "README.md has no list of lessons"),
         ("notebooks/README.md", "| 15 |", "| 16 |", "the lessons in notebooks/README.md"),
     ],

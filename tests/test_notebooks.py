@@ -143,6 +143,7 @@ def test_every_master_is_in_the_table_and_the_other_way_round():
     for lesson in all_lessons().values():
         measured = lesson.minutes not in ("", "planned")
         assert bool(lesson.machine and lesson.date) == measured, f"{lesson}: where, and when?"
+        assert re.fullmatch(r"[A-Z][^.]+\.", lesson.about), f"{lesson}: one sentence"
         described = [lesson.reading, lesson.before, lesson.weights, lesson.tensors]
         assert [bool(words) for words in described] == 4 * [not lesson.planned], lesson
 

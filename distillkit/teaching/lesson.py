@@ -18,13 +18,14 @@ SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a les
 
 @dataclass(frozen=True)
 class Lesson:
-    """A row of data/lessons.csv; of a planned lesson only the first three fields are filled.
+    """A row of data/lessons.csv; of a planned lesson only the first four fields are filled.
 
     `minutes` were measured on `machine` on `date`; they are empty if nobody has measured them yet.
     """
 
     number: str
     title: str
+    about: str  # one sentence: what a learner does
     minutes: str  # to run all cells, or "planned"
     machine: str
     date: str
