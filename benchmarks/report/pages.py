@@ -60,8 +60,9 @@ number of questions (n) and date.  This page is computed from these files by
 kept in a table* hold what a command printed once.  Negative results are here as well.
 
 How to read a number: `94 % (88–97)` is a share with its 95 % interval; `+15 (+7 to +23)` is a
-difference with its interval, **bold** in a table if the interval does not hold 0.  "x86_64 CPU" is
-a machine with matrix units (AMX).  What each file is and where it comes from says
+difference with its interval, **bold** in a table if the interval does not hold 0.  Where all seeds
+give the same number, their interval has no width, which is chance and no proof.  "x86_64 CPU" is a
+machine with matrix units (AMX).  What each file is and where it comes from says
 [`data/README.md`](../../data/README.md).
 """
 
