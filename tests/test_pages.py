@@ -22,8 +22,8 @@ FENCE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 WRITTEN = [ROOT / "README.md", *(
     path for folder in ("benchmarks", "data", "distillkit", "notebooks")
     for path in sorted((ROOT / folder).rglob("*.md")) if "mine" not in path.parts)]  # fmt: skip
-NOTEBOOKS = [path for folder in (ROOT / "notebooks", ROOT / "notebooks" / "solutions")
-             for path in sorted(folder.glob("*.ipynb"))]  # fmt: skip
+NOTEBOOKS = [path for folder in (".", "solutions", "zh")
+             for path in sorted((ROOT / "notebooks" / folder).glob("*.ipynb"))]  # fmt: skip
 
 
 # --- numbers ---------------------------------------------------------------------------------

@@ -254,6 +254,32 @@ def sampling_card() -> str:
     )
 
 
+def busy() -> str:
+    """Threads that spin and threads that sleep, alone and beside another program."""
+    file = f"{RESULTS}busy.json"
+    found = read_json(parts.ROOT / file)
+    lines = []
+    for cores, way in dict.fromkeys((r["busy_cores"], r["way"]) for r in found["rows"]):
+        own = [r for r in found["rows"] if (r["busy_cores"], r["way"]) == (cores, way)]
+        training = median_range([r["train_tokens_per_s"] for r in own])
+        answering = median_range([r["answer_s"] for r in own])
+        lines.append(f"{cores} of {found['cores']} | {way} | {training} | {answering}")
+    runs = len({r["run"] for r in found["rows"]})
+    return section(
+        "On a busy machine",
+        f"> `{RUN}speed.busy --runs {runs}` → [`{file}`](../../{file}) · x86_64 CPU, "
+        f"{found['cores']} cores · bfloat16 · Qwen-0.5B · {runs} runs in turn · median (range)",
+        table(
+            "cores that another program keeps busy | threads that wait | training tokens/s "
+            "| seconds to answer 24 equations",
+            lines,
+        ),
+        """OpenMP's threads spin while they wait.  Alone that costs nothing; beside a program that
+        keeps one core busy it does, so there the kit lets them sleep
+        (`distillkit.runtime.busy`).""",
+    )
+
+
 def ablation() -> str:
     """What each change to the recipe does alone."""
     path = "data/ablation_training.csv"

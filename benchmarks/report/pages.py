@@ -45,6 +45,7 @@ SECTIONS = (
     machines.card,
     machines.speed,
     machines.sampling_card,
+    machines.busy,
     machines.ablation,
 )
 PAGE, FRONT = "benchmarks/results/README.md", "README.md"

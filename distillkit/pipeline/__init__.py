@@ -7,4 +7,5 @@
 - `distill_file`: training on a file of your own
 - `export`: the student in the forms that other programs read
 - `chat`: talk to a student in the terminal
+- `usb`: a folder with all that a class needs offline
 """
