@@ -124,6 +124,7 @@ _HOME = {  # public name -> the module it lives in
     "start_lesson": "teaching.lesson",
     "all_lessons": "teaching.lesson",
     "show": "teaching.widgets",
+    "numbers": "teaching.widgets",
     "explore": "teaching.widgets",
     "Live": "teaching.widgets",
     "Count": "teaching.widgets",

@@ -10,9 +10,13 @@ from functools import cache
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import FuncFormatter
 
 DPI = 110  # 10-point text is 15 pixels high: readable from the back of a room at 1280 x 720
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
@@ -193,3 +197,89 @@ def draw_training(log: Sequence[dict]) -> Drawn:
         caption += f", {sum(row['tokens'] for row in log) / spent:.0f} tokens/s"
     left = spent / len(log) * (total - last["step"])
     return figure, caption + (f"; about {left:.0f} s left." if left else f"; {spent:.0f} s.")
+
+
+def numbers(figure: Figure) -> str:
+    """Write the data that a figure shows as text, for who cannot see it or wants the values.
+
+    For each axes: what is drawn (lines, bars, points, grids of colours), a value a line; what has
+    no data, such as a line across the whole axes, is left out.
+    """
+    parts = []
+    for axes in figure.axes:
+        titles = [axes.get_title(loc) for loc in ("left", "center", "right")]
+        head = " · ".join(filter(None, [*titles, axes.get_ylabel(), axes.get_xlabel()]))
+        found = [*_bars(axes), *_lines(axes), *_points(axes), *_grids(axes)]
+        if found:
+            parts.append("\n".join([head or "(no title)", *found]))
+    return "\n\n".join(parts) or "this figure shows no numbers"
+
+
+def _name(axis: Axis, value: float) -> str:
+    """Return the word that stands at a place of an axis, or the number."""
+    formatter = axis.get_major_formatter()
+    if isinstance(formatter, FuncFormatter) and (word := formatter(value)):
+        return " ".join(word.split())
+    return f"{value:.4g}"
+
+
+def _rows(label: object, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    named = isinstance(label, str) and label and not label.startswith("_")
+    return [f"  {label}:"] * bool(named) + [f"    {x}: {y}" for x, y in pairs]
+
+
+def _bars(axes: Axes) -> list[str]:
+    found = []
+    for bars in (c for c in axes.containers if isinstance(c, BarContainer)):
+        if bars.orientation == "horizontal":
+            pairs = [(_name(axes.yaxis, bar.get_y() + bar.get_height() / 2),
+                      f"{bar.get_width():.4g}") for bar in bars]  # fmt: skip
+        else:
+            pairs = [(_name(axes.xaxis, bar.get_x() + bar.get_width() / 2),
+                      f"{bar.get_height():.4g}") for bar in bars]  # fmt: skip
+        found += _rows(bars.get_label(), pairs)
+    return found
+
+
+def _lines(axes: Axes) -> list[str]:
+    """Write the lines; those of error bars with the ends of their intervals."""
+    ends = {}
+    for bars in (c for c in axes.containers if isinstance(c, ErrorbarContainer)):
+        line, _, (pieces, *_) = bars
+        if line is not None:
+            ends[line] = bars.get_label(), [piece.tolist() for piece in pieces.get_segments()]
+    found = []
+    for line in axes.get_lines():
+        if line.get_transform() != axes.transData:
+            continue
+        label, pieces = ends.get(line, (line.get_label(), []))
+        pairs = [(_name(axes.xaxis, x), _name(axes.yaxis, y)) for x, y in line.get_xydata()]
+        for i, piece in enumerate(pieces if len(pieces) == len(pairs) else ()):
+            (x, y), (x_end, y_end) = piece
+            low, high = (y, y_end) if x == x_end else (x, x_end)
+            pairs[i] = pairs[i][0], f"{pairs[i][1]} ({low:.4g} to {high:.4g})"
+        caps = any(line in bars[1] for bars in axes.containers
+                   if isinstance(bars, ErrorbarContainer))  # fmt: skip
+        found += [] if caps else _rows(label, pairs)
+    return found
+
+
+def _points(axes: Axes) -> list[str]:
+    found = []
+    for points in (c for c in axes.collections if isinstance(c, PathCollection)):
+        pairs = [(_name(axes.xaxis, x), _name(axes.yaxis, y)) for x, y in points.get_offsets()]
+        found += _rows(points.get_label(), pairs)
+    return found
+
+
+def _grids(axes: Axes) -> list[str]:
+    found = []
+    for image in axes.get_images():
+        values = image.get_array()
+        if values.ndim == 2:  # else it is a picture, not numbers
+            *_, bottom, top = image.get_extent()
+            height = (bottom - top) / len(values)
+            for i, row in enumerate(values):
+                name = _name(axes.yaxis, top + (i + 0.5) * height)
+                found.append(f"    {name}: " + " ".join(f"{value:.3g}" for value in row))
+    return found

@@ -17,7 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from distillkit.models.loading import prefetch
+from distillkit.models.downloads import fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct")
@@ -100,7 +100,8 @@ def fill(
         raise ValueError(f"{folder} has other things in it: name a new or an empty folder")
     shutil.copytree(ROOT, folder, ignore=_left_at_home, dirs_exist_ok=True)
     say(f"{folder}: the checkout is copied")
-    prefetch(folder / "models", [*STUDENTS], say)
+    for name in STUDENTS:
+        fetch(name, folder / "models", say)
     pins = pins_of((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     for python in pythons or [f"{sys.version_info.major}.{sys.version_info.minor}"]:
         for system in systems:

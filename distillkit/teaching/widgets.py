@@ -63,9 +63,19 @@ class Shown:
         display({"text/html": below, "text/plain": self.caption}, raw=True)
 
 
+_last: list[Figure] = []  # the figure that was drawn last
+
+
+def numbers() -> None:
+    """Print the numbers behind the picture that was drawn last, also by moving a control."""
+    with _DRAWING:
+        print(plots.numbers(_last[0]) if _last else "no picture was drawn yet")
+
+
 def show(figure: Figure, caption: str) -> Shown:
     """Return an object that a notebook displays as the figure with its caption below."""
     with _DRAWING:
+        _last[:] = [figure]
         return Shown(plots.to_png(figure, colors=128), caption)
 
 
@@ -251,6 +261,7 @@ class Explorer:
     def _png(self, params: dict) -> tuple[bytes, str]:
         with _DRAWING:
             figure, words = self.draw(**params)
+            _last[:] = [figure]
             return plots.to_png(figure), words
 
     def _say(self, words: str) -> None:

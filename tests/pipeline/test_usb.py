@@ -48,7 +48,7 @@ def small(tmp_path, monkeypatch):
 
     calls = Calls()
     monkeypatch.setattr(usb, "ROOT", root)
-    monkeypatch.setattr(usb, "prefetch", lambda folder, students, say: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(usb, "fetch", lambda name, folder, say: folder.mkdir(exist_ok=True))
     monkeypatch.setattr(usb, "_answers", lambda address: True)
     monkeypatch.setattr(usb.subprocess, "run", run)
     return SimpleNamespace(root=root, stick=tmp_path / "stick", calls=calls)

@@ -299,6 +299,50 @@ explorer"""
 # --- style ---------------------------------------------------------------------------------
 
 
+def test_the_numbers_behind_a_figure_are_text():
+    figure, axes = plots.new_figure(title="t", ylabel="exact, %", xlabel="family")
+    axes.bar([0, 1], [3, 4.5], label="few-shot")
+    axes.set_xticks([0, 1], ["one step", "two\nsteps"])
+    bars = plots.error_bars([(3, 2, 5), (4.5, 4, 5)])
+    axes.errorbar([0, 1], [3, 4.5], yerr=bars, capsize=3, label="mean")
+    axes.plot([0, 1], [1, 2.25])
+    axes.axhline(2)
+    assert plots.numbers(figure).splitlines() == [
+        "t · exact, % · family",
+        "  few-shot:", "    one step: 3", "    two steps: 4.5",
+        "  mean:", "    one step: 3 (2 to 5)", "    two steps: 4.5 (4 to 5)",
+        "    one step: 1", "    two steps: 2.25",
+    ]  # fmt: skip
+    figure, (left, right) = plots.new_figure(columns=2)
+    left.barh([0, 1], [3, 4])
+    left.set_yticks([0, 1], ["a", "b"])
+    left.errorbar([3], [1], xerr=[[1], [2]])
+    left.scatter([1, 2], [3, 4], label="tries")
+    right.imshow([[1, 2], [3, 4.5]])
+    right.set_yticks([0, 1], ["q", "k"])
+    assert plots.numbers(figure).splitlines() == [
+        "(no title)", "    a: 3", "    b: 4", "    3: b (2 to 5)",
+        "  tries:", "    1: 3", "    2: 4", "", "(no title)", "    q: 1 2", "    k: 3 4.5",
+    ]  # fmt: skip
+    assert plots.numbers(plots.new_figure()[0]) == "this figure shows no numbers"
+
+
+def test_a_learner_asks_for_the_numbers_of_the_last_picture(capsys, monkeypatch):
+    monkeypatch.setattr(widgets, "_last", [])
+    widgets.numbers()
+    figure, axes = plots.new_figure(ylabel="loss")
+    axes.plot([1, 2], [3, 0.5])
+    widgets.show(figure, "falls")
+    widgets.numbers()
+    explorer = make()
+    explorer.move(top=2)
+    widgets.numbers()
+    none, rest = capsys.readouterr().out.split("loss")
+    assert none == "no picture was drawn yet\n"
+    assert rest.splitlines()[1:3] == ["    1: 3", "    2: 0.5"]
+    assert rest.endswith(plots.numbers(explorer.draw(**explorer.params)[0]) + "\n")
+
+
 def luminance(color):
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
