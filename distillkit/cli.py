@@ -364,6 +364,28 @@ def _grades(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
+def _instructor_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="for the pages")
+
+
+def _instructor(options: argparse.Namespace, words: list[str]) -> int:
+    from distillkit.teaching.instructor.folder import write_kit
+
+    write_kit(options.to, all_exercises())
+    return 0
+
+
+def all_exercises() -> dict:
+    """Import the checks of every lesson; return the exercises by name."""
+    import importlib
+
+    from distillkit.teaching.record import KNOWN
+
+    for path in sorted(Path(__file__).parent.glob("lessons/l*/checks*.py")):
+        importlib.import_module(f"distillkit.lessons.{path.parent.name}.{path.stem}")
+    return KNOWN
+
+
 def _lab(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.teaching.lab import open_lab
 
@@ -426,6 +448,7 @@ COMMANDS = {  # name -> help, its options, what it does
     "lesson": ("list the lessons, find or copy one", _lesson_options, _lesson),
     "claims": ("what was measured of each claim, with intervals", lambda command: None, _claims),
     "grades": ("make a table of the pages that a class handed in", _grades_options, _grades),
+    "instructor": ("write slides, answer key, test and plans", _instructor_options, _instructor),
     "prefetch": ("fill a folder with models for offline use", _prefetch_options, _prefetch),
     "usb": ("fill a folder with all that a class needs offline", _usb_options, _usb),
     "doctor": ("say what this machine can do and what is wrong", lambda command: None, _doctor),

@@ -1,5 +1,5 @@
 """What is said of lessons and exercises outside of their notebooks: it all follows from
-data/lessons.csv and data/exercises.csv.
+data/lessons.csv, data/exercises.csv and data/plans.csv.
 
 The READMEs hold lists of lessons between two comments; a master names another lesson as
 `{lesson 05}`, its own minutes of reading as `{reading}`, those of its exercises as `{exercises}`,
@@ -17,6 +17,7 @@ from pathlib import Path
 import jupytext
 
 from distillkit.runtime.files import write_atomic
+from distillkit.teaching.instructor import plans
 from distillkit.teaching.lesson import Lesson, all_lessons
 from distillkit.teaching.record import Task, tasks
 from notebooks.languages import LANGUAGES
@@ -174,7 +175,10 @@ def teaching_table(folder: Path) -> str:
         cells = [link, minutes, row.reading, summed, row.before, row.weights, row.tensors]
         lines.append(f"| {' | '.join(cells)} |\n")
     rest = filter(None, (translated(folder, ""), planned(folder)))
-    return TABLE + "".join(lines) + "\n" + "\n".join(rest) + exercise_table(folder)
+    made = TABLE + "".join(lines) + "\n" + "\n".join(rest) + exercise_table(folder)
+    path = folder.parent / "data" / "plans.csv"
+    rows = plans.read_plans(path) if path.exists() else []
+    return made + ("\n" + plans.markdown(rows, lessons).rstrip("\n") + "\n" if rows else "")
 
 
 def exercise_table(folder: Path) -> str:

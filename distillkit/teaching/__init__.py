@@ -8,6 +8,7 @@
 - `exercise`: checks that name the mistake, and hints
 - `record`: what a learner has tried and solved, on this machine
 - `grades`: a class's table from the pages that learners handed in
+- `instructor`: slides, answer key, a test and plans for whoever teaches
 - `rescue`: a cell that stops before its check
 - `recorded`: the kit's tables in a lesson
 - `claims`: the ledger of claims

@@ -82,6 +82,17 @@ class Exercise:
         except STOPPED as error:  # a fault of the check must not stop a lesson, either
             return self._wrong(f"the check itself stopped: {one_line(error)}")
 
+    def wrong_answers(self) -> Iterator[tuple[Mistake, str]]:
+        """Yield each mistake with what the check would say of it if it did not know it.
+
+        For whoever teaches: by this a wrong answer is recognised.
+        """
+        expected = self._runs(self.reference)
+        for mistake in self.mistakes:
+            got = self._runs(mistake.function)
+            words = self._problem(mistake.function, expected, got, float("inf"))
+            yield mistake, words or "it is right"
+
     def _judge(self, attempt: Any) -> Outcome:
         if attempt is None or attempt is ...:
             return self._open("")
