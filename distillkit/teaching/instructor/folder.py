@@ -89,9 +89,10 @@ def plans_page(rows: list[plans.Row], lessons: Mapping[str, Taught]) -> str:
         cells = []
         for row, begins in plans.timed([row for row in rows if row.plan == plan]):
             takes = plans.needed(row, lessons)
-            when = f"{row.part}, {begins}" if row.part else begins
-            cells.append([escape(when).replace(" ", "&nbsp;"), str(row.minutes), "" if takes is None else str(takes),
-                          html(plans.words(row, titles))])  # fmt: skip
+            when = escape(f"{row.part}, {begins}" if row.part else begins)
+            need = "" if takes is None else str(takes)
+            words = html(plans.words(row, titles))
+            cells.append([when.replace(" ", "&nbsp;"), str(row.minutes), need, words])
         heads = ["begins", "minutes", "needed", "what"]
         title = plans.length(plan).capitalize()
         parts.append(f"<h2>{title}</h2>" + table(heads, cells, plan, (1, 2)))
