@@ -11,11 +11,13 @@ from distillkit.runtime.files import read_json
 from distillkit.runtime.session import data_path
 from distillkit.teaching.exercise import Exercise, Mistake
 from distillkit.teaching.instructor import folder, key, plans, quiz, sections, slides, typeset
-from distillkit.teaching.lesson import Lesson, all_lessons
+from distillkit.teaching.lesson import all_lessons
 from distillkit.teaching.record import KNOWN, Task, tasks
 from tests.chromium import accessibility_faults, browser, need, offline
 
-LESSON = Lesson("98", "A tiny lesson", "1", "a laptop", "2026-11-27", "20", "", "no", "no")
+LESSON = dataclasses.replace(
+    all_lessons()["00"], number="98", title="A tiny lesson", minutes="1", reading="20"
+)
 TASKS = [Task("98", "twice", 8, "easy"), Task("98", "thrice", 9, "bonus"), Task("97", "x", 1, "")]
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABh6FO1AAAAABJRU5ErkJg"
 
