@@ -128,7 +128,8 @@ def _joined(found: list[str]) -> list[list[str]]:
     for at, block in enumerate(found):
         before = found[at - 1] if at else ""
         announced = before.endswith((":", "**")) and not LISTED.match(before)
-        if groups and announced and sum(map(_lines, [*groups[-1], block])) <= ROOM:
+        room = ROOM + bool(LISTED.match(block))  # the lines of a list are seldom full
+        if groups and announced and sum(map(_lines, [*groups[-1], block])) <= room:
             groups[-1].append(block)
         else:
             groups.append([block])
