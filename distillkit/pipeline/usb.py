@@ -106,9 +106,10 @@ def fill(
     for python in pythons or [f"{sys.version_info.major}.{sys.version_info.minor}"]:
         for system in systems:
             environment, platforms = SYSTEMS[system]
-            about = {**environment, "python_version": python, "python_full_version": f"{python}.0"}
+            full = f"{python}.9"  # the first releases of a version are refused by some packages
+            about = {**environment, "python_version": python, "python_full_version": full}
             say(f"wheels for {system}, Python {python} …")
-            _download(folder / "wheels", needed(about, pins), platforms, python, system == "linux")
+            _download(folder / "wheels", needed(about, pins), platforms, full, system == "linux")
     size = sum(file.stat().st_size for file in (folder / "wheels").iterdir())
     say(f"{folder / 'wheels'}: {len([*(folder / 'wheels').iterdir()])} files, {size / 1e9:.1f} GB")
     say(f"done. On each machine: copy {folder.name} to its disk, then python3 kit.py lab there")
