@@ -73,9 +73,11 @@ def test_forms_are_compared_equation_by_equation():
     common = {"bytes": 4e6, "true_bits": 8.5, "kl": "1e-3", "same_top": 0.99, "n": 8}
     # as `dk.data` reads them: a number, without the zeros in front
     rows = [
-        {"form": "a", "right": 11010011, "exact": 0.625, "low": 0.31, "high": 0.86, **common},
-        {"form": "b", "right": 1001, "exact": 0.25, "low": 0.07, "high": 0.59, **common},
-    ]
+        {"form": "a", "right": 11010011, "exact": 62.5, "low": 31, "high": 86, "lenient": 75,
+         **common},
+        {"form": "b", "right": 1001, "exact": 25.0, "low": 7, "high": 59, "lenient": 50,
+         **common},
+    ]  # fmt: skip
     forms = figures.compared(rows)
     assert forms["a"]["exact"] == 62.5 and forms["a"]["high"] == 86 and forms["a"]["gap"] == 0
     assert forms["b"]["gap"] == -37.5 and forms["b"]["gap_low"] < -37.5 < forms["b"]["gap_high"]

@@ -98,8 +98,8 @@ def draw_survey(found: Mapping[str, Kept], kind: str) -> Drawn:
 def compared(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Read the rows of data/shipped_forms.csv as `dk.data` gives them, and compare the forms.
 
-    Returns form -> exact, low, high (%), n, megabytes, bits, kl, same_top, and gap, gap_low,
-    gap_high: right answers in 100 more than the first form, on the same equations.
+    Returns form -> exact, low, high, lenient, same_top (%), n, megabytes, bits, kl, and gap,
+    gap_low, gap_high: right answers in 100 more than the first form, on the same equations.
     """
     found: dict[str, dict[str, float]] = {}
     # read as a number, a mark of 0 in front is lost
@@ -108,10 +108,10 @@ def compared(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     for row in rows:
         gap, gap_low, gap_high = paired_difference(next(iter(marks.values())), marks[row["form"]])
         found[row["form"]] = {
-            "exact": 100 * row["exact"], "low": 100 * row["low"], "high": 100 * row["high"],
+            **{name: row[name] for name in ("exact", "low", "high", "lenient", "n")},
             "gap": 100 * gap, "gap_low": 100 * gap_low, "gap_high": 100 * gap_high,
             "megabytes": row["bytes"] / 1e6, "bits": row["true_bits"],
-            "kl": float(row["kl"]), "same_top": 100 * row["same_top"], "n": row["n"],
+            "kl": float(row["kl"]), "same_top": 100 * row["same_top"],
         }  # fmt: skip
     return found
 
