@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from benchmarks.report import (
+    checking,
     demo,
     learning,
     machines,
@@ -47,6 +48,7 @@ SECTIONS = (
     machines.sampling_card,
     machines.busy,
     machines.ablation,
+    checking.checks,
 )
 PAGE, FRONT = "benchmarks/results/README.md", "README.md"
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"

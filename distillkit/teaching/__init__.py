@@ -4,8 +4,10 @@
 - `lab`: JupyterLab for a learner
 - `widgets`: explorers with their static twin, and pages
 - `compare`: when are two results the same, and how do they differ?
+- `relation`: how do wrong numbers follow from the right ones?
 - `attempt`: running a learner's function
 - `exercise`: checks that name the mistake, and hints
+- `kl_mistakes`: mistakes that divergences share
 - `record`: what a learner has tried and solved, on this machine
 - `grades`: a class's table from the pages that learners handed in
 - `instructor`: slides, answer key, a test and plans for whoever teaches

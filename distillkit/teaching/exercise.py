@@ -24,6 +24,7 @@ from distillkit.teaching.attempt import (
 )
 from distillkit.teaching.compare import difference, same, short
 from distillkit.teaching.record import DONE, KNOWN, OPEN, WRONG, say
+from distillkit.teaching.relation import relation
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Exercise:
     atol: float = 1e-6
     seconds: float = 5.0
     hints: Sequence[str] = ()
+    slips: Sequence[Mistake] = ()  # rarer ones: named if made, and in no answer key
     _known: dict[int, list[Trial]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +144,8 @@ class Exercise:
         for check in checks:
             for at, (want, run) in enumerate(zip(expected, got, strict=True)):
                 if words := check(attempt, want, run):
+                    if check == self._value and "expected " in words:
+                        words += self._relation(expected, got)
                     return f"{words}\n  on input {at + 1} of {len(got)}: {self._describe(at)}"
         return None
 
@@ -157,6 +161,11 @@ class Exercise:
         if want.error is not None:
             return None
         return difference(want.value, run.value, self.rtol, self.atol)
+
+    def _relation(self, expected: list[Trial], got: list[Trial]) -> str:
+        pairs = [(a.value, b.value) for a, b in zip(expected, got, strict=True)]
+        words = relation(self._names(), self._fresh(), *zip(*pairs, strict=True))
+        return f"\n  On all inputs: {words}." if words else ""
 
     def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         for name, ours, theirs in zip(self._names(), want.arguments, run.arguments, strict=False):
@@ -185,7 +194,7 @@ class Exercise:
 
     def _mistake(self, got: list[Trial]) -> str | None:
         """Return the message of the listed mistake that does the same on every probe."""
-        for at, mistake in enumerate(self.mistakes):
+        for at, mistake in enumerate([*self.mistakes, *self.slips]):
             if at not in self._known:
                 self._known[at] = self._runs(mistake.function)
             known = self._known[at]

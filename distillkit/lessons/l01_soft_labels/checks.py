@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
+from distillkit.teaching.kl_mistakes import kl_mistakes
 from distillkit.training import losses
 
 
@@ -207,6 +208,7 @@ soft_loss = Exercise(
         ),
         *_TWO_AT_ONCE,
     ],
+    slips=kl_mistakes(torch.mean),
 )
 
 
@@ -311,6 +313,18 @@ def _teacher_as_label(
     )
 
 
+def _combined(way):
+    """Make balanced losses from (soft loss, hard loss, alpha) in another way."""
+
+    def wrong(
+        student_BC: Tensor, teacher_BC: Tensor, labels_B: Tensor, alpha: float, temperature: float
+    ) -> Tensor:
+        soft = losses.soft_loss(student_BC, teacher_BC, temperature)
+        return way(soft, F.cross_entropy(student_BC, labels_B), alpha)
+
+    return wrong
+
+
 balanced_loss = Exercise(
     "balanced_loss",
     reference=losses.distillation_loss,
@@ -362,7 +376,33 @@ balanced_loss = Exercise(
             _teacher_as_label,
         ),
     ],
-)
+    slips=[
+        Mistake(words, _combined(way))
+        for words, way in {
+            "the hard loss is subtracted: both are added": lambda s, h, a: a * s - (1 - a) * h,
+            "the hard loss is missing": lambda s, h, a: a * s,
+            "the soft loss is missing": lambda s, h, a: (1 - a) * h,
+            "alpha is divided by the soft loss: multiply": lambda s, h, a: a / s + (1 - a) * h,
+            "the soft loss is missing, only its weight is there": lambda s, h, a: a + (1 - a) * h,
+            "1 - alpha is divided by the hard loss: multiply":
+                lambda s, h, a: a * s + (1 - a) / h,
+            "the hard loss is missing, only its weight is there":
+                lambda s, h, a: a * s + (1 - a),
+            "the hard loss weighs 1 - alpha, not 1 + alpha": lambda s, h, a: a * s + (1 + a) * h,
+            "the hard loss weighs 1 - alpha, not alpha - 1": lambda s, h, a: a * s + (a - 1) * h,
+            "both losses weigh alpha: the hard one weighs 1 - alpha":
+                lambda s, h, a: a * s + a * h,
+            "the hard loss weighs 1 - alpha, not 2 - alpha": lambda s, h, a: a * s + (2 - a) * h,
+            "the hard loss weighs 1 - alpha, not -alpha": lambda s, h, a: a * s - a * h,
+        }.items()
+    ] + [
+        Mistake("in soft_loss student and teacher have changed places",
+                lambda s, t, y, a, T: losses.distillation_loss(t, s, y, a, T)
+                + (1 - a) * (F.cross_entropy(s, y) - F.cross_entropy(t, y))),
+        Mistake("student and teacher have changed places",
+                lambda s, t, y, a, T: losses.distillation_loss(t, s, y, a, T)),
+    ],
+)  # fmt: skip
 
 # --- bonus: a teacher of whom only the k largest logits are known ---------------------------------
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
+from distillkit.teaching.kl_mistakes import kl_mistakes
 from distillkit.training import losses
 
 
@@ -96,6 +97,7 @@ mended_a = Exercise(
         Mistake(_NO_SQUARE, _kl_div(power=0)),
         Mistake(_REVERSED, _reversed),
     ],
+    slips=kl_mistakes(torch.mean),
 )
 
 mended_b = Exercise(
@@ -122,6 +124,7 @@ mended_b = Exercise(
         Mistake(_REVERSED, _reversed),
         Mistake(_NO_SQUARE, _kl_div(power=0)),
     ],
+    slips=kl_mistakes(torch.mean),
 )
 
 _EPSILONS = [10.0**-n for n in range(5, 13)]
@@ -151,4 +154,5 @@ mended_c = Exercise(
         *(Mistake(_SMALL, _typed(lambda x, e=e: x.clamp(min=e).log())) for e in _EPSILONS),
         Mistake(_NO_SQUARE, _kl_div(power=0)),
     ],
+    slips=kl_mistakes(torch.mean),
 )

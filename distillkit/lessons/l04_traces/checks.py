@@ -144,7 +144,35 @@ price = Exercise(
             lambda n, k, p, a, i, o: n * k * (p + a) * (i + o) / 1e6,
         ),
     ],
-)
+    slips=[
+        Mistake(words, lambda n, k, *rest, cost=cost: cost(n * k, *rest))
+        for words, cost in {
+            "the answer's cost is subtracted: both are paid":
+                lambda asked, p, a, i, o: asked * (p * i - a * o) / 1e6,
+            "the answer is left out": lambda asked, p, a, i, o: asked * p * i / 1e6,
+            "the prompt's tokens are divided by their price: multiply":
+                lambda asked, p, a, i, o: asked * (p / i + a * o) / 1e6,
+            "the answer's tokens are divided by their price: multiply":
+                lambda asked, p, a, i, o: asked * (p * i + a / o) / 1e6,
+            "the price of the prompt's tokens is missing":
+                lambda asked, p, a, i, o: asked * (p + a * o) / 1e6,
+            "the number of the prompt's tokens is missing":
+                lambda asked, p, a, i, o: asked * (i + a * o) / 1e6,
+            "the price of the answer's tokens is missing":
+                lambda asked, p, a, i, o: asked * (p * i + a) / 1e6,
+            "the number of the answer's tokens is missing":
+                lambda asked, p, a, i, o: asked * (p * i + o) / 1e6,
+            "the requests are divided by the price of one: multiply":
+                lambda asked, p, a, i, o: asked / (p * i + a * o) / 1e6,
+            "these are the requests: multiply by the price of one":
+                lambda asked, p, a, i, o: asked / 1e6,
+            "this is the price of one request: multiply by problems and k":
+                lambda asked, p, a, i, o: (p * i + a * o) / 1e6,
+            "the million is divided by the price: it is the other way round":
+                lambda asked, p, a, i, o: 1e6 / (asked * (p * i + a * o)),
+        }.items()
+    ],
+)  # fmt: skip
 
 # --- bonus: a journal that was cut off ------------------------------------------------------------
 

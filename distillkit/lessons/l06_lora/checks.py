@@ -269,6 +269,47 @@ falling = Exercise(
         Mistake("the cosine goes below zero: 1 + cos, and then the half",
                 _wrong_falling(_even, lambda t, n: cos(pi * t / n))),
     ],
+    slips=[
+        Mistake(words, _wrong_falling(_even, fall))
+        for words, fall in {
+            "in the fall: 1 + cos is divided by 2, not multiplied":
+                lambda t, n: (1 + cos(pi * t / n)) * 2,
+            "in the fall: 1 + cos is halved, not divided by 3":
+                lambda t, n: (1 + cos(pi * t / n)) / 3,
+            "in the fall: the peak is multiplied by 1 + cos, not divided by it":
+                lambda t, n: 1 / (1 + cos(pi * t / n)) / 2,
+            "in the fall: the cosine is missing, and every rate is half the peak":
+                lambda t, n: 0.5,
+            "in the fall: 1 - cos rises; it is 1 + cos":
+                lambda t, n: (1 - cos(pi * t / n)) / 2,
+            "in the fall: 1 + is missing before the cosine": lambda t, n: cos(pi * t / n) / 2,
+            "in the fall: 1 + cos, not 2 + cos": lambda t, n: (2 + cos(pi * t / n)) / 2,
+            "in the fall: t is multiplied by n: divide": lambda t, n: (1 + cos(pi * t * n)) / 2,
+            "in the fall: t is not divided by n": lambda t, n: (1 + cos(pi * t)) / 2,
+            "in the fall: t is missing in the cosine, and every rate is alike":
+                lambda t, n: (1 + cos(pi / n)) / 2,
+        }.items()
+    ] + [
+        Mistake(words, _wrong_falling(rise, _cosine))
+        for words, rise in {
+            "in the warm-up: multiplied by warm where it should be divided":
+                lambda i, warm: (i + 1) * warm,
+            "in the warm-up: not divided by warm": lambda i, warm: i + 1,
+            "in the warm-up: divided by step + 1 where it should be multiplied":
+                lambda i, warm: 1 / (i + 1) / warm,
+            "in the warm-up: step + 1 is missing, so it does not rise": lambda i, warm: 1 / warm,
+            "in the warm-up: step + 1, not step - 1": lambda i, warm: (i - 1) / warm,
+            "in the warm-up: step + 1, not step + 2": lambda i, warm: (i + 2) / warm,
+        }.items()
+    ] + [
+        Mistake("the rise is returned alone: the fall comes after it",
+                lambda steps, peak: _falling(steps, peak)[:max(1, steps // 20)]),
+        Mistake("the fall is returned alone: the rise comes before it",
+                lambda steps, peak: _falling(steps, peak)[max(1, steps // 20):]),
+        Mistake("one rate too many: n is the steps without the warm-up",
+                lambda steps, peak: _falling(steps, peak)[:max(1, steps // 20)]
+                + [peak * _cosine(t, steps) for t in range(steps)]),
+    ],
 )  # fmt: skip
 
 # --- the layer ------------------------------------------------------------------------------------
@@ -417,5 +458,45 @@ fixed_memory = Exercise(
             "the trained numbers are float32, whatever the frozen ones are in",
             lambda w, t, bits, full: w * 16.0 if full else (w + 4 * t) * bits / 8,
         ),
+    ],
+    slips=[
+        Mistake(words, lambda w, t, bits, full, way=way: 16.0 * w if full else way(w, t, bits))
+        for words, way in {
+            "the trained part is subtracted: both lie in memory":
+                lambda w, t, bits: w * bits / 8 - 16 * t,
+            "the frozen weights are left out": lambda w, t, bits: 16.0 * t,
+            "bits are multiplied by 8: a byte has 8 bits, so divide":
+                lambda w, t, bits: w * bits * 8 + 16.0 * t,
+            "8 is divided by the bits: it is the other way round":
+                lambda w, t, bits: 8 / (w * bits) + 16 * t,
+            "16 is divided by the number of trained ones: multiply":
+                lambda w, t, bits: w * bits / 8 + 16 / t,
+            "the number of trained ones is missing: 16 bytes for each":
+                lambda w, t, bits: w * bits / 8 + 16,
+            "a trained number has 16 bytes, and not one": lambda w, t, bits: w * bits / 8 + t,
+            "a trained number has 16 bytes, and not 17": lambda w, t, bits: w * bits / 8 + 17 * t,
+            "a trained number has 16 bytes, and not 15": lambda w, t, bits: w * bits / 8 + 15 * t,
+            "the weights are divided by their bits: multiply":
+                lambda w, t, bits: w / bits / 8 + 16 * t,
+            "the bits of a frozen weight are left out": lambda w, t, bits: w / 8 + 16 * t,
+            "the number of frozen weights is left out": lambda w, t, bits: bits / 8 + 16 * t,
+            "a byte has 8 bits, and not 9": lambda w, t, bits: w * bits / 9 + 16 * t,
+            "a byte has 8 bits, and not 7": lambda w, t, bits: w * bits / 7 + 16 * t,
+        }.items()
+    ] + [
+        Mistake(words, lambda w, t, bits, full, way=way: way(w) if full else w * bits / 8 + 16 * t)
+        for words, way in {
+            "with full training every weight has 16 bytes: 16 is divided by them here":
+                lambda w: 16 / w,
+            "with full training the number of weights is left out": lambda w: 16,
+            "with full training every weight has 16 bytes, and not one": lambda w: w,
+            "with full training every weight has 16 bytes, and not 17": lambda w: 17 * w,
+            "with full training every weight has 16 bytes, and not 15": lambda w: 15 * w,
+            "`full` is not looked at: then all weights are trained, 16 bytes each":
+                lambda w: 4 * w,
+        }.items()
+    ] + [
+        Mistake("weights and trained have changed places",
+                lambda w, t, bits, full: _fixed_memory(t, w, bits, full)),
     ],
 )  # fmt: skip

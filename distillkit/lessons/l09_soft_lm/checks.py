@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distillkit.evaluation import calibration
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
+from distillkit.teaching.kl_mistakes import kl_mistakes
 from distillkit.training import losses
 from distillkit.training.top_k import top_and_rest
 
@@ -99,6 +100,7 @@ forward_kl = Exercise(
         ),
         *(Mistake(words, _wrong_kl(True, kind)) for kind, words in _COMMON.items()),
     ],
+    slips=kl_mistakes(lambda kl_N: kl_N, squared=False),
 )
 
 reverse_kl = Exercise(
@@ -130,6 +132,7 @@ reverse_kl = Exercise(
         ),
         *(Mistake(words, _wrong_kl(False, kind)) for kind, words in _COMMON.items()),
     ],
+    slips=kl_mistakes(lambda kl_N: kl_N, squared=False, forward=False),
 )
 
 
@@ -372,6 +375,11 @@ def _wrong_ece(kind: str):
             return sum(abs(c - r) for c, r in zip(confidence, right, strict=True)) / n
         if kind == "signed":
             return sum(count * (sure - good) for sure, good, count in rows) / n
+        if kind == "open end":
+            boxes: dict[int, float] = {}
+            for sure, good in zip(confidence, right, strict=True):
+                boxes[int(sure * bins)] = boxes.get(int(sure * bins), 0.0) + sure - good
+            return sum(map(abs, boxes.values())) / n
         if kind == "unweighted":
             return sum(abs(sure - good) for sure, good, _ in rows) / len(rows)
         return max(abs(sure - good) for sure, good, _ in rows)
@@ -386,6 +394,7 @@ ece = Exercise(
         ([0.95, 0.92, 0.9, 0.35, 0.31, 0.05], [True, True, False, True, False, False], 10),
         ([1.0, 0.99, 0.6, 0.55], [True, False, True, True], 10),
         ([0.2, 0.3, 0.8, 0.7, 0.9], [True, False, True, False, True], 2),
+        ([1.0, 0.95, 0.4], [False, True, True], 10),
     ],
     hints=(
         "Which answers are compared with one another: all, or those of about the same confidence?",
@@ -404,5 +413,7 @@ ece = Exercise(
                 "perfectly calibrated model: compare means of bins", _wrong_ece("each answer")),
         Mistake("this is the largest gap of a bin, the maximum calibration error",
                 _wrong_ece("largest")),
+        Mistake("a confidence of exactly 1 gets a bin of its own: it belongs to the last one",
+                _wrong_ece("open end")),
     ],
 )  # fmt: skip
