@@ -29,7 +29,8 @@ def checks() -> str:
         values handed over wrongly (printed, as a list, with an argument changed in place …).  Right
         ones: written by hand in other ways, and the kit's solutions, whose checks are written on
         their own.  A message *names* the mistake if it is one that the exercise knows, if it
-        shows the line that stops, if it says how all numbers follow from the right ones, or if it says that a type or a gradient is wrong and this is
+        shows the line that stops, if it says how all numbers follow from the right ones, or if it
+        says that a type or a gradient is wrong and this is
         what was done; "expected this, got that" names nothing.""",
         table("lesson | wrong tried | accepted | named | right tried | refused",
               [*lines, _line("all", wrong, right)]),
