@@ -259,7 +259,9 @@ def test_a_model_that_takes_the_place_of_another_is_named(tiny_folder, monkeypat
     "models\\x", "C:\\models\\x", "C:models", ".\\x", "./x", "../x", "/models/x", "~/x", "a/b/c",
     "x.gguf",
 ])  # fmt: skip
-def test_what_can_only_be_a_path_is_not_asked_of_a_hub(index, monkeypatch, name):
+def test_what_can_only_be_a_path_is_not_asked_of_a_hub(index, tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # where nothing has such a name
     monkeypatch.setattr(loading, "hub_answers", lambda: pytest.fail("asked"))
     monkeypatch.setattr(loading, "_hub", lambda *_, **__: pytest.fail("looked up"))
     with pytest.raises(ModelError, match="no such folder or file"):
