@@ -1,6 +1,6 @@
 """Shared fixtures: a tiny random chat model that needs no download, and a real small one.
 
-Properties are tried on 50 examples; `python3 kit.py test --hypothesis-profile=long` tries 2,000.
+Properties are tried on 30 examples; `python3 kit.py test --hypothesis-profile=long` tries 2,000.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("kit", deadline=None, max_examples=50)  # a busy machine is not a failure
+settings.register_profile("kit", deadline=None, max_examples=30)  # a busy machine is not a failure
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("kit")
 
