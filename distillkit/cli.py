@@ -16,15 +16,17 @@ QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load`
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Known errors are one clear message, no traceback."""
     words = sys.argv[1:] if arguments is None else arguments
+    from distillkit.runtime.progress import forgiving_output, printable
+
+    forgiving_output()
+    asked = words[0] if words else ""
+    options = parser(asked).parse_args(words[:1] if asked == "lab" else words)
     from distillkit.models.downloads import ModelError
     from distillkit.runtime.files import JournalError
-    from distillkit.runtime.progress import forgiving_output, printable
     from distillkit.runtime.session import command_name
     from distillkit.traces.candidates import TeacherError
 
-    forgiving_output()
-    options = parser().parse_args(words[:1] if words[:1] == ["lab"] else words)
-    if words[:1] != ["lab"]:  # its notebooks decide each for themselves
+    if asked != "lab":  # its notebooks decide each for themselves
         share_the_cores()  # before torch is imported, and not for --help
     try:
         return options.run(options, words)
@@ -41,13 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
+def parser(asked: str) -> argparse.ArgumentParser:
+    """Build the parser of all commands, with the options of the one that is asked for.
+
+    What the options of a command need is not imported for another one, nor for `--help`.
+    """
     top = argparse.ArgumentParser(prog="distillkit", description="Learn LLM distillation by doing.")
     commands = top.add_subparsers(required=True, metavar="command")
     for name, (help_, add_options, run) in COMMANDS.items():
         command = commands.add_parser(name, help=help_)
-        add_options(command)
+        if name == asked:
+            add_options(command)
         command.set_defaults(run=run)
     return top
 

@@ -729,7 +729,7 @@ def test_the_words_of_other_languages_are_complete():
     for lang, words in languages.LANGUAGES.items():
         if lang != "en":
             assert {*words.levels} == {*lists.LEVELS} and {*words.titles} >= {*all_lessons()}
-        assert parser().parse_args(["lesson", "00", "--lang", lang]).lang == lang
+        assert parser("lesson").parse_args(["lesson", "00", "--lang", lang]).lang == lang
 
 
 def test_the_notebooks_of_this_checkout_are_what_the_masters_build(capsys):

@@ -164,8 +164,16 @@ def test_no_public_name_hides_a_module():
     assert dk.plots is sys.modules["distillkit.plots"]
 
 
-def test_the_package_is_imported_without_what_takes_long():
-    look = "import sys, distillkit; print({'torch', 'numpy', 'matplotlib'} & {*sys.modules})"
+@pytest.mark.parametrize(
+    ("code", "slow"),
+    [
+        ("import distillkit", "torch numpy matplotlib"),
+        ("from distillkit.cli import parser; parser('').format_help()",
+         "torch numpy matplotlib filelock ssl packaging"),
+    ],
+)  # fmt: skip
+def test_the_package_and_its_help_come_without_what_takes_long(code, slow):
+    look = f"import sys; {code}; print({{*{slow.split()}}} & {{*sys.modules}})"
     found = subprocess.run(
         [sys.executable, "-c", look], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     )
