@@ -33,6 +33,7 @@ class Trial:
     gradients: list | None = None  # of the arguments asked for; None: not asked for
     gradient_error: BaseException | None = None
     printed: str = ""
+    yielded: bool = False  # the value is the list of what a generator gave
     seconds: float = 0.0
 
 
@@ -91,7 +92,8 @@ def run_once(function: Callable, arguments: tuple, seconds: float) -> Trial:
     try:
         with _same_chance(), redirect_stdout(printed), _at_most(seconds):
             done.value = function(*arguments)
-            if inspect.isgenerator(done.value):
+            done.yielded = inspect.isgenerator(done.value)
+            if done.yielded:
                 done.value = list(done.value)
     except STOPPED as error:
         done.error = error

@@ -92,7 +92,7 @@ class Exercise:
         expected = self._runs(self.reference)
         for mistake in self.mistakes:
             got = self._runs(mistake.function)
-            words = self._problem(mistake.function, expected, got, float("inf"))
+            words = self._problem(self.reference, expected, got, float("inf"))
             yield mistake, words or "it is right"
 
     def _judge(self, attempt: Any) -> Outcome:
@@ -107,7 +107,7 @@ class Exercise:
         allowed = max(self.seconds, 5 * sum(run.seconds for run in expected))
         for run in self._each(attempt, allowed):
             got.append(run)
-            if isinstance(run.error, NotImplementedError) and len(got) == 1:
+            if len(got) == 1 and _is_stub(run.error):
                 return self._open("")
             late = sum(r.seconds for r in got) > allowed
             if late or isinstance(run.error, KeyboardInterrupt | Endless):
@@ -135,7 +135,8 @@ class Exercise:
                         "does a loop never end?")  # fmt: skip
             if isinstance(run.error, Endless):
                 return (f"it was stopped after {allowed:.3g} s on input {at + 1}: does a loop "
-                        f"never end?\n  on input {at + 1}: {self._describe(at)}")  # fmt: skip
+                        "never end?\n"
+                        f"  on input {at + 1}: {self._describe(at, attempt)}")  # fmt: skip
         if len(got) < len(expected) or sum(r.seconds for r in got) > allowed:
             total = sum(r.seconds for r in got)
             return (f"it took {total:.3g} s for {len(got)} of {len(expected)} inputs, and it has "
@@ -145,8 +146,9 @@ class Exercise:
             for at, (want, run) in enumerate(zip(expected, got, strict=True)):
                 if words := check(attempt, want, run):
                     if check == self._value and "expected " in words:
-                        words += self._relation(expected, got)
-                    return f"{words}\n  on input {at + 1} of {len(got)}: {self._describe(at)}"
+                        words += self._relation(attempt, expected, got)
+                    where = f"on input {at + 1} of {len(got)}"
+                    return f"{words}\n  {where}: {self._describe(at, attempt)}"
         return None
 
     def _stopped(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
@@ -160,15 +162,18 @@ class Exercise:
     def _value(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         if want.error is not None:
             return None
+        if run.yielded and not want.yielded:
+            return "it yields its values one by one: collect them in a list and `return` that"
         return difference(want.value, run.value, self.rtol, self.atol)
 
-    def _relation(self, expected: list[Trial], got: list[Trial]) -> str:
+    def _relation(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str:
         pairs = [(a.value, b.value) for a, b in zip(expected, got, strict=True)]
-        words = relation(self._names(), self._fresh(), *zip(*pairs, strict=True))
+        words = relation(self._names(attempt), self._fresh(), *zip(*pairs, strict=True))
         return f"\n  On all inputs: {words}." if words else ""
 
     def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
-        for name, ours, theirs in zip(self._names(), want.arguments, run.arguments, strict=False):
+        pairs = zip(self._names(attempt), want.arguments, run.arguments, strict=False)
+        for name, ours, theirs in pairs:
             if not same(ours, theirs, 0.0, 0.0, unknown=True):
                 return f"it changes its argument {name} in place; work on a copy ({_ways(ours)})"
         return None
@@ -182,7 +187,7 @@ class Exercise:
         for at, ours, theirs in zip(self._traced(), want.gradients, run.gradients, strict=True):
             if same(ours, theirs, 10 * self.rtol, 10 * self.atol):
                 continue
-            name = self._names()[at]
+            name = self._names(attempt)[at]
             if not theirs.any():
                 return (f"the value is right, but no gradient reaches {name}: .item(), .detach(), "
                         "no_grad or a new tensor made from numbers cuts it")  # fmt: skip
@@ -237,11 +242,17 @@ class Exercise:
 
     # --- words ---
 
-    def _names(self) -> list[str]:
-        return list(inspect.signature(self.reference).parameters)
+    def _names(self, attempt: Callable) -> list[str]:
+        """Return the arguments' names as the learner wrote them, if they are as many."""
+        ours = list(inspect.signature(self.reference).parameters)
+        try:
+            theirs = list(inspect.signature(attempt).parameters)
+        except (TypeError, ValueError):  # a built-in function may have none
+            return ours
+        return theirs if len(theirs) == len(ours) else ours
 
-    def _describe(self, at: int) -> str:
-        pairs = zip(self._names(), self._fresh()[at], strict=False)
+    def _describe(self, at: int, attempt: Callable) -> str:
+        pairs = zip(self._names(attempt), self._fresh()[at], strict=False)
         return ", ".join(f"{name} = {short(value)}" for name, value in pairs)
 
     def _open(self, hint: str) -> Outcome:
@@ -268,6 +279,11 @@ class Exercise:
             return ""
         lines = printed[:500].splitlines()[:5]
         return "\n  On the first input it printed:" + "".join(f"\n    {line}" for line in lines)
+
+
+def _is_stub(error: BaseException | None) -> bool:
+    """Tell a stub's bare `raise NotImplementedError` from PyTorch's, which says what it lacks."""
+    return isinstance(error, NotImplementedError) and not error.args
 
 
 def _ways(value: Any) -> str:

@@ -1,12 +1,25 @@
-"""The figures of lesson 05: rules, funnel, pass@k, arms of an experiment."""
+"""Lesson 05: its figures, and the rarer wrong answers that its checks name."""
 
 from __future__ import annotations
 
 import pytest
 
 from distillkit.evaluation.statistics import wilson
+from distillkit.lessons.l05_rejection import checks
 from distillkit.lessons.l05_rejection import figures as kit
 from distillkit.plots import draw_arms
+from distillkit.teaching.exercise import WRONG, Exercise
+
+SLIPS = [(exercise, slip) for exercise in vars(checks).values() if isinstance(exercise, Exercise)
+         for slip in exercise.slips]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "slip"), SLIPS)
+def test_a_rarer_wrong_answer_is_refused_and_named(exercise, slip):
+    """Three of them were accepted once: small letters, // 2, and only neighbours compared."""
+    outcome = exercise.judge(slip.function)
+    assert outcome.kind == WRONG
+    assert outcome.message.startswith(f"✗ {exercise.name}: {slip.message}")
 
 
 def test_rules_show_counts_and_name_the_one_that_misses_most():
@@ -27,6 +40,11 @@ def test_the_funnel_names_the_rule_that_rejects_most():
     assert words.startswith("5 of 10 candidates are kept (50 %); the rule 'two' rejects most: 4")
     assert [bar.get_width() for bar in figure.axes[0].patches] == [10, 9, 5, 5]
     assert [t.get_text() for t in figure.axes[0].texts] == [" 10", " 9  (−1)", " 5  (−4)", " 5"]
+
+
+def test_a_funnel_in_which_nothing_is_lost_blames_no_rule():
+    words = kit.draw_kept([("candidates", 4), ("one", 4)])[1]
+    assert words == "4 of 4 candidates are kept (100 %); no rule rejects any."
 
 
 def test_a_funnel_of_nothing_is_drawn():

@@ -135,6 +135,35 @@ def test_a_stub_that_raises_is_not_attempted():
     assert checks.soft_loss.judge(stub).kind == OPEN
 
 
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda s, t, T: T ^ 2 * (s - t).mean(),  # it means **
+        lambda s, t, T: F.cross_entropy(torch.tensor([0, 1]), s),
+    ],
+)
+def test_what_pytorch_does_not_implement_is_no_stub(attempt):
+    outcome = checks.soft_loss.judge(attempt)
+    assert outcome.kind == WRONG and "it stops: NotImplementedError: " in outcome.message
+
+
+def test_a_generator_in_place_of_a_list_is_refused():
+    exercise = Exercise("pair", lambda n: [n, n], [(5,)], [])
+
+    def pair(n):
+        yield n
+        yield n
+
+    outcome = exercise.judge(pair)
+    assert outcome.kind == WRONG and "collect them in a list" in outcome.message
+
+
+def test_arguments_have_the_names_that_the_learner_gave_them():
+    outcome = doubled().judge(lambda temperature: 3)
+    assert "on input 1 of 2: temperature = 1" in outcome.message
+    assert "on input 1 of 2: x = 1" in doubled().judge(lambda x, more=0: 3).message
+
+
 def test_a_forgotten_return_is_hinted_at():
     def forgotten(student_NV, teacher_NV, temperature=1.0):
         student_NV.softmax(-1)
@@ -211,17 +240,17 @@ def stops(s, t, temperature):
         (other_dtype, "the dtype is torch.float64, and torch.float32 is expected"),
         (not_a_number, "got tensor(nan): a NaN or an infinity comes from log(0)"),
         (other_value, "expected tensor(1.9151), got tensor(1.9342)"),
-        (no_gradient, "no gradient reaches student_NV"),
-        (half_a_gradient, "the gradient with respect to student_NV is not: expected tensor (3, 5)"),
+        (no_gradient, "no gradient reaches s:"),
+        (half_a_gradient, "the gradient with respect to s is not: expected tensor (3, 5)"),
         (no_tensor_that_learns, "it stops once gradients are asked for: RuntimeError"),
-        (in_place, "it changes its argument student_NV in place"),
+        (in_place, "it changes its argument s in place"),
         (stops, "it stops: RuntimeError: mat1 and mat2"),
     ],
 )
 def test_a_wrong_attempt_is_told_what_and_where(attempt, words, capsys):
     outcome = checks.soft_loss.judge(attempt)
     assert outcome.kind == WRONG and words in outcome.message
-    assert "of 4: student_NV = tensor (3, 5)" in outcome.message
+    assert "of 4: s = tensor (3, 5)" in outcome.message
     assert checks.soft_loss(attempt) is losses.soft_loss
     assert "goes on with the kit's soft_loss" in " ".join(capsys.readouterr().out.split())
 

@@ -30,6 +30,16 @@ def _ratio(a: float, b: float) -> float:
     return a / b if b else 1.0
 
 
+def _shares_of(hit):
+    """Make a pair of shares that counts another thing as a hit."""
+
+    def wrong(rejected: Sequence[bool], faulty: Sequence[bool]) -> tuple[float, float]:
+        hits = sum(bool(hit(r, f)) for r, f in zip(rejected, faulty, strict=True))
+        return _ratio(hits, sum(rejected)), _ratio(hits, sum(faulty))
+
+    return wrong
+
+
 precision_recall = Exercise(
     "precision_recall",
     reference=_precision_recall,
@@ -80,6 +90,14 @@ precision_recall = Exercise(
                 _ratio(sum(not a and not b for a, b in zip(r, f, strict=True)), f.count(False))),
         ),
     ],
+    slips=[
+        Mistake("// rounds a share down to 0 or 1: divide with /",
+                lambda r, f: tuple(float(x == 1) for x in _precision_recall(r, f))),
+        Mistake("it counts whatever is rejected or faulty: a hit is both at once",
+                _shares_of(lambda r, f: r or f)),
+        Mistake("it counts where the two lists agree, two times False included: a hit is True in "
+                "both", _shares_of(lambda r, f: r == f)),
+    ],
 )  # fmt: skip
 
 # --- a rule for another language with the same letters --------------------------------------------
@@ -121,6 +139,14 @@ def _foreign(least: int = 3, lower: bool = True, share=lambda hits, n: 2 * hits 
     return wrong
 
 
+def _split_at_spaces(text: str, known: frozenset[str]) -> str:
+    for line in text.split("\n"):
+        words = line.lower().split()
+        if len(words) >= 3 and 2 * sum(word in known for word in words) < len(words):
+            return line
+    return ""
+
+
 _FEW = frozenset({"the", "step", "both", "sides", "of", "we", "now", "by", "add", "from"})
 foreign_line = Exercise(
     "foreign_line",
@@ -143,6 +169,8 @@ foreign_line = Exercise(
         ("Da\nnn\nist", _FEW),
         ("The step of nothing\nTHE SUM OF", _FEW),
         ("the step nu igen", _FEW),
+        ("the step nu igen vi", _FEW),
+        ("Her er Svaret\nx = 2", _FEW),
         ("", _FEW),
     ],
     mistakes=[
@@ -158,6 +186,23 @@ foreign_line = Exercise(
                 _foreign(share=lambda hits, n: hits == 0)),
         Mistake("the whole text is counted at once: a few foreign words drown in a long solution",
                 _foreign(whole=True)),
+    ],
+    slips=[
+        Mistake("the line comes back in small letters: return it as it stands in the text",
+                lambda text, known: _foreign_line(text, known).lower()),
+        Mistake("three words are enough: >= 3, not > 3", _foreign(least=4)),
+        Mistake("// rounds down, and of five words two are fewer than half: compare twice the hits",
+                _foreign(share=lambda hits, n: hits < n // 2)),
+        Mistake("it returns lines of known words: fewer than half are to be known",
+                _foreign(share=lambda hits, n: 2 * hits > n)),
+        Mistake('it looks at the first line only: `return ""` comes after the loop',
+                lambda text, known: _foreign_line(text.split("\n")[0], known)),
+        Mistake("it returns the last such line: return the first one as soon as it is found",
+                lambda text, known: _foreign_line("\n".join(text.split("\n")[::-1]), known)),
+        Mistake("numbers and signs are counted as words: take the words that the pattern finds",
+                _split_at_spaces),
+        Mistake('where no line is found, None comes back: `return ""` after the loop',
+                lambda text, known: _foreign_line(text, known) or None),
     ],
 )  # fmt: skip
 
@@ -209,6 +254,27 @@ def _keep_wrong(
     return wrong
 
 
+def _keep_counting_rejected(candidates: Sequence[Judged], most: int) -> list[Judged]:
+    texts: dict[str, set[str]] = {}
+    kept = []
+    for candidate in candidates:
+        problem, text, obeys = candidate
+        known = texts.setdefault(problem, set())
+        if len(known) < most and text not in known:
+            known.add(text)
+            kept += [candidate] * obeys
+    return kept
+
+
+def _keep_beside(candidates: Sequence[Judged], most: int) -> list[Judged]:
+    kept: list[Judged] = []
+    for candidate in candidates:
+        taken = [other for other in kept if other[0] == candidate[0]]
+        if candidate[2] and len(taken) < most and candidate not in kept[-1:]:
+            kept.append(candidate)
+    return kept
+
+
 keep = Exercise(
     "keep",
     reference=_keep,
@@ -226,6 +292,8 @@ keep = Exercise(
         ([("p", "a", True), ("q", "b", True), ("p", "c", True), ("q", "d", True),
           ("p", "e", True), ("p", "f", True)], 2),
         ([("p", "a", False), ("p", "b", False)], 3),
+        ([("p", "a", True), ("p", "b", True), ("p", "a", True), ("q", "c", True),
+          ("p", "d", True)], 3),
         ([], 1),
     ],
     mistakes=[
@@ -243,6 +311,18 @@ keep = Exercise(
                 " and that is what several candidates are for", _keep_wrong(first_only=True)),
         Mistake("it returns the texts: return the candidates",
                 lambda candidates, most: [text for _, text, _ in _keep(candidates, most)]),
+    ],
+    slips=[
+        Mistake("one less than `most` is kept: compare the number with most itself",
+                _keep_wrong(more=-1)),
+        Mistake("the order is another one: candidates stay in the order of the list",
+                lambda candidates, most: sorted(
+                    _keep(candidates, most),
+                    key=lambda kept: [problem for problem, *_ in candidates].index(kept[0]))),
+        Mistake("a candidate that breaks a rule takes a place: only what is kept counts",
+                _keep_counting_rejected),
+        Mistake("a copy is only seen directly after its twin: compare with all that is kept",
+                _keep_beside),
     ],
 )  # fmt: skip
 
@@ -282,6 +362,20 @@ pass_at_k = Exercise(
             "it is 1 as soon as any of the n is right, which is pass@n; or is there a // in it? "
             "That rounds down to a whole number: divide with /",
             lambda n, c, k: float(c > 0),
+        ),
+    ],
+    slips=[
+        Mistake(
+            "this is the chance that not all k are right: count the ways to draw only wrong ones",
+            lambda n, c, k: 1 - comb(c, k) / comb(n, k),
+        ),
+        Mistake(
+            "1 is taken from the ways, and it should be the share of them: divide first",
+            lambda n, c, k: (1 - comb(n - c, k)) / comb(n, k),
+        ),
+        Mistake(
+            "one too many: n - c of the candidates are wrong",
+            lambda n, c, k: 1 - comb(n - c + 1, k) / comb(n, k),
         ),
     ],
 )
@@ -355,5 +449,9 @@ majority = Exercise(
                 _wrong_majority("more than half")),
         Mistake("without any answer there is nothing to return but None",
                 _wrong_majority("empty")),
+    ],
+    slips=[
+        Mistake("two things at once: None votes; and texts are counted, not values by `same`",
+                lambda answers, same: max(answers, key=answers.count)),
     ],
 )  # fmt: skip

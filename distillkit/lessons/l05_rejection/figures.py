@@ -40,11 +40,9 @@ def draw_kept(rows: Sequence[tuple[str, int]]) -> Drawn:
     lost = {name: before - left for (_, before), (name, left) in pairwise(rows)}
     most = max(lost, key=lost.get)
     (_, total), (_, kept) = rows[0], rows[-1]
-    caption = (
-        f"{kept} of {total} candidates are kept ({100 * kept / max(1, total):.0f} %); the rule "
-        f"'{most}' rejects most: {lost[most]}."
-    )
-    return draw_funnel(rows), caption
+    worst = f"the rule '{most}' rejects most: {lost[most]}" if lost[most] else "no rule rejects any"
+    share = 100 * kept / max(1, total)
+    return draw_funnel(rows), f"{kept} of {total} candidates are kept ({share:.0f} %); {worst}."
 
 
 def draw_pass_at_k(right: Mapping[str, Sequence[int]], n: int) -> Drawn:
