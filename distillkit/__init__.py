@@ -129,6 +129,7 @@ _HOME = {  # public name -> the module it lives in
     "Live": "teaching.widgets",
     "Count": "teaching.widgets",
     "Steps": "teaching.widgets",
+    "counted": "teaching.widgets",
     "page": "teaching.widgets",
     "progress": "teaching.record",
     "whose": "teaching.exercise",

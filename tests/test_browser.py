@@ -120,6 +120,7 @@ def move_a_slider(page, url):
     picture = explorer.locator("img.widget-image").first
     handle = explorer.locator(".noUi-handle").first
     picture.scroll_into_view_if_needed()
+    assert picture.evaluate("image => image.clientWidth <= image.naturalWidth"), "enlarged: blurred"
     before, seen = picture.get_attribute("src"), picture.screenshot()
     value = handle.get_attribute("aria-valuenow")
     handle.focus()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import comb, inf, sqrt
 from statistics import mean, stdev
+from textwrap import fill
 
 import numpy as np
 
+FOLDED = 88  # characters a line, as wide as what the checks say
 DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
@@ -53,21 +55,26 @@ def conclusion(
 ) -> str:
     """Say in one sentence what a paired comparison means, whichever way it went.
 
-    `names` are those of the baseline and of the treatment; `pairs` says what is paired.
+    `names` are those of the baseline and of the treatment; `pairs` says what is paired.  The
+    sentence is folded, because a notebook breaks long lines inside of words.
     """
     change, low, high = paired(baseline, treatment)
     seeds = f"{len(baseline)} paired {pairs}"
+    first, second = (f"'{name}'" if "," in name else name for name in names)
     if low <= 0 <= high:
-        return (
-            f"Between {names[0]} and {names[1]} no difference can be claimed: {change:+.1f} {unit} "
+        words = (
+            f"Between {first} and {second} no difference can be claimed: {change:+.1f} {unit} "
             f"(95 % interval {low:+.1f} to {high:+.1f}, {seeds})."
         )
-    few, many = sorted((abs(low), abs(high)))
-    word = "fewer" if change < 0 else "more"
-    return (
-        f"{names[1][:1].upper()}{names[1][1:]} gave {abs(change):.1f} {word} {unit} "
-        f"than {names[0]} (95 % interval {few:.1f} to {many:.1f}, {seeds})."
-    )
+    else:
+        few, many = sorted((abs(low), abs(high)))
+        word = "fewer" if change < 0 else "more"
+        words = (
+            f"{second[:1].upper()}{second[1:]} gave {abs(change):.1f} {word} {unit} "
+            f"than {first} (95 % interval {few:.1f} to {many:.1f}, {seeds})."
+        )
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return fill(words, FOLDED, subsequent_indent="  ", **whole)
 
 
 def table(

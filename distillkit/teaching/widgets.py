@@ -10,7 +10,7 @@ import base64
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -172,7 +172,7 @@ class Count(_Line):
     def __init__(self, what: str, total: int):
         super().__init__(what, total)
         self.right = 0
-        self._say(f"{what}: {total} questions are being read …")
+        self._say(f"{what}: {total} questions, none is answered yet …")
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         """Take the next answer, a row of `evaluate`."""
@@ -193,6 +193,18 @@ class Steps(_Line):
         self.done, self.total = row["step"], row["steps"]  # not every step may be told
         self._say(f"{self.what}: step {row['step']} of {row['steps']}, loss {row['loss']:.3f}; "
                   + self._left())  # fmt: skip
+
+
+def counted(what: str, items: Sequence) -> Iterator:
+    """Yield the items while a line counts those that are done and says how long the rest takes:
+    `for seed in counted("students", range(20))`.
+    """
+    line = _Line(what, len(items))
+    line._say(f"{what}: 0 of {line.total} done …")
+    for item in items:
+        yield item
+        line.done += 1
+        line._say(f"{what}: {line.done} of {line.total} done; {line._left()}")
 
 
 def explore(draw: Draw, *, static: Sequence[dict], **controls: Any) -> Explorer:
@@ -248,11 +260,11 @@ class Explorer:
             return
         png, words = self._png(self.params)
         self.controls = {n: _control(w, n, s, self.start[n]) for n, s in self.specs.items()}
-        wide = w.Layout(max_width="100%", height="auto")
+        wide = w.Layout(max_width="100%", height="auto", align_self="flex-start")  # never enlarged
         self.image = w.Image(value=png, format="png", layout=wide)
         self.caption, self.message = w.HTML(), w.HTML()
         self._say(words)
-        rows = w.Layout(display="flex", flex_flow="row wrap")
+        rows = w.Layout(display="flex", flex_flow="row wrap", grid_gap="0 1.5em")
         row = w.Box(list(self.controls.values()), layout=rows)
         self.box = w.VBox([row, self.message, self.image, self.caption])
         for control in self.controls.values():

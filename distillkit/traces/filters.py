@@ -93,7 +93,8 @@ def _one_language(candidate: Candidate, parsed: Parsed) -> str:
     asked = _scripts(candidate["problem"]["text"])
     allowed = asked.union(*(group for group in _TOGETHER if asked & (group - {"CJK"})))
     foreign = _scripts(text) - allowed
-    return f"mixes in {', '.join(sorted(foreign)).title()} letters" if foreign else ""
+    names = ["Chinese" if script == "CJK" else script.title() for script in sorted(foreign)]
+    return f"mixes in {', '.join(names)} letters" if foreign else ""
 
 
 def _short(candidate: Candidate, parsed: Parsed) -> str:

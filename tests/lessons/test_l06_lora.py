@@ -161,7 +161,7 @@ def test_memory_bars_add_up(name):
                       if abs(p.get_y() + 0.3 - at) < 0.01) for at in range(len(ways))]  # fmt: skip
     totals = [sum(parts.values()) / 1e9 for parts in ways.values()]
     assert right_ends == pytest.approx(totals)
-    assert words.startswith("float32 needs") and "nf4" in words
+    assert words.startswith("'float32' needs") and "'nf4' needs" in words
     written = [t for t in figure.axes[0].texts if t.get_text().startswith(" ")]
     assert [t.get_text() for t in written] == [f" {total:.1f}" for total in totals]
     assert [t.get_position()[0] for t in written] == pytest.approx(totals)

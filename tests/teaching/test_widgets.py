@@ -461,7 +461,7 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     count = widgets.Count("few-shot", 3)
     for exact in (True, False, True):
         count({"exact": exact})
-    assert shown[0] == "few-shot: 3 questions are being read …"
+    assert shown[0] == "few-shot: 3 questions, none is answered yet …"
     assert shown[1].startswith("few-shot: 1 of 3 answered, 1 solved; about ")
     assert shown[1].endswith(" s left") and "left" not in shown[3]
     assert shown[3].startswith("few-shot: 3 of 3 answered, 2 solved; ")
@@ -474,6 +474,11 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     assert shown[2].startswith("words: step 2 of 2") and "left" not in shown[2]
     widgets.Steps("every tenth")({"step": 10, "steps": 10, "loss": 0.5})
     assert "left" not in shown[-1], "steps that are not told count, too"
+    shown.clear()
+    assert list(widgets.counted("students", range(2))) == [0, 1]
+    assert shown[0] == "students: 0 of 2 done …"
+    assert shown[1].startswith("students: 1 of 2 done; about ")
+    assert shown[2].startswith("students: 2 of 2 done; ") and "left" not in shown[2]
 
 
 def test_a_live_picture_stands_in_a_notebook_without_widget_state(forked_kernels):

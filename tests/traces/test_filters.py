@@ -218,7 +218,7 @@ def test_a_problem_that_cannot_be_read_is_said_to_be_so():
 @pytest.mark.parametrize(
     ("line", "script"),
     [
-        ("所以 x = 5", "Cjk"),
+        ("所以 x = 5", "Chinese"),
         ("Поэтому", "Cyrillic"),
         ("Тhus x is 5", "Cyrillic"),  # the first letter is not a T
         ("よって", "Hiragana"),

@@ -46,23 +46,17 @@ def draw_softened(
         photo, axes = map(figure.add_axes, ((0.01, 0.2, 0.2, 0.57), (0.35, 0.11, 0.64, 0.77)))
         photo.imshow(picture_P.view(8, 8).tolist(), cmap="gray_r", vmin=0, vmax=1)
         photo.set(xticks=[], yticks=[], xlabel=f"label: {label}")
-    at = range(len(names))
-    axes.bar(
-        [i - 0.2 for i in at],
-        plain_C.tolist(),
-        0.38,
-        color="white",
-        edgecolor=GREY,
-        hatch="//",
-        label="T = 1",
-    )
+    at, percent_C = range(len(names)), (100 * soft_C).tolist()
+    if temperature != 1:  # else the two would be alike
+        axes.bar([i - 0.2 for i in at], (100 * plain_C).tolist(), 0.38, color="white",
+                 edgecolor=GREY, hatch="//", label="T = 1")  # fmt: skip
     bars = axes.bar(
-        [i + 0.2 for i in at], soft_C.tolist(), 0.38, color=BLUE, label=f"T = {temperature:g}"
+        [i + 0.2 for i in at], percent_C, 0.38, color=BLUE, label=f"T = {temperature:g}"
     )
-    axes.bar_label(bars, [f"{100 * p:.0f}" if p >= 0.005 else "" for p in soft_C], fontsize=9,
+    axes.bar_label(bars, [f"{p:.0f}" if p >= 0.5 else "" for p in percent_C], fontsize=9,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
     axes.set_xticks(at, names)
-    _tidy(axes, ylim=(0, 1.1), ylabel="probability (blue: in %)")
+    _tidy(axes, ylim=(0, 110), ylabel="probability, %")
     _legend(figure)
     first, second = soft_C.topk(2).indices.tolist()
     caption = (

@@ -200,11 +200,11 @@ def draw_memory(ways: Mapping[str, Mapping[str, float]]) -> Drawn:
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     totals = dict(zip(ways, left, strict=True))
     most, least = max(totals, key=totals.get), min(totals, key=totals.get)
-    card = next((f"a {size} GB card" for size in CARDS if size > totals[least] + 0.7), "no card "
-                "here")  # fmt: skip
+    enough = (size for size in CARDS if size > totals[least] + 0.7)
+    card = next((f"a {size} GB card is enough" for size in enough), "no card here is enough")
     caption = (
-        f"{most} needs {totals[most]:.1f} GB, {least} {totals[least]:.1f} GB, which {card} holds "
-        "with at least 0.7 GB to spare. Dotted lines: 4, 6, 8, 12 and 24 GB."
+        f"'{most}' needs {totals[most]:.1f} GB. '{least}' needs {totals[least]:.1f} GB: {card} "
+        "(0.7 GB are kept free). Dotted lines: 4, 6, 8, 12 and 24 GB."
     )
     return figure, caption
 
