@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -101,7 +102,9 @@ def evaluate(
 ) -> list[AnswerRow]:
     """Answer each problem greedily and score it; returns one row a problem, in order.
 
-    `read` is a parser in the place of the template's: a text in, the answer or None out.
+    `read` is a parser in the place of the template's: a text in, the answer or None out.  If
+    `on_done` has a method `step`, such as `teaching.widgets.Count`, it is called after each token
+    with the tokens computed one after the other and the most there can be.
 
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
     evaluation computes the same batches as an unbroken one, so its numbers are the same bit
@@ -128,16 +131,22 @@ def evaluate(
                 raise ValueError(
                     f"{journal} holds an answer to another wording of {problem.id}: give a new file"
                 )
-        for first in range(0, len(problems), width):
-            group = problems[first : first + width]
-            if all(problem.id in done for problem in group):
-                continue
-            words = (template, shots, max_new_tokens, report, read)
+        groups = [problems[i : i + width] for i in range(0, len(problems), width)]
+        groups = [group for group in groups if not all(p.id in done for p in group)]
+        step, most = getattr(on_done, "step", None), len(groups) * max_new_tokens
+        for at, group in enumerate(groups):
+            on_step = step and partial(_later, step, at * max_new_tokens, most)
+            words = (template, shots, max_new_tokens, report, read, on_step)
             for row in _answers(model, tokenizer, group, *words):
                 if book and row["id"] not in done:
                     book.add(row)
                 done[row["id"]] = row
     return [done[problem.id] for problem in problems]
+
+
+def _later(step: Callable[[int, int], None], before: int, most: int, n: int) -> None:
+    """Tell `step` of token n of a group; `before` is what the groups before it may have."""
+    step(before + n, most)
 
 
 def _answers(
@@ -149,6 +158,7 @@ def _answers(
     max_new_tokens: int,
     on_done: Callable[[AnswerRow], None],
     read: Callable[[str], str | None] | None,
+    on_step: Callable[[int], None] | None,
 ) -> list[AnswerRow]:
     """Let the model answer a group of problems in one batch; returns the rows in order."""
     rows: dict[int, AnswerRow] = {}
@@ -165,7 +175,7 @@ def _answers(
 
     prompts = [prompt_text(tokenizer, p.text, template, shots) for p in group]
     sample(model, tokenizer, prompts, stop=template.stop, width=len(group),
-           max_new_tokens=max_new_tokens, on_done=on_completion)  # fmt: skip
+           max_new_tokens=max_new_tokens, on_done=on_completion, on_step=on_step)  # fmt: skip
     return [rows[index] for index in range(len(group))]
 
 

@@ -382,12 +382,14 @@ def sample(
     seed: int = 0,
     width: int = 64,
     on_done: Callable[[int, int, Completion], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> list[list[Completion]]:
     """Write `k` completions for each prompt; temperature 0 is greedy.
 
     Every candidate has its own random stream (from `seed`, prompt and candidate number), so its
     text does not depend on the batch it was in.  `on_done(prompt, candidate, completion)` is
-    called as each one ends.  `width` rows are computed together.  Returns one list a prompt.
+    called as each one ends, `on_step(n)` after the n-th token of all rows.  `width` rows are
+    computed together.  Returns one list a prompt.
     Raises ValueError for a setting out of range and for a prompt without tokens, ModelError for a
     model that the sampler would read otherwise than it reads itself.
     """
@@ -412,7 +414,7 @@ def sample(
     must_sample_alike(model.get_base_model() if hasattr(model, "get_base_model") else model)
     with shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
-        texts = Texts(reader, own, k)
+        texts, steps = Texts(reader, own, k), 0
         while texts.rows or texts.waiting:
             began = time.perf_counter()
             rows, logits_RV = texts.admit(streams) or texts.step()
@@ -426,6 +428,9 @@ def sample(
                 results[row.prompt][row.candidate] = done
                 if on_done:
                     on_done(row.prompt, row.candidate, done)
+            steps += 1
+            if on_step:
+                on_step(steps)
     return results
 
 

@@ -58,7 +58,8 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     tier = tier or ("gpu" if cuda else "cpu")
     if tier != "gpu":
         reason = "no CUDA device" if not cuda else f"tier {tier} asked for"
-        device, why = "cpu", [reason, f"{torch.get_num_threads()} CPU threads"]
+        threads = torch.get_num_threads()
+        device, why = "cpu", [reason, f"{threads} CPU thread{'s' * (threads > 1)}"]
         if sharing:
             why.append(sharing)
         if not dtype and tier == "tiny":

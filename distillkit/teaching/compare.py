@@ -133,7 +133,8 @@ def _kind(want: Any, got: Any) -> str | None:
         if want.dtype != got.dtype:
             return f"the dtype is {got.dtype}, and {want.dtype} is expected"
     if isinstance(want, list | tuple) and len(want) != len(got):
-        return f"it returns {len(got)} parts, {short(got)}, and {len(want)} are expected"
+        parts = "1 part" if len(got) == 1 else f"{len(got)} parts"
+        return f"it returns {parts}, {short(got)}, and {len(want)} {_are(len(want))} expected"
     if isinstance(want, Mapping) and set(want) != set(got):
         return f"its keys are {sorted(map(str, got))}, and {sorted(map(str, want))} are expected"
     return None
@@ -152,9 +153,25 @@ def _amount(want: Any, got: Any, rtol: float, atol: float) -> str | None:
     if isinstance(want, str):
         return _texts(want, got)
     words = f"expected {short(want)}, got {short(got)}"
+    if short(want) == short(got):  # the numbers that are shown are alike
+        words = _first(want, got, rtol, atol) or words
     if _unfinite(got) and not _unfinite(want):
         words += ": a NaN or an infinity comes from log(0), 0 · log(0), inf − inf or 0 / 0"
     return words
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _first(want: Any, got: Any, rtol: float, atol: float) -> str:
+    """Say where two tensors or arrays of one shape begin to differ."""
+    if isinstance(want, torch.Tensor | numpy.ndarray):
+        for place in numpy.ndindex(tuple(want.shape)):
+            ours, theirs = want[place].item(), got[place].item()
+            if not same(ours, theirs, rtol, atol):
+                return f"at {list(place)} expected {_number(ours)}, got {_number(theirs)}"
+    return ""
 
 
 def _texts(want: str, got: str) -> str:

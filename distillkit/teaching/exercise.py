@@ -164,12 +164,19 @@ class Exercise:
             return None
         if run.yielded and not want.yielded:
             return "it yields its values one by one: collect them in a list and `return` that"
+        if want.yielded and not isinstance(run.value, list | tuple):
+            return (f"it returns {short(run.value)} and ends there: `yield` a value in each round "
+                    "of the loop, and it goes on")  # fmt: skip
+        if run.yielded and len(run.value) < len(want.value):
+            return (f"only {len(run.value)} of {len(want.value)} values come out: does the `yield` "
+                    "stand inside the loop?")  # fmt: skip
         return difference(want.value, run.value, self.rtol, self.atol)
 
     def _relation(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str:
         pairs = [(a.value, b.value) for a, b in zip(expected, got, strict=True)]
         words = relation(self._names(attempt), self._fresh(), *zip(*pairs, strict=True))
-        return f"\n  On all inputs: {words}." if words else ""
+        end = "" if words.endswith("?") else "."
+        return f"\n  On all inputs: {words}{end}" if words else ""
 
     def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         pairs = zip(self._names(attempt), want.arguments, run.arguments, strict=False)

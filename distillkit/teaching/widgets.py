@@ -10,7 +10,7 @@ import base64
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -149,9 +149,12 @@ class _Line:
 
     def _left(self) -> str:
         """Say how long the rest takes at this pace, or how long all took."""
-        spent = time.monotonic() - self._began
+        spent = self._spent()
         left = spent / self.done * (self.total - self.done)
         return f"about {left:.0f} s left" if left else f"{spent:.0f} s"
+
+    def _spent(self) -> float:
+        return time.monotonic() - self._began
 
     def _say(self, words: str) -> None:
         from IPython.display import display
@@ -166,19 +169,31 @@ class _Line:
 class Count(_Line):
     """A line that counts answers while a cell runs: `evaluate(..., on_done=Count("few-shot", 24))`.
 
-    It says how many are done, how many are right, and how long the rest takes at this pace.
+    It says how many are done and how many are right; between two answers it counts tokens, and
+    says how long the rest takes at this pace if the last text has as many tokens as it may.
     """
 
-    def __init__(self, what: str, total: int):
+    def __init__(self, what: str, total: int, every: float = 1.0):
         super().__init__(what, total)
-        self.right = 0
-        self._say(f"{what}: {total} questions, none is answered yet …")
+        self.right, self.every, self._at = 0, every, -math.inf
+        self._say(f"{what}: the model reads what it is asked …")
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         """Take the next answer, a row of `evaluate`."""
         self.done, self.right = self.done + 1, self.right + row["exact"]
-        self._say(f"{self.what}: {self.done} of {self.total} answered, {self.right} solved; "
-                  + self._left())  # fmt: skip
+        if self.done == self.total:
+            self._say(f"{self._answered()}; {self._spent():.0f} s")
+
+    def step(self, tokens: int, most: int) -> None:
+        """Take the number of tokens written one after the other, and how many it can become."""
+        spent = self._spent()
+        if self.done < self.total and spent - self._at >= self.every:
+            self._at, left = spent, spent / tokens * (most - tokens)
+            self._say(f"{self._answered()}; token {tokens} of at most {most}, "
+                      f"at most {left:.0f} s left")  # fmt: skip
+
+    def _answered(self) -> str:
+        return f"{self.what}: {self.done} of {self.total} answered, {self.right} solved"
 
 
 class Steps(_Line):
@@ -195,11 +210,11 @@ class Steps(_Line):
                   + self._left())  # fmt: skip
 
 
-def counted(what: str, items: Sequence) -> Iterator:
+def counted(what: str, items: Iterable, total: int | None = None) -> Iterator:
     """Yield the items while a line counts those that are done and says how long the rest takes:
-    `for seed in counted("students", range(20))`.
+    `for seed in counted("students", range(20))`; `total` is for items that have no length.
     """
-    line = _Line(what, len(items))
+    line = _Line(what, len(items) if total is None else total)
     line._say(f"{what}: 0 of {line.total} done …")
     for item in items:
         yield item

@@ -137,6 +137,23 @@ def test_groups_have_the_width(tiny, monkeypatch):
     assert [options["width"] for _, options in calls] == [2, 2, 1]
 
 
+def test_between_two_answers_each_token_is_told(tiny):
+    told = []
+
+    class Count:
+        def __call__(self, row):
+            told.append(row["tokens"])
+
+        def step(self, tokens, most):
+            told.append((tokens, most))
+
+    rows = kit.evaluate(tiny.model, tiny.tokenizer, PROBLEMS, THINK, (), None, 3, 2, Count())
+    steps = [pair for pair in told if isinstance(pair, tuple)]
+    assert [row["tokens"] for row in rows] == [3] * 5, "a model that knows nothing does not end"
+    assert steps == [(n, 9) for n in range(1, 10)]
+    assert told.index((3, 9)) == 4 and told[2:4] == [3, 3], "a text's end is told before its step"
+
+
 def test_no_problems_no_rows(tiny, tmp_path):
     assert kit.evaluate(tiny.model, tiny.tokenizer, [], journal=tmp_path / "rows.jsonl") == []
 

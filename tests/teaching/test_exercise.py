@@ -66,7 +66,7 @@ def test_a_generator_is_run_to_its_end_and_its_list_compared():
     exercise = Exercise("halves", halves, [(5,), (8,)], [])
     assert exercise.judge(lambda n: [n >> i for i in range(n.bit_length())]).kind == DONE
     assert exercise.judge(stops).kind == OPEN
-    assert "it returns 1 parts, [5], and 3 are expected" in exercise.judge(lambda n: [n]).message
+    assert "it returns 1 part, [5], and 3 are expected" in exercise.judge(lambda n: [n]).message
 
 
 # --- every exercise of the kit -------------------------------------------------------------
@@ -156,6 +156,34 @@ def test_a_generator_in_place_of_a_list_is_refused():
 
     outcome = exercise.judge(pair)
     assert outcome.kind == WRONG and "collect them in a list" in outcome.message
+
+
+def test_a_loop_that_should_yield_is_told_to():
+    def halves(n):
+        while n:
+            n //= 2
+            yield n
+
+    def once(n):
+        return n // 2
+
+    def last(n):
+        while n:
+            n //= 2
+        yield n
+
+    exercise = Exercise("halves", halves, [(5,), (9,)], [])
+    assert "it returns 2 and ends there: `yield` a value in each round" in str(exercise.judge(once))
+    assert "only 1 of 3 values come out: does the `yield` stand" in str(exercise.judge(last))
+    assert exercise.judge(lambda n: [*halves(n)]).kind == DONE, "a list of them is as good"
+
+
+def test_tensors_that_begin_alike_are_shown_where_they_differ():
+    exercise = Exercise("rows", lambda n: torch.zeros(2, n), [(6,)], [])
+    wrong = exercise.judge(
+        lambda n: torch.arange(2.0 * n).reshape(2, n) * 0 + (torch.arange(n) > 4)
+    )
+    assert "rows: at [0, 5] expected 0, got 1\n" in wrong.message
 
 
 def test_arguments_have_the_names_that_the_learner_gave_them():
@@ -520,7 +548,7 @@ def test_equal_results(want, got):
         ("4", 4, "it returns a number, 4, and a text is expected"),
         (None, "x", "it returns a text, 'x', and None is expected"),
         ("x", None, "it returns None, and a text is expected"),
-        ([1, 2], [1], "it returns 1 parts, [1], and 2 are expected"),
+        ([1, 2], [1], "it returns 1 part, [1], and 2 are expected"),
         ([1, [2, 3]], [1, [2, 4]], "in part [1][1] expected 3, got 4"),
         ({"a": 1}, {"b": 1}, "its keys are ['b'], and ['a'] are expected"),
         ({"a": 1}, {"a": 2}, "in part ['a'] expected 1, got 2"),

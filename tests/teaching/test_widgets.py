@@ -460,11 +460,14 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     monkeypatch.setattr("IPython.display.display", display)
     count = widgets.Count("few-shot", 3)
     for exact in (True, False, True):
+        count.step(1, 8)
         count({"exact": exact})
-    assert shown[0] == "few-shot: 3 questions, none is answered yet …"
-    assert shown[1].startswith("few-shot: 1 of 3 answered, 1 solved; about ")
-    assert shown[1].endswith(" s left") and "left" not in shown[3]
-    assert shown[3].startswith("few-shot: 3 of 3 answered, 2 solved; ")
+    count.step(3, 8)  # that of the last answer comes after it
+    assert shown[0] == "few-shot: the model reads what it is asked …"
+    words = "few-shot: 0 of 3 answered, 0 solved; token 1 of at most 8, at most "
+    assert shown[1].startswith(words) and shown[1].endswith(" s left")
+    assert shown[2].startswith("few-shot: 3 of 3 answered, 2 solved; ") and shown[2].endswith(" s")
+    assert "left" not in shown[2] and len(shown) == 3, "at most one line a second"
     shown.clear()
     steps = widgets.Steps("words")
     for step in (1, 2):
@@ -479,6 +482,7 @@ def test_a_count_is_one_line_that_ends_with_what_was_solved(monkeypatch):
     assert shown[0] == "students: 0 of 2 done …"
     assert shown[1].startswith("students: 1 of 2 done; about ")
     assert shown[2].startswith("students: 2 of 2 done; ") and "left" not in shown[2]
+    assert [*widgets.counted("steps", iter("ab"), 2)] == ["a", "b"]
 
 
 def test_a_live_picture_stands_in_a_notebook_without_widget_state(forked_kernels):

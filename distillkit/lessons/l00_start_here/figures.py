@@ -25,7 +25,7 @@ def counts_of(report: dict[str, Any]) -> dict[str, str]:
 
 def draw_flow(report: dict[str, Any]) -> Drawn:
     """Draw the boxes from problems to student with the counts of a run below them."""
-    figure, axes = new_figure(8.6, 1.6, xlim=(-0.5, 5.5), ylim=(-1, 1))
+    figure, axes = new_figure(8.6, 1.6, xlim=(-0.5, 5.5), ylim=(-0.7, 0.7))
     axes.axis("off")
     counts = counts_of(report)
     for x, name in enumerate(BOXES):
@@ -33,11 +33,14 @@ def draw_flow(report: dict[str, Any]) -> Drawn:
         box = {"boxstyle": "round,pad=0.5", "fc": BLUE if model else "white", "ec": BLUE}
         axes.text(x, 0.2, name, ha="center", va="center", fontsize=11, bbox=box,
                   color="white" if model else "black")  # fmt: skip
-        axes.text(x, -0.75, counts[name], ha="center", fontsize=9)
+        axes.text(x, -0.55, counts[name], ha="center", fontsize=9)
         if x:
             arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
             axes.annotate("", xy=(x - 0.36, 0.2), xytext=(x - 0.64, 0.2), arrowprops=arrow)
+    taken, kept = report["traces"]["equations"], report["funnel"]["kept"]
+    some = f"{taken} of them" if taken < kept else "all of them"
     return figure, (
-        f"From left to right: of {counts['candidates']} the rules let {counts['rules'][:-5]} pass, "
-        f"and the student ({counts['student']}) learns from what passed."
+        f"From left to right: of {counts['candidates']} the rules let {kept} pass. The student "
+        f"learns from {some}, and from {report['traces']['general']} general texts, so that it "
+        "does not forget how to talk."
     )

@@ -6,7 +6,7 @@ Dimension key: B traces, L positions, V vocabulary; N rows, I inputs, O outputs,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import cos, pi
+from math import cos, pi, sin
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +52,19 @@ def _wrong_padded(mark: Callable[[int, int, int], slice], left: bool = False) ->
     return padded
 
 
+def _answer_first(pairs: Sequence[tuple[list[int], list[int]]]) -> Batch:
+    ids_BL, _ = _padded([(answer, prompt) for prompt, answer in pairs])
+    place_L = torch.arange(ids_BL.shape[1])
+    return ids_BL, torch.stack([place_L < len(answer) for _, answer in pairs])
+
+
+def _filled_with_less(pairs: Sequence[tuple[list[int], list[int]]]) -> Batch:
+    ids_BL, answer_BL = _padded(pairs)
+    for row, (prompt, answer) in enumerate(pairs):
+        ids_BL[row, len(prompt) + len(answer) :] = -100
+    return ids_BL, answer_BL
+
+
 padded = Exercise(
     "padded",
     reference=_padded,
@@ -78,6 +91,17 @@ padded = Exercise(
                 _wrong_padded(lambda n, end, _: slice(n - 1, end))),
         Mistake("the rows are filled up on the left: fill on the right, where no token looks",
                 _wrong_padded(lambda n, end, _: slice(n, end), left=True)),
+    ],
+    slips=[
+        Mistake("the marks stand one place too early: the answer begins at len(prompt); the shift "
+                "by one comes later, in the loop",
+                _wrong_padded(lambda n, end, _: slice(n - 1, end - 1))),
+        Mistake("ids and marks have changed places: return the ids first",
+                lambda pairs: _padded(pairs)[::-1]),
+        Mistake("the answer stands before the prompt: first the prompt, then the answer",
+                _answer_first),
+        Mistake("the filling is 0, not -100: which tokens are learned is said by the marks",
+                _filled_with_less),
     ],
 )  # fmt: skip
 
@@ -202,8 +226,8 @@ train = Exercise(
             _wrong_train(_right, ("backward", "step")),
         ),
         Mistake(
-            "nothing is learned: step() uses the gradient that backward() has just made, and "
-            "zero_grad() must not stand between the two",
+            "nothing is learned, the loss of each batch stays as it was: first loss.backward(), "
+            "then optimizer.step(), and optimizer.zero_grad() after or before the two",
             _wrong_train(_right, ("step", "backward", "zero_grad")),
         ),
         Mistake(
@@ -242,6 +266,20 @@ def _cosine(t: int, n: int) -> float:
     return (1 + cos(pi * t / n)) / 2
 
 
+def _no_least(steps: int, peak: float) -> list[float]:
+    warm = steps // 20
+    n = steps - warm
+    return [peak * _even(i, warm) for i in range(warm)] + [peak * _cosine(t, n) for t in range(n)]
+
+
+def _no_brackets(steps: int, peak: float) -> list[float]:
+    warm = max(1, steps // 20)
+    n = steps - warm
+    return [peak * _even(i, warm) for i in range(warm)] + [
+        peak * 1 + cos(pi * t / n) / 2 for t in range(n)
+    ]
+
+
 falling = Exercise(
     "falling",
     reference=_falling,
@@ -251,10 +289,10 @@ falling = Exercise(
         " cosine, with t from 0 to n - 1, for the n others.",
         "warm = max(1, steps // 20)",
     ),
-    probes=[(20, 5e-4), (60, 1.0), (1, 0.5), (45, 2e-3)],
+    probes=[(20, 5e-4), (60, 1.0), (1, 0.5), (45, 2e-3), (13, 0.3)],
     atol=1e-12,
     mistakes=[
-        Mistake("the first rate is 0, so the first step is lost: step + 1 stands over warm",
+        Mistake("the first rate is 0, so the first step is lost: step + 1, divided by warm",
                 _wrong_falling(lambda i, warm: i / warm, _cosine)),
         Mistake("there is no warm-up: the first steps have the whole peak",
                 _wrong_falling(lambda i, warm: 1.0, _cosine)),
@@ -309,6 +347,23 @@ falling = Exercise(
         Mistake("one rate too many: n is the steps without the warm-up",
                 lambda steps, peak: _falling(steps, peak)[:max(1, steps // 20)]
                 + [peak * _cosine(t, steps) for t in range(steps)]),
+        Mistake("t goes from 1 to n: begin at 0, so that the fall begins at the peak",
+                _wrong_falling(_even, lambda t, n: _cosine(t + 1, n))),
+        Mistake("t counts from the end of the warm-up, and n is the number of steps after it: it "
+                "goes from 0 to n - 1",
+                lambda steps, peak: _falling(steps, peak)[:max(1, steps // 20)]
+                + [peak * _cosine(t, steps) for t in range(max(1, steps // 20), steps)]),
+        Mistake("below 20 steps there is no warm-up: it has at least one step, max(1, steps // 20)",
+                _no_least),
+        Mistake("math.cos takes radians: pi, not 180",
+                _wrong_falling(_even, lambda t, n: (1 + cos(180 * t / n)) / 2)),
+        Mistake("in the fall: it is the cosine, not the sine",
+                _wrong_falling(_even, lambda t, n: (1 + sin(pi * t / n)) / 2)),
+        Mistake("brackets are missing: the peak is multiplied by the whole (1 + cos) / 2",
+                _no_brackets),
+        Mistake("`append` puts the second list into the first as one part: add them with +",
+                lambda steps, peak: [*(rates := _falling(steps, peak))[: max(1, steps // 20)],
+                                     rates[max(1, steps // 20) :]]),
     ],
 )  # fmt: skip
 
@@ -322,7 +377,7 @@ def _lora_layer(x_NI: Tensor, W_OI: Tensor, A_RI: Tensor, B_OR: Tensor, alpha: f
 
 def _layers() -> list[tuple]:
     random = torch.Generator().manual_seed(0)
-    sizes = [(2, 3, 4, 2, 4.0), (1, 5, 3, 1, 2.0), (3, 4, 4, 3, 3.0), (2, 4, 4, 4, 8.0)]
+    sizes = [(2, 3, 4, 2, 4.0), (1, 5, 3, 1, 2.0), (3, 4, 4, 3, 5.0), (2, 4, 4, 4, 8.0)]
     return [
         (*(torch.randn(shape, generator=random) for shape in ((n, i), (o, i), (r, i), (o, r))), a)
         for n, i, o, r, a in sizes
@@ -366,8 +421,26 @@ lora_layer = Exercise(
             lambda x, W, A, B, alpha: x @ W.T,
         ),
         Mistake(
-            "the value is right, but A and B get no gradient: .detach() or .data cuts it",
+            "the value is right, but A and B get no gradient: .detach(), .data or no_grad cuts it",
             lambda x, W, A, B, alpha: _lora_layer(x, W, A.detach(), B.detach(), alpha),
+        ),
+    ],
+    slips=[
+        Mistake(
+            "r is the number of rows of A: len(A), not len(B)",
+            lambda x, W, A, B, alpha: x @ W.T + alpha / len(B) * (x @ A.T @ B.T),
+        ),
+        Mistake(
+            "r is the number of rows of A: A.shape[0], not A.shape[1]",
+            lambda x, W, A, B, alpha: x @ W.T + alpha / A.shape[1] * (x @ A.T @ B.T),
+        ),
+        Mistake(
+            "the update is added, not subtracted",
+            lambda x, W, A, B, alpha: x @ W.T - alpha / len(A) * (x @ A.T @ B.T),
+        ),
+        Mistake(
+            "// rounds down: alpha / r need not be whole",
+            lambda x, W, A, B, alpha: x @ W.T + alpha // len(A) * (x @ A.T @ B.T),
         ),
     ],
 )
@@ -404,6 +477,24 @@ trained_parameters = Exercise(
         Mistake(
             "the rank is left out",
             lambda shapes, r: sum(o + i for o, i in shapes),
+        ),
+    ],
+    slips=[
+        Mistake(
+            "only the first matrix is counted: does the `return` stand inside the loop?",
+            lambda shapes, r: memory.trained_parameters(shapes[:1], r) if shapes else None,
+        ),
+        Mistake(
+            "only the last matrix is counted: add to the sum in each round",
+            lambda shapes, r: memory.trained_parameters(shapes[-1:], r),
+        ),
+        Mistake(
+            "the frozen matrix is counted, too: only A and B are trained",
+            lambda shapes, r: sum(r * (o + i) + o * i for o, i in shapes),
+        ),
+        Mistake(
+            "there is no third matrix of r x r numbers: A is r x inputs and B is outputs x r",
+            lambda shapes, r: sum(r * (o + i) + r * r for o, i in shapes),
         ),
     ],
 )
@@ -467,8 +558,6 @@ fixed_memory = Exercise(
             "the frozen weights are left out": lambda w, t, bits: 16.0 * t,
             "bits are multiplied by 8: a byte has 8 bits, so divide":
                 lambda w, t, bits: w * bits * 8 + 16.0 * t,
-            "8 is divided by the bits: it is the other way round":
-                lambda w, t, bits: 8 / (w * bits) + 16 * t,
             "16 is divided by the number of trained ones: multiply":
                 lambda w, t, bits: w * bits / 8 + 16 / t,
             "the number of trained ones is missing: 16 bytes for each":
@@ -496,6 +585,16 @@ fixed_memory = Exercise(
                 lambda w: 4 * w,
         }.items()
     ] + [
+        Mistake("// rounds down, and of 4.127 bits nothing is left: bits / 8",
+                lambda w, t, bits, full: _fixed_memory(w, t, bits // 8 * 8, full)),
+        Mistake("with full training no weight is frozen: 16 bytes for each, and nothing more",
+                lambda w, t, bits, full: w * bits / 8 + 16 * (w if full else t)),
+        Mistake("the adapter's numbers are new ones, beside the frozen ones: subtract nothing",
+                lambda w, t, bits, full: _fixed_memory(w if full else w - t, t, bits, full)),
+        Mistake("the two cases have changed places: `full` means that all weights are trained",
+                lambda w, t, bits, full: _fixed_memory(w, t, bits, not full)),
+        Mistake("bytes are asked for, not GB",
+                lambda w, t, bits, full: _fixed_memory(w, t, bits, full) / 1e9),
         Mistake("weights and trained have changed places",
                 lambda w, t, bits, full: _fixed_memory(t, w, bits, full)),
     ],
