@@ -95,7 +95,7 @@ from distillkit.lessons.l01_soft_labels import (
 #
 # Think of a photo of a cat. The textbook says "cat" and stops. The teacher
 # adds that this cat looks a little like a dog, and a very little like a
-# tiger. Hinton called it *dark knowledge*: it stands in the small numbers.
+# tiger. Hinton called it *dark knowledge*: it hides in the small numbers.
 #
 # The **temperature** T makes small numbers visible. The teacher computes one
 # score for each class, the logits $z$, and
@@ -174,6 +174,7 @@ softened = checks.softened(softened)
 # %%
 data = digits.load_digits()
 quick = {"members": 1, "epochs": 5} if machine.fast else {}
+print("training the nets of the teacher …", flush=True)
 teacher = digits.train_teacher(data, **quick)
 pool_logits = digits.ask(teacher, data.pool_BP)
 test_logits = digits.ask(teacher, data.test_BP)
@@ -209,7 +210,6 @@ dk.explore(
     temperature=[0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0],
     rank=(0, 599, 1),
     static=[
-        {"temperature": 1.0, "rank": 5},
         {"temperature": 4.0, "rank": 5},
         {"temperature": 16.0, "rank": 5},
         {"temperature": 4.0, "rank": 500},
@@ -247,7 +247,7 @@ by_torch = F.cross_entropy(answers, truth)
 print(f"by hand {by_hand:.6f}   F.cross_entropy {by_torch:.6f}")
 
 # %% [markdown]
-# It starts near log 10 = 2.303: an untrained student knows nothing of ten
+# It starts near log 10 = 2.303: an untrained student knows nothing of the ten
 # classes. (`log` is the natural logarithm everywhere.)
 #
 # ## Stay in log-space
@@ -520,10 +520,10 @@ for name, net in (("this loop", mine), ("the kit's", kits)):
 # %% [markdown]
 # ## Find the bug
 #
-# Three soft losses. A and B stood in public code (shortened), C is the formula
-# typed as it stands in a textbook. Each of them runs, and each is wrong. First
-# measure: in a column all four numbers should be the same. (A KL divergence
-# is never negative.)
+# Three soft losses. A and B are from public code (shortened), C is the formula
+# typed as a textbook prints it. Each of them runs, and each is wrong. First
+# measure: in a column all four numbers should be the same. (A KL divergence is
+# never negative.)
 
 # %% [markdown] lang="zh"
 # ## 找出错误
@@ -567,7 +567,7 @@ for name, loss in {
 # {exercise mended_a mended_b mended_c}
 #
 # Write each one correctly, with as small a change as you can. Beware of half
-# mends: the checks know several that were published, too.
+# repairs: the checks know several that were published, too.
 
 # %% [markdown] lang="zh"
 # ### 练习 4：改正它们
@@ -630,19 +630,21 @@ smooth = digits.smoothed_labels(data.pool_labels_B, smoothing=0.1)
 
 
 def teach(teacher_BC=pool_logits, **how):
+    words = ", ".join(f"{name} {value}" for name, value in how.items())
     how = {"loss": balanced_loss, "steps": STEPS, **how}
-    return digits.student_errors(data, teacher_BC, S, **how)
+    seeds = dk.counted(f"students with {words}", S)
+    return digits.student_errors(data, teacher_BC, seeds, **how)
 
 
 hard, soft_only = teach(alpha=0.0), teach(alpha=1.0, temperature=4.0)
 names = ("hard labels", "soft labels")
-print(f"{2 * len(S)} students, taught with {dk.whose(balanced_loss)} loss")
+print(f"{2 * len(S)} students; the loss is {dk.whose(balanced_loss)}")
 dk.show(*figures.draw_pairs(hard, soft_only, names))
 
 # %% [markdown]
-# The **95 % interval** says what the mean difference may be, if these seeds
-# are a fair sample of all seeds: of 100 such intervals, about 95 hold the true
-# value. If it holds 0, chance alone could explain the result.
+# The **95 % interval** says what the mean difference may be, if these seeds are
+# a fair sample of all seeds: of 100 such intervals, about 95 contain the true
+# value. If it contains 0, chance alone could explain the result.
 #
 # But why do soft labels help? Two explanations are possible, so there are four
 # ways to teach, 300 steps of Adam each:
@@ -654,7 +656,7 @@ dk.show(*figures.draw_pairs(hard, soft_only, names))
 # - **both** (α = 0.5, T = 4) and **soft labels** (α = 1, T = 4).
 #
 # The main comparison is soft against hard. The claim is *not shown* if the
-# interval of the difference holds 0, and *refuted* if it lies above.
+# interval of the difference contains 0, and *refuted* if it lies above 0.
 
 # %% [markdown] lang="zh"
 # **95% 置信区间**（confidence interval）说的是：如果这些种子能公平地代表所有种
@@ -696,9 +698,9 @@ dk.show(*figures.draw_ways(ways))
 # 8, and it looks a little like a 3".
 #
 # Its answers lean away from 3, because in its world a 3 was never the right
-# answer. Hinton's mend: add a **bias** to the logit of 3. We choose it
-# on pool digits that the student was not trained on, never on the test set.
-# That choice does use labels of 3s, for one single number.
+# answer. Hinton's remedy: add a **bias** to the logit of 3. We choose it on
+# pool digits that the student was not trained on, never on the test set. That
+# choice does use labels of 3s, for one single number.
 
 # %% [markdown] lang="zh"
 # ## 实验：学生从没见过的数字
@@ -715,7 +717,10 @@ dk.show(*figures.draw_ways(ways))
 MISSING = {"hard labels": 0.0, "soft labels": 1.0}  # the alphas
 how = {"loss": balanced_loss, "steps": STEPS}
 missing = {
-    way: [digits.miss_digit(data, pool_logits, s, alpha=a, **how) for s in S]
+    way: [
+        digits.miss_digit(data, pool_logits, s, alpha=a, **how)
+        for s in dk.counted(f"students with {way}", S)
+    ]
     for way, a in MISSING.items()
 }
 students = {way: results[0] for way, results in missing.items()}
@@ -807,11 +812,11 @@ if my_guess is not None:
 #   gradient. So a soft loss that is ten times too small trains just as
 #   well at α = 1, and gives a wrong balance at every other α.
 # - **A fair comparison?** Our teacher saw the labels of 1,197 digits, the
-#   student only 100. Soft labels hand on what the teacher learned elsewhere.
+#   student only 100. Soft labels pass on what the teacher learned elsewhere.
 #   They do not create knowledge.
-# - **A test set of the same hands.** Our digits are from 13 people, and each
-#   of them wrote digits of the pool *and* of the test set. On the digits of a
-#   stranger all errors here would be higher.
+# - **The same people wrote the test set.** Our digits are from 13 people, and
+#   each of them wrote digits of the pool *and* of the test set. On the digits
+#   of a stranger all errors here would be higher.
 # - **Seeds that are not paired.** Two means over different students need many
 #   more seeds to show the same difference.
 
@@ -834,8 +839,8 @@ if my_guess is not None:
 # %% [markdown]
 # ## For the curious
 #
-# The lesson is complete. Four more experiments with the same students, and an
-# exercise for the quick; each stands on its own.
+# The lesson is complete. Four more experiments with the same students, and one
+# more exercise, for those who have time; each can be done without the others.
 #
 # ### Would another teacher say the same?
 #
@@ -859,6 +864,7 @@ if my_guess is not None:
 # %%
 small = {"members": 1, "epochs": 2} if machine.fast else {}
 seeds = range(3 if machine.fast else 10)
+seeds = dk.counted("teachers, each with two students", seeds)
 anew = [digits.new_pair(s, **how, **small) for s in seeds]
 new_hard, new_soft = ([pair[i] for pair in anew] for i in (0, 1))
 print("Everything anew for each seed:")
@@ -1087,9 +1093,9 @@ dk.page("soft_labels.html")
 #   experiment.
 # - Hinton, Vinyals, Dean: *Distilling the Knowledge in a Neural Network*
 #   (arXiv 1503.02531), nine pages and easy to read.
-# - Where the bugs stood (GitHub issues): A in HikariTJU/LD #74 and in
+# - Where the bugs were found (GitHub issues): A in HikariTJU/LD #74 and in
 #   yuanli2333/Teacher-free-Knowledge-Distillation #41, B in microsoft/ProDA
-#   #20 and #43. C is the formula typed as it stands in the textbook.
+#   #20 and #43. C is the formula typed as the textbook prints it.
 #
 # *Sources.* The cat example and the two claims (soft labels teach more; the
 # student balances textbook and professor) are from popular articles on

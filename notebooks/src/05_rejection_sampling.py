@@ -67,7 +67,7 @@ print(f"{len(candidates)} candidates, {len(labelled)} labelled ones")
 # ## The rules, one by one
 #
 # A rule is a function: a candidate in; `""` or the reason to reject it out.
-# The labelled set holds real candidates that a person has read, and good ones
+# The labelled set has real candidates that a person has read, and good ones
 # into which one fault was put on purpose. Here is one example for each rule.
 
 # %%
@@ -114,6 +114,7 @@ precision_recall = checks.precision_recall(precision_recall)
 # %%
 judged = [dk.judge(row) for row in labelled]
 counts, left = {}, list(zip(labelled, judged))
+print(f"precision_recall is {dk.whose(precision_recall)}")
 for rule in dk.RULES:
     rejected = [bool(verdict[rule.name]) for _, verdict in left]
     faulty = [rule.name in row["faults"] for row, _ in left]
@@ -176,7 +177,7 @@ def foreign_line(text, known):
 foreign_line = checks.foreign_line(foreign_line)
 
 # %% [markdown]
-# A rule is tried before it is used. `checks.ENGLISH` holds common English
+# A rule is tried before it is used. `checks.ENGLISH` has common English
 # words. Type a line of a language that you know: does the rule see it? Does it
 # refuse good English?
 
@@ -184,7 +185,7 @@ foreign_line = checks.foreign_line(foreign_line)
 LINES = [
     "Nous divisons les deux côtés par trois.",
     "We divide both sides by three.",
-    "your own line",
+    "type your line here",
 ]
 
 
@@ -194,7 +195,8 @@ def my_rule(candidate, parsed):
 
 
 for line in LINES:
-    print(f"{line:42} →", foreign_line(line, checks.ENGLISH) or "passes")
+    refused = bool(foreign_line(line, checks.ENGLISH))
+    print(f"{line:42} → {'refused' if refused else 'passes'}")
 mine = dk.Rule(f"new rule ({dk.whose(foreign_line)})", my_rule)
 kits = next(rule for rule in dk.RULES if rule.name == "one language")
 print("\nrule" + 35 * " " + "precision  recall")
@@ -308,6 +310,7 @@ simple = [
     )
     for c in candidates
 ]
+print(f"keep is {dk.whose(keep)}")
 for most in (1, 2, 4):
     kept = keep(simple, most)
     print(
@@ -319,8 +322,8 @@ for most in (1, 2, 4):
 # ## How many candidates?
 #
 # With $c$ right ones among $n$ candidates, what is the chance that $k$ of them,
-# drawn without looking, hold at least one right one? The chance that *none* is
-# right is the number of ways to draw $k$ from the wrong ones, divided by the
+# drawn without looking, include at least one right one? The chance that *none*
+# is right is the number of ways to draw $k$ from the wrong ones, divided by the
 # number of ways to draw $k$ at all:
 #
 # $$\text{pass@}k = 1 - \binom{n-c}{k} \Big/ \binom{n}{k}$$
@@ -345,6 +348,7 @@ pass_at_k = checks.pass_at_k(pass_at_k)
 
 # %%
 rng = random.Random(0)
+print(f"the formula is {dk.whose(pass_at_k)}")
 print(" n  c  k   formula   simulated   1 - (1 - c/n)^k")
 for n, c, k in ((8, 2, 1), (8, 2, 4), (8, 6, 2)):
     pool = [True] * c + [False] * (n - c)
@@ -368,8 +372,9 @@ right = strategies.where(strategy=warm).arms("strategy", "right")
 dk.show(*figures.draw_pass_at_k(right, 8))
 
 # %% [markdown]
-# A higher temperature makes one candidate worse and eight candidates
-# different. What a rule can check, it can afford to sample.
+# A higher temperature makes one candidate worse and eight candidates different.
+# Where a program can check the answers, that is a good exchange: one right
+# candidate of eight is enough.
 #
 # ## Experiment: does rejecting pay?
 #
@@ -470,10 +475,10 @@ dk.show_arms(stages, "first")
 # %% [markdown]
 # **Not what it looks like.** Two rounds add about 27 right answers in 100, with
 # no teacher at all. But the first 32 solutions, seen nearly four times, add at
-# least as much! The student had not yet learned all that they hold. What looks
+# least as much! The student had not yet learned all that is in them. What looks
 # like new knowledge may be more steps: without this control we would have
-# praised the wrong thing. Beside the solver's solutions, which are a third
-# more, the student's own are not measurably worse.
+# praised the wrong thing. Compared with the solver's solutions, of which there
+# are a third more, the student's own are not measurably worse.
 #
 # What the rules do: each kept solution is right line by line, so errors do not
 # grow from round to round. Problems that the student cannot solve at all
@@ -516,6 +521,7 @@ single = [
 ]
 chosen = {name: majority(a, dk.same_value) for name, a in written.items()}
 voted = [a is not None and dk.same_value(a, key[n]) for n, a in chosen.items()]
+print(f"majority is {dk.whose(majority)}")
 for name, right in (("one candidate", single), ("majority of four", voted)):
     low, high = dk.wilson(sum(right), len(right))
     print(f"{name:17} {100 * sum(right) / len(right):5.1f} % right", end=" ")
@@ -552,7 +558,8 @@ if guess_usable is not None or guess_student is not None:
 # </summary>
 #
 # Low recall: a wrong trace is taught. Low precision only costs candidates, and
-# more can be sampled. Where each candidate is dear, it is the other way round.
+# more can be sampled. Where each candidate is expensive, it is the other way
+# round.
 # </details>
 #
 # <details><summary>2. Why is "finished" the first rule?</summary>
