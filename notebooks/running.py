@@ -64,7 +64,8 @@ def hidden_errors(notebook: NotebookNode, widgets: dict) -> list[str]:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Strip views of widgets, scripts, timing, counts of the kernel, and pages of data/.
+    """Strip views of widgets, scripts, timing, counts of the kernel, pages of data/, and the line
+    that says how busy this machine was, which is not the reader's.
 
     Raises BuildError for a cell that was not run, and for a widget without a picture beside it,
     which would be an empty place on a web page.
@@ -81,6 +82,8 @@ def clean(notebook: NotebookNode) -> None:
                 raise BuildError(f"{cell.id}: a widget without its static twin (image/png)")
             if "srcdoc=" in out.get("data", {}).get("text/html", ""):  # a page: its words are kept
                 del out.data["text/html"]
+            if out.output_type == "stream":
+                out.text = re.sub(r"^this machine is busy: .*\n", "", out.text, flags=re.M)
             if out.output_type == "execute_result":
                 out.execution_count = count
     notebook.metadata.language_info = NotebookNode(name="python")

@@ -339,6 +339,14 @@ def test_scripts_go_and_of_a_page_the_words_stay():
     assert "data/soft_labels.html" in cell.outputs[0].data["text/plain"]
 
 
+def test_how_busy_this_machine_was_is_not_shown_to_readers():
+    cell = nbformat.v4.new_code_cell("dk.start_lesson()", execution_count=1)
+    busy = "this machine is busy: everything takes about 3.9 times longer\n"
+    cell.outputs = [nbformat.v4.new_output("stream", text=f"lesson 05\n{busy}\n")]
+    running.clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.outputs[0].text == "lesson 05\n\n"
+
+
 @pytest.mark.skipif(not forked.FORKS, reason="starts ordinary kernels")
 def test_a_kernel_begins_with_the_long_imports_done(tmp_path, monkeypatch):
     (tmp_path / "named.py").touch()
