@@ -62,6 +62,10 @@ class ParseError(ValueError):
     """The text is not a linear expression or equation within the size limits."""
 
 
+class SolutionError(ValueError):
+    """The equations have no solution, or more than one."""
+
+
 def one_spelling(text: str) -> str:
     """Return `text` with one character for all that look alike: dashes that are a minus, spaces,
     full-width and mathematical letters and digits; ``2½`` becomes ``2 1/2``, ``x²`` is ``x^2``."""
@@ -203,7 +207,11 @@ def parse_equation(text: str) -> tuple[Linear, Linear]:
     if len(text) > 2 * MAX_CHARS + 1:
         raise ParseError(f"longer than {2 * MAX_CHARS + 1} characters")
     sides = text.split("=")
-    if len(sides) != 2:
+    if len(sides) == 1:
+        words = text.strip()
+        words = words if len(words) <= 30 else words[:29] + "…"
+        raise ParseError(f"no equals sign in {words!r}")
+    if len(sides) > 2:
         raise ParseError(f"{len(sides) - 1} equals signs instead of one")
     return parse_linear(sides[0]), parse_linear(sides[1])
 
@@ -219,6 +227,8 @@ def parse_system(text: str) -> list[tuple[Linear, Linear]]:
     parts = [part for part in parts if part.strip()]
     if not 1 <= len(parts) <= 4:
         raise ParseError("between one and four equations were expected")
+    if re.search(r"\d,\d", text) and not all("=" in part for part in parts):
+        raise ParseError("a comma stands between two equations: write 1.5 with a point, not 1,5")
     return [parse_equation(part) for part in parts]
 
 
@@ -241,17 +251,17 @@ def reduced(system: list[tuple[Linear, Linear]]) -> tuple[tuple[tuple[str, Fract
 
 
 def solve(system: list[tuple[Linear, Linear]]) -> dict[str, Fraction]:
-    """Return the one solution, variable by variable; raises ValueError if none or many."""
+    """Return the one solution, variable by variable; raises SolutionError if none or many."""
     rows = [dict(row) for row in reduced(system)]
     names = {name for left, right in system for name in (*left, *right)} - {""}
     solution = {}
     for row in rows:
         variables = row.keys() - {""}
         if len(variables) != 1:
-            raise ValueError("no single solution")
+            raise SolutionError("no single solution")
         solution[variables.pop()] = -row.get("", Fraction(0))
     if set(solution) != names or not names:
-        raise ValueError("no single solution")
+        raise SolutionError("no single solution")
     return solution
 
 

@@ -247,7 +247,7 @@ def make_problems(
 def make_problem(equation: str, family: str = "own", split: str = "own") -> Problem:
     """Build a Problem from an equation (or a system, comma-separated) with its exact answer.
 
-    Raises ParseError for text that is no linear equation, ValueError without a single solution.
+    Raises ParseError for text that is no linear equation, SolutionError without a single solution.
     """
     solution = solve(parse_system(equation))
     answer = ", ".join(f"{name} = {show_number(solution[name])}" for name in sorted(solution))

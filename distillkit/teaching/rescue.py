@@ -1,11 +1,12 @@
-"""A cell that stops before its check: an error in the text of an exercise must not take the rest of
-the notebook with it."""
+"""A cell that stops: an error in the text of an exercise must not take the rest of the notebook
+with it, and a typed equation that cannot be read is answered in a sentence."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from distillkit.problems.algebra import ParseError, SolutionError
 from distillkit.teaching.attempt import one_line
 from distillkit.teaching.record import KNOWN, say
 
@@ -16,6 +17,7 @@ def watch() -> None:
     """Look at every cell that runs from now on; without IPython there is nothing to look at."""
     if (shell := _shell()) is not None:
         shell.events.register("post_run_cell", after_cell)  # a second time changes nothing
+        shell.set_custom_exc((ParseError, SolutionError), in_a_sentence)
 
 
 def _shell() -> Any:
@@ -24,6 +26,14 @@ def _shell() -> Any:
     except ImportError:
         return None
     return get_ipython()
+
+
+def in_a_sentence(shell: Any, kind: type, error: Exception, trace: Any, **_: Any) -> None:
+    """Say what is wrong with a typed equation, in place of fifty lines of calls."""
+    say(
+        f"✗ This equation cannot be used: {error}.\n"
+        "  Type a linear equation such as 3(x - 2) = 15, and run this cell again."
+    )
 
 
 def after_cell(result: Any) -> None:

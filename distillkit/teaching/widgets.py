@@ -175,7 +175,7 @@ class Count(_Line):
 
     def __init__(self, what: str, total: int, every: float = 1.0):
         super().__init__(what, total)
-        self.right, self.every, self._at = 0, every, -math.inf
+        self.right, self.every, self._at, self._first = 0, every, -math.inf, None
         self._say(f"{what}: the model reads what it is asked …")
 
     def __call__(self, row: Mapping[str, Any]) -> None:
@@ -187,10 +187,15 @@ class Count(_Line):
     def step(self, tokens: int, most: int) -> None:
         """Take the number of tokens written one after the other, and how many it can become."""
         spent = self._spent()
+        if self._first is None:  # the prompts are read before it, which says nothing of the pace
+            self._first = tokens, spent
         if self.done < self.total and spent - self._at >= self.every:
-            self._at, left = spent, spent / tokens * (most - tokens)
-            self._say(f"{self._answered()}; token {tokens} of at most {most}, "
-                      f"at most {left:.0f} s left")  # fmt: skip
+            self._at, words = spent, f"{self._answered()}; token {tokens} of at most {most}"
+            since = tokens - self._first[0]
+            if since:
+                left = (spent - self._first[1]) / since * (most - tokens)
+                words += f", at most {left:.0f} s left"
+            self._say(words)
 
     def _answered(self) -> str:
         return f"{self.what}: {self.done} of {self.total} answered, {self.right} solved"

@@ -40,6 +40,30 @@ def test_the_kits_function_takes_its_place(shell, cell, words, capsys):
     assert said.count("goes on with the kit's softened") == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "between one and four equations were expected"),
+        ("x", "no equals sign in 'x'"),
+        ("2x + 3 = 7; import os", "no equals sign in 'import os'"),
+        ("1,5x = 3", "a comma stands between two equations: write 1.5 with a point, not 1,5"),
+        ("2x = 2x + 1", "no single solution"),
+        ("x + y = 3", "no single solution"),
+    ],
+)
+def test_a_typed_equation_that_cannot_be_used_is_answered_in_a_sentence(
+    shell, typed, words, capsys
+):
+    result = shell.run_cell(f"from distillkit import make_problem\nmake_problem({typed!r})")
+    assert isinstance(result.error_in_exec, ValueError), "the cells after it do not run"
+    printed = capsys.readouterr()
+    said = " ".join(printed.out.split())  # it is folded
+    assert said.startswith(f"✗ This equation cannot be used: {words}. Type a linear equation")
+    assert "Traceback" not in printed.out + printed.err
+    shell.run_cell("int('x')")
+    assert "ValueError" in capsys.readouterr().out, "other errors are shown as ever"
+
+
 def test_other_cells_are_left_alone(shell, capsys):
     shell.run_cell("x = 1 / 0")
     shell.run_cell("def softened(z, t): return (z / t).softmax(-1)" + CHECK)
