@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distillkit.models.downloads import ModelError, explained, need_space, one_at_a_time
 from distillkit.runtime.files import read_json, whole_folder, write_json
 from distillkit.runtime.session import cache_dir, quiet
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader, ReaderTensor
 
 STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
 
@@ -48,25 +56,97 @@ def converted(
     return stamped(target)
 
 
-def _write_float32(gguf: Path, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+@contextmanager
+def parsed_once(reader: GGUFReader, file: Path) -> Iterator[dict[str, str | Path]]:
+    """Let transformers read a file from its reader; yields what `from_pretrained` is to be given.
 
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-    )
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    if not model.config.tie_word_embeddings:
+    It would parse the file again for the configuration, the tokenizer and the model each, and the
+    words of a vocabulary take many seconds.
+    """
+    import gguf
+
+    kept, gguf.GGUFReader = gguf.GGUFReader, lambda _: reader
+    try:
+        yield {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    finally:
+        gguf.GGUFReader = kept
+
+
+def _write_float32(file: Path, folder: Path) -> None:
+    import torch
+    from gguf import GGUFReader
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from distillkit.models.gguf_writer import tensor_names
+
+    reader = GGUFReader(file)
+    with parsed_once(reader, file) as where:
+        AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
+        config = AutoConfig.from_pretrained(**where)
+        with torch.device("meta"):  # its parts and their names, without any weights
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        try:
+            names = tensor_names(model)
+        except ModelError:
+            # Of another family: transformers knows its names, and takes several times the memory
+            model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+            del model.config.quantization_config
+            model.hf_quantizer = None  # the weights are plain float32 now
+            model.save_pretrained(folder, max_shard_size="1000GB")
+            return
+    stored = {tensor.name: tensor for tensor in reader.tensors}
+    if gone := [name for name in names.values() if name not in stored]:
+        raise ModelError(f"{file} is no whole model: it has no {gone[0]}")
+    _write_one_by_one(stored, names, model, folder)
+
+
+def _write_one_by_one(stored: dict[str, ReaderTensor], names: dict[str, str], model,
+                      folder: Path) -> None:  # fmt: skip
+    """Write the tensors of a file as float32, with one of them in memory at a time.
+
+    Source of the format: https://huggingface.co/docs/safetensors (a head in JSON, then the bytes).
+    """
+    import numpy as np
+    from gguf import dequantize
+
+    from distillkit.models.gguf_writer import in_halves
+
+    names = dict(sorted(names.items()))
+    if "lm_head.weight" in names and _alike(stored["token_embd.weight"], stored["output.weight"]):
         # Qwen's files store the shared matrix twice; the output copy has more bits
-        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
-        if (embedding.weight - output.weight).abs().max() < 0.05:
-            embedding.weight.data.copy_(output.weight.data)
-            model.config.tie_word_embeddings = True
-            model.tie_weights()
-    del model.config.quantization_config
-    model.hf_quantizer = None  # the weights are plain float32 now
-    model.save_pretrained(folder, max_shard_size="1000GB")
-    tokenizer.save_pretrained(folder)
+        del names["lm_head.weight"]
+        names["model.embed_tokens.weight"] = "output.weight"
+        model.config.tie_word_embeddings = True
+    head, end = {"__metadata__": {"format": "pt"}}, 0
+    for source in names:
+        shape = list(model.get_parameter(source).shape)
+        begin, end = end, end + 4 * prod(shape)
+        head[source] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for source, name in names.items():
+            values = dequantize(stored[name].data, stored[name].tensor_type)
+            if list(values.shape) != head[source]["shape"]:
+                raise ModelError(f"the GGUF file is damaged: {name} has the shape {values.shape}, "
+                                 f"and {tuple(head[source]['shape'])} is expected")  # fmt: skip
+            values = in_halves(values, source, model.config)
+            file.write(np.ascontiguousarray(values, np.float32))
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+
+
+def _alike(a, b, rows: int = 4096) -> bool:
+    """Tell whether two stored matrices are one, rounded to different numbers of bits."""
+    from gguf import dequantize
+
+    return all(
+        abs(dequantize(a.data[at : at + rows], a.tensor_type)
+            - dequantize(b.data[at : at + rows], b.tensor_type)).max() < 0.05
+        for at in range(0, len(a.data), rows)
+    )  # fmt: skip
 
 
 def stamped(folder: Path) -> Resolved:

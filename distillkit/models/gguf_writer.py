@@ -67,18 +67,23 @@ def plan(model, kind: str) -> list[Stored]:
     too, if both are tied: it is there once, and has 8 bits where the kind has fewer.  Raises
     ModelError for a model that is not written here.
     """
+    shapes = {source: tuple(values.shape) for source, values in model.state_dict().items()}
+    return [Stored(name, source, shapes[source], _kind_of(name, shapes[source], KINDS[kind]))
+            for source, name in tensor_names(model).items()]  # fmt: skip
+
+
+def tensor_names(model) -> dict[str, str]:
+    """Return llama.cpp's name of each tensor of a model that is stored; a tied head is not.
+
+    Raises ModelError for a model that is not written here.
+    """
     names = gguf.get_tensor_name_map(_architecture(model.config), model.config.num_hidden_layers)
-    tied = model.config.tie_word_embeddings
-    stored = []
-    for source, values in model.state_dict().items():
-        if source == "lm_head.weight" and tied:
-            continue
-        name = names.get_name(source, try_suffixes=(".weight", ".bias"))
-        if name is None:
-            raise ModelError(f"{source}: llama.cpp has no such part in a {model.config.model_type}")
-        chosen = _kind_of(name, tuple(values.shape), KINDS[kind])
-        stored.append(Stored(name, source, tuple(values.shape), chosen))
-    return stored
+    found = {source: names.get_name(source, try_suffixes=(".weight", ".bias"))
+             for source in model.state_dict()
+             if source != "lm_head.weight" or not model.config.tie_word_embeddings}  # fmt: skip
+    if odd := [source for source, name in found.items() if name is None]:
+        raise ModelError(f"{odd[0]}: llama.cpp has no such part in a {model.config.model_type}")
+    return found
 
 
 def writable(model, kind: str) -> list[Stored]:
@@ -145,7 +150,7 @@ def round_weights(model, kind: str) -> list[Stored]:
 
 def _architecture(config) -> gguf.MODEL_ARCH:
     """Return llama.cpp's name for a model; raises ModelError for what would be written wrong."""
-    rope = config.rope_parameters or {}
+    rope = getattr(config, "rope_parameters", None) or {}
     odd = {
         "layers of another kind": set(getattr(config, "layer_types", None) or ())
         - {"full_attention"},
@@ -199,12 +204,24 @@ def _in_pairs(values: np.ndarray, source: str, config) -> np.ndarray:
     Positions turn two numbers of a head at a time: transformers takes one of each half of the
     head, llama.cpp two neighbours.  In a Qwen2 it takes the halves, too.
     """
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    part = source.split(".")[-2]
-    if config.model_type != "llama" or part not in heads:
+    if not (heads := _turned_heads(source, config)):
         return values
-    halves = values.reshape(heads[part], 2, -1, *values.shape[1:])
+    halves = values.reshape(heads, 2, -1, *values.shape[1:])
     return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
+
+
+def in_halves(values: np.ndarray, source: str, config) -> np.ndarray:
+    """Put the rows of a Llama's queries and keys back in the order of transformers."""
+    if not (heads := _turned_heads(source, config)):
+        return values
+    pairs = values.reshape(heads, -1, 2, *values.shape[1:])
+    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
+
+
+def _turned_heads(source: str, config) -> int:
+    """Return of how many heads a tensor's rows have another order in llama.cpp, 0 for the rest."""
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    return heads.get(source.split(".")[-2], 0) if config.model_type == "llama" else 0
 
 
 def _add_shape(writer: gguf.GGUFWriter, config) -> None:

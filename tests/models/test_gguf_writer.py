@@ -13,7 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
+from distillkit.models.gguf import converted
 from distillkit.models.gguf_writer import (
+    ARCHITECTURES,
     IN_SMALL_BLOCKS,
     KINDS,
     plan,
@@ -155,6 +157,69 @@ def test_a_tied_head_is_there_once_and_another_one_is_there_too(tokenizer, tmp_p
     stored = write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {})
     assert any(t.name == "output.weight" for t in stored) is not tied
     assert (logits(read_back(tmp_path / "m.gguf")) - logits(model)).abs().max() < 0.2
+
+
+def read_here(path):
+    """Read a file with the kit, into a folder of safetensors."""
+    return converted("toy", path, "here", "0" * 64, lambda _: None, path.parent / "read").path
+
+
+@pytest.mark.parametrize("kind", ["f16", "q8_0", "q4_0"])
+def test_the_kit_reads_one_tensor_after_the_other_what_transformers_reads_at_once(
+    model, tokenizer, tmp_path, kind
+):
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", kind, {})
+    folder, theirs = read_here(tmp_path / "m.gguf"), read_back(tmp_path / "m.gguf")
+    ours = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    pairs = zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True)
+    assert all(name == other and torch.equal(a, b) for (name, a), (other, b) in pairs)
+    head, rest = (m.config.to_dict() for m in (ours, theirs))
+    del rest["quantization_config"]  # plain float32 now
+    same = {"_name_or_path": "", "architectures": [type(model).__name__]}
+    assert head | same == rest | same and head["architectures"] == same["architectures"]
+    assert ours.generation_config.to_dict() == theirs.generation_config.to_dict()
+    words = AutoTokenizer.from_pretrained(tmp_path, gguf_file="m.gguf").get_vocab()
+    assert AutoTokenizer.from_pretrained(folder).get_vocab() == words
+
+
+@pytest.mark.parametrize(("apart", "tied"), [(0.0, True), (0.3, False)])
+def test_a_matrix_that_is_stored_twice_is_tied_and_the_finer_copy_kept(
+    tokenizer, tmp_path, apart, tied
+):
+    model = tiny_model("Qwen2", tokenizer, tie_word_embeddings=False)
+    with torch.no_grad():
+        model.lm_head.weight.copy_(model.model.embed_tokens.weight + 0.01)
+        model.lm_head.weight[-1, -1] += apart
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", "bf16", {})
+    back = AutoModelForCausalLM.from_pretrained(read_here(tmp_path / "m.gguf"))
+    assert back.config.tie_word_embeddings is tied
+    assert torch.equal(back.lm_head.weight, model.lm_head.weight.bfloat16().float())
+    assert torch.equal(back.model.embed_tokens.weight, back.lm_head.weight) is tied
+
+
+def test_a_file_without_one_of_its_tensors_is_refused(tokenizer, tmp_path, monkeypatch):
+    class Fewer(gguf.GGUFReader):
+        def __init__(self, path):
+            super().__init__(path)
+            self.tensors = [t for t in self.tensors if t.name != "blk.0.ffn_up.weight"]
+
+    write_gguf(tiny_model("Qwen2", tokenizer), tokenizer, tmp_path / "m.gguf", "f16", {})
+    monkeypatch.setattr(gguf, "GGUFReader", Fewer)
+    with pytest.raises(ModelError, match=r"m\.gguf is no whole model: it has no blk\.0\.ffn_up"):
+        read_here(tmp_path / "m.gguf")
+    assert not (tmp_path / "read").exists()
+
+
+def test_a_family_that_is_not_written_here_is_read_by_transformers(
+    tokenizer, tmp_path, monkeypatch
+):
+    model = tiny_model("Llama", tokenizer)
+    write_gguf(model, tokenizer, tmp_path / "m.gguf", "f16", {})
+    monkeypatch.delitem(ARCHITECTURES, "llama")
+    back = AutoModelForCausalLM.from_pretrained(read_here(tmp_path / "m.gguf"))
+    assert all(torch.equal(a.half().float(), b) for a, b in
+               zip(model.state_dict().values(), back.state_dict().values(), strict=True)
+               if a.ndim > 1)  # fmt: skip
 
 
 def test_the_tokenizer_and_its_special_tokens_come_back(model, tokenizer, tmp_path):

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import gguf
 import torch
 from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import modeling_gguf_pytorch_utils as reader
 
 from distillkit.models.chats import Message
+from distillkit.models.gguf import parsed_once
 from distillkit.runtime.session import quiet
 
 WHY = ("xllamacpp is not installed (pip install xllamacpp): with it this cell would ask the file "
@@ -28,16 +28,13 @@ def opened(path: Path) -> GGUFReader:
 
 def read_back(path: Path) -> tuple[AutoModelForCausalLM, AutoTokenizer]:
     """Return model (in float32) and tokenizer as transformers reads them from a GGUF file."""
-    file = {"gguf_file": path.name}
     bar, reader.tqdm = reader.tqdm, lambda tensors, **_: tensors  # `quiet` does not reach this one
-    # It opens the file three times: for the configuration, the tokenizer and the model
-    gguf.GGUFReader = lambda name: opened(Path(name))
     try:
-        with quiet():
-            model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **file)
-            return model.eval(), AutoTokenizer.from_pretrained(path.parent, **file)
+        with quiet(), parsed_once(opened(path), path) as where:
+            model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+            return model.eval(), AutoTokenizer.from_pretrained(**where)
     finally:
-        reader.tqdm, gguf.GGUFReader = bar, GGUFReader
+        reader.tqdm = bar
 
 
 def served(path: Path, chats: Sequence[Sequence[Message]], limit: int = 128) -> list[str]:
