@@ -86,22 +86,25 @@ from distillkit.lessons.l00_start_here import figures
 
 mine = "5x - 2 = 2x + 31"
 
+problem = dk.make_problem(mine)
 ready = dk.ready_student(machine)
 limit = 24 if machine.fast else 192  # tokens; a token is about half a word
 
 
-def ask(equation, who):
-    print(f"asking the {who} student: up to {limit} tokens …", flush=True)
-    problem = dk.make_problem(equation)
+def ask(who):
     (row,) = dk.evaluate(
-        ready.model, ready.tokenizer, [problem], max_new_tokens=limit
+        ready.model,
+        ready.tokenizer,
+        [problem],
+        max_new_tokens=limit,
+        on_done=dk.Count(f"the {who} student", 1),
     )
     return row
 
 
 with ready.model.disable_adapter():
-    before = ask(mine, "untouched")
-after = ask(mine, "taught")
+    before = ask("untouched")
+after = ask("taught")
 for when, row in (("before", before), ("after", after)):
     print(f"\n--- the student {when}:\n{row['text'].strip()}")
     if row["finish"] == "length":
@@ -164,7 +167,7 @@ report = dk.read_json(dk.data_path("demo_report.json"))
 dk.show(*figures.draw_flow(report))
 
 # %% [markdown]
-# The rules stand in a row, and each one stops some texts. Of
+# The rules are tried one after the other, and each one stops some texts. Of
 # several texts that say the same about one problem, only the first is "not a
 # duplicate".
 
@@ -321,7 +324,7 @@ for lesson in dk.all_lessons().values():
 #
 # ## Where to go next
 #
-# Lesson 01 looks at what a teacher's answer holds besides the right label.
+# Lesson 01 looks at what a teacher's answer tells besides the right label.
 # If you came for language models and are in a hurry, go to lesson 03.
 
 # %% [markdown] lang="zh"

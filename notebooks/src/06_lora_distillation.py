@@ -223,7 +223,7 @@ print("solved:", row["exact"])
 # %% [markdown]
 # The loss falls to almost nothing, and the student recites: your loop works. A
 # *new* equation is another matter. From one trace it takes over the form of the
-# answer; how to compute, it can only have from before.
+# answer; how to compute is something that it must have known before.
 #
 # ## 64 traces
 #
@@ -301,7 +301,7 @@ dk.show(*figures.draw_before_after(solved))
 # say is now in the weights. The **interval** says how far the true share may be
 # from the one we found, as only 24 equations were asked. The steps of the curve
 # with a high loss are those with general examples: free text is harder to
-# foresee than an equation.
+# predict than an equation.
 #
 # ## What a real loop adds
 #
@@ -665,13 +665,14 @@ again = ["8 solutions 16 times", "32 solutions 4 times", "128 traces"]
 dk.show_arms(rows.where(recipe=again).arms("recipe"), "128 traces")
 
 # %% [markdown]
-# **It holds, and how little depends on what is asked.** 64 solutions do as
-# well as six examples in each prompt; from there to 512, twice the data halves
-# what is wrong. A part of it is more steps: seen again and again, a few
-# solutions gain. But as many steps with more solutions gain more (in place of 8
-# surely; in place of 32 it may be chance). In the wording of the training set
-# 32 solutions were enough (lesson 05: 93 of 100, repeated). In other people's
-# words they were not, probably because repeating adds no new words.
+# **The claim holds, and how little is enough depends on the question.** 64
+# solutions do as well as six examples in each prompt; from there to 512, twice
+# the data halves what is wrong. A part of it is more steps: seen again and
+# again, a few solutions gain. But as many steps with more solutions gain more
+# (compared with 8 solutions surely, compared with 32 perhaps by chance). In the
+# wording of the training set 32 solutions were enough (lesson 05: 93 of 100,
+# repeated). In other people's words they were not, probably because repeating
+# adds no new words.
 #
 # ## A student to go on with
 #
