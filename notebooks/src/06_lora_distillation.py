@@ -213,11 +213,15 @@ print("loss:", *(f"{loss:.3f}" for loss in losses))
 # %%
 limit = 24 if machine.fast else 128
 question = dk.chat_text(tokenizer, one["prompt"])
+print("The student writes: first the trace, from memory …", flush=True)
 ((said,),) = dk.sample(student, tokenizer, [question], max_new_tokens=limit)
 print("word for word:", said.text == one["completion"][0]["content"])
 other = dk.make_problem("7x - 4 = 3x + 16")
-(row,) = dk.evaluate(student, tokenizer, [other], max_new_tokens=limit)
-print(f"A new equation, {other.equation}:", row["text"], sep="\n")
+count = dk.Count("a new equation", 1)
+(row,) = dk.evaluate(
+    student, tokenizer, [other], max_new_tokens=limit, on_done=count
+)
+print(f"{other.equation}:", row["text"], sep="\n")
 print("solved:", row["exact"])
 
 # %% [markdown]
@@ -524,8 +528,10 @@ steps, curves = 1 if machine.fast else 8, {}
 pairs = [batch_of(chosen[i : i + 2]) for i in range(0, 2 * steps, 2)]
 for rate in (5e-5, 5e-4, 5e-3):
     student = renewed(student)
-    curves[f"rate {rate:g}"] = [*train(student, pairs, falling(steps, rate))]
-    print(f"rate {rate:g}: done, {dk.whose(train)}")
+    losses = train(student, pairs, falling(steps, rate))
+    name = f"rate {rate:g}"
+    curves[name] = [*dk.counted(f"steps with {name}", losses, steps)]
+print(f"The loop is {dk.whose(train)}.")
 dk.show(*figures.draw_rates(curves))
 
 # %% [markdown]
