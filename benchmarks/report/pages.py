@@ -39,6 +39,7 @@ SECTIONS = (
     retrieval.recall,
     retrieval.reading,
     shipping.shipped,
+    shipping.served,
     small_systems.algorithm,
     small_systems.sampler,
     machines.memory,

@@ -59,3 +59,36 @@ def shipped() -> str:
         llama.cpp (xllamacpp 2026.10) read what `export` writes; these tests run where the packages
         can be had.""",
     )
+
+
+def served() -> str:
+    """The files in llama.cpp: the texts of transformers or others, tokens a second, memory."""
+    same, path = "data/served_same.csv", "data/served_speed.csv"
+    texts = [
+        f"{r['form']} | {r['same']} of {r['n']} | {rate(r)} | {percent(r['theirs_exact'])} %"
+        for r in rows(same)
+    ]
+    lines = [
+        f"{r['form']} | {r['true_bits']} | {rate(r)} | {plain(r['answer_tokens'])} "
+        f"| {plain(r['tokens_alone'], 1)} | {plain(r['tokens_at_once'], 1)} "
+        f"| {plain(r['seconds_per_1000'])} | "
+        + (plain(r["peak_mb"]) if r["peak_mb"] else "not measured")
+        for r in rows(path)
+    ]
+    return section(
+        "Served by llama.cpp",
+        origin(same, "python -m benchmarks.speed.served_forms same", WILSON, "greedy"),
+        table("form | same text | exact in transformers | exact in llama.cpp", texts),
+        """Transformers calculates in float32 with the same rounded weights; where texts differ the
+        command writes down at which token, and how near the two tokens were.""",
+        origin(path, "python -m benchmarks.speed.served_forms speed", WILSON),
+        table(
+            "form | true bits a weight | exact | tokens an answer | tokens/s, one at a time "
+            "| tokens/s, eight at once | s per 1,000 answers | MB of the process, largest",
+            lines,
+        ),
+        """Narrow equations on two cores, one run; the teacher is Qwen2.5-Coder-1.5B at 8 bits with
+        six solved examples in its prompt.  This build of llama.cpp (xllamacpp 2026.10) does not use
+        the processor's matrix units (AMX), and this machine does not say how much energy it
+        uses.""",
+    )

@@ -436,8 +436,11 @@ for (ours,), other in zip(here, serving.served(path, chats, limit)):
     print("llama.cpp writes the same:", other.strip() == ours.text.strip())
 
 # %% [markdown]
-# Here that is two answers. How many of 100 are the same, and where the others
-# part, `python -m benchmarks.speed.served_forms same` counts.
+# Here that is two answers. Of the answers to 100 unseen equations, written
+# greedily, all 100 are the same, at 8 bits and at bf16
+# (`python -m benchmarks.speed.served_forms same`; transformers calculates in
+# float32 with the same rounded weights). So what changes a student is the
+# rounding, not the other program.
 #
 # **Ollama** takes the same file with a `Modelfile` beside it. Its language for
 # templates is another one (Go's), and a template that was typed by hand is
@@ -578,10 +581,10 @@ print(line[:300])
 # ## What does it cost to run?
 #
 # Measured on two cores: the same 100 equations for the teacher (with six solved
-# examples in its prompt) and for the distilled student (without). Where the
-# machine tells its energy, `python -m benchmarks.speed.served_forms speed`
-# counts joules; this one does not tell, so the last column takes 15 watts, a
-# laptop's, as given.
+# examples in its prompt) and for the distilled student (without). This machine
+# does not tell how much energy it uses, so the last column takes 15 watts, a
+# laptop's, as given. `python -m benchmarks.speed.served_forms speed` times the
+# files in llama.cpp, and counts joules where it can.
 
 # %%
 print(f"{'':10} exact   MB  tokens  seconds for 1,000   kJ at 15 W")

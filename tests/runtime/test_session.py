@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,6 +67,17 @@ def test_importing_the_kit_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it():
+    look = "from distillkit.runtime.session import peak_memory_bytes; print(peak_memory_bytes())"
+    start = (
+        "import subprocess, sys; held = b'x' * 1_500_000_000; "
+        f"subprocess.run([sys.executable, '-c', {look!r}])"
+    )
+    found = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True)
+    assert 10**7 < int(found.stdout) < 10**9
 
 
 def test_a_library_does_not_ask_a_learner_for_kernels_that_the_kit_never_downloads():
