@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -135,18 +134,13 @@ def evaluate(
         groups = [group for group in groups if not all(p.id in done for p in group)]
         step, most = getattr(on_done, "step", None), len(groups) * max_new_tokens
         for at, group in enumerate(groups):
-            on_step = step and partial(_later, step, at * max_new_tokens, most)
+            on_step = step and (lambda n, at=at: step(at * max_new_tokens + n, most))
             words = (template, shots, max_new_tokens, report, read, on_step)
             for row in _answers(model, tokenizer, group, *words):
                 if book and row["id"] not in done:
                     book.add(row)
                 done[row["id"]] = row
     return [done[problem.id] for problem in problems]
-
-
-def _later(step: Callable[[int, int], None], before: int, most: int, n: int) -> None:
-    """Tell `step` of token n of a group; `before` is what the groups before it may have."""
-    step(before + n, most)
 
 
 def _answers(

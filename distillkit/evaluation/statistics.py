@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import comb, inf, sqrt
 from statistics import mean, stdev
-from textwrap import fill
 
 import numpy as np
 
-FOLDED = 88  # characters a line, as wide as what the checks say
+from distillkit.runtime.progress import folded
+
 DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
@@ -56,7 +56,7 @@ def conclusion(
     """Say in one sentence what a paired comparison means, whichever way it went.
 
     `names` are those of the baseline and of the treatment; `pairs` says what is paired.  The
-    sentence is folded, because a notebook breaks long lines inside of words.
+    sentence is folded.
     """
     change, low, high = paired(baseline, treatment)
     seeds = f"{len(baseline)} paired {pairs}"
@@ -73,8 +73,7 @@ def conclusion(
             f"{second[:1].upper()}{second[1:]} gave {abs(change):.1f} {word} {unit} "
             f"than {first} (95 % interval {few:.1f} to {many:.1f}, {seeds})."
         )
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    return fill(words, FOLDED, subsequent_indent="  ", **whole)
+    return folded(words)
 
 
 def table(

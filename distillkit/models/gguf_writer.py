@@ -204,24 +204,21 @@ def _in_pairs(values: np.ndarray, source: str, config) -> np.ndarray:
     Positions turn two numbers of a head at a time: transformers takes one of each half of the
     head, llama.cpp two neighbours.  In a Qwen2 it takes the halves, too.
     """
-    if not (heads := _turned_heads(source, config)):
-        return values
-    halves = values.reshape(heads, 2, -1, *values.shape[1:])
-    return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
+    return _turned(values, source, config, (2, -1))
 
 
 def in_halves(values: np.ndarray, source: str, config) -> np.ndarray:
     """Put the rows of a Llama's queries and keys back in the order of transformers."""
-    if not (heads := _turned_heads(source, config)):
-        return values
-    pairs = values.reshape(heads, -1, 2, *values.shape[1:])
-    return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
+    return _turned(values, source, config, (-1, 2))
 
 
-def _turned_heads(source: str, config) -> int:
-    """Return of how many heads a tensor's rows have another order in llama.cpp, 0 for the rest."""
+def _turned(values: np.ndarray, source: str, config, parts: tuple[int, int]) -> np.ndarray:
     heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    return heads.get(source.split(".")[-2], 0) if config.model_type == "llama" else 0
+    part = source.split(".")[-2]
+    if config.model_type != "llama" or part not in heads:
+        return values
+    split = values.reshape(heads[part], *parts, *values.shape[1:])
+    return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(values.shape)
 
 
 def _add_shape(writer: gguf.GGUFWriter, config) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import sys
+import textwrap
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -34,6 +35,16 @@ def printable(text: str) -> str:
         if unicodedata.category(char) in UNSAFE and char not in KEPT else char
         for char in text
     )  # fmt: skip
+
+
+def folded(text: str) -> str:
+    """Break each line at 88 characters, never inside of a word, as paths and code are; what goes
+    on is indented.  A notebook breaks longer lines itself, inside of words.
+    """
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(
+        textwrap.fill(line, 88, subsequent_indent="  ", **whole) for line in text.split("\n")
+    )
 
 
 def forgiving_output() -> None:

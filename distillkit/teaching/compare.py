@@ -134,7 +134,8 @@ def _kind(want: Any, got: Any) -> str | None:
             return f"the dtype is {got.dtype}, and {want.dtype} is expected"
     if isinstance(want, list | tuple) and len(want) != len(got):
         parts = "1 part" if len(got) == 1 else f"{len(got)} parts"
-        return f"it returns {parts}, {short(got)}, and {len(want)} {_are(len(want))} expected"
+        are = "is" if len(want) == 1 else "are"
+        return f"it returns {parts}, {short(got)}, and {len(want)} {are} expected"
     if isinstance(want, Mapping) and set(want) != set(got):
         return f"its keys are {sorted(map(str, got))}, and {sorted(map(str, want))} are expected"
     return None
@@ -158,10 +159,6 @@ def _amount(want: Any, got: Any, rtol: float, atol: float) -> str | None:
     if _unfinite(got) and not _unfinite(want):
         words += ": a NaN or an infinity comes from log(0), 0 · log(0), inf − inf or 0 / 0"
     return words
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
 
 
 def _first(want: Any, got: Any, rtol: float, atol: float) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import os
 import sys
-import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -25,6 +24,7 @@ from distillkit.runtime.files import (
     read_lines,
     write_atomic,
 )
+from distillkit.runtime.progress import folded
 from distillkit.runtime.session import data_path
 
 DONE, WRONG, OPEN = "done", "wrong", "not attempted"
@@ -164,9 +164,7 @@ def _rows() -> list[dict]:
 
 def say(words: str) -> None:
     """Print, folded; a console that lacks a character gets a question mark, not an exception."""
-    whole = {"break_long_words": False, "break_on_hyphens": False}  # paths and code stay whole
-    lines = [textwrap.fill(line, 88, subsequent_indent="  ", **whole) for line in words.split("\n")]
-    words = "\n".join(lines)
+    words = folded(words)
     try:
         print(words)
     except UnicodeEncodeError:

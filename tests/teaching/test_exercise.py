@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from distillkit import lessons
 from distillkit.lessons.l01_soft_labels import checks
+from distillkit.lessons.l05_rejection import checks as rejection
+from distillkit.lessons.l06_lora import checks as lora
 from distillkit.teaching import record
 from distillkit.teaching.compare import difference, same, short
 from distillkit.teaching.exercise import DONE, OPEN, WRONG, Exercise, Mistake, hint, whose
@@ -31,6 +33,14 @@ MISTAKES = [
     pytest.param(exercise, mistake, id=f"{name}-{at}")
     for name, exercise in EXERCISES.items()
     for at, mistake in enumerate(exercise.mistakes)
+]
+# Five of these were accepted once: small letters, // 2, only neighbours, no warm-up, alpha // r
+MISTAKES += [
+    pytest.param(exercise, slip, id=f"{exercise.name}-rarer-{at}")
+    for module in (rejection, lora)
+    for exercise in vars(module).values()
+    if isinstance(exercise, Exercise)
+    for at, slip in enumerate(exercise.slips)
 ]
 
 
