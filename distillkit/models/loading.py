@@ -30,6 +30,7 @@ from distillkit.models.downloads import (
     one_at_a_time,
 )
 from distillkit.models.gguf import STAMP, Resolved, converted, stamped
+from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
 
 # A configuration's cap on the scores of attention (or of what else): those of the output are the
@@ -148,7 +149,8 @@ def load(
         extra = {"quantization_config": _quantised(quant, dtype), "device_map": device}
     resolved = resolve(name, say)
     if name.lower() not in resolved.name.lower() and not Path(name).exists():
-        say(f"{name} cannot be had here: {resolved.name} takes its place")
+        say(folded(f"{name} cannot be had here: {resolved.name} takes its place"))
+    say(f"{resolved.name}: its weights are being read …")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

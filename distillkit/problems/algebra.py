@@ -219,8 +219,10 @@ def parse_equation(text: str) -> tuple[Linear, Linear]:
 def parse_system(text: str) -> list[tuple[Linear, Linear]]:
     """Parse one equation, or several separated by commas, semicolons, 'and' or newlines.
 
-    Raises ParseError, also for more than four equations.
+    Raises ParseError, also for more than four equations and for what is no text.
     """
+    if not isinstance(text, str):
+        raise ParseError(f"{text!r:.30} is no text: write it between quotation marks")
     if len(text) > 4 * MAX_CHARS:  # refused, not cut: the cut could change the last equation
         raise ParseError(f"longer than {4 * MAX_CHARS} characters")
     parts = re.split(r",|;|\n|\band\b", text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from distillkit import __version__
 from distillkit.runtime.busy import busy_words
 from distillkit.runtime.files import read_csv
+from distillkit.runtime.progress import folded
 from distillkit.runtime.session import Session, command_name, data_path, start
 
 SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a lesson prints
@@ -126,17 +127,17 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     which says what to do, where torch is missing.
     """
     lesson, fast, wrong = find(number), is_fast(), faults()
-    print(versions())
+    print(folded(versions()))
     for fault in wrong:
-        print(f"FAULT: {fault}")
+        print(folded(f"FAULT: {fault}"))
     if no_torch(wrong):
         raise RuntimeError("the lesson needs torch: see the line FAULT above")
     from distillkit.teaching import rescue  # imports torch
 
     rescue.watch()
     machine = start("tiny" if fast else None, seed)
-    print(machine)
-    print(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
+    print(folded(str(machine)))
+    print(folded(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}"))
     if busy := busy_words():
         print(busy)
     if fast:

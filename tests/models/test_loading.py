@@ -252,7 +252,7 @@ def test_a_model_that_takes_the_place_of_another_is_named(tiny_folder, monkeypat
     monkeypatch.setattr(loading, "resolve", lambda name, say: found)
     said = []
     assert loading.load(asked, say=said.append).name == "B/Model-0.5B"
-    assert said == words
+    assert said == [*words, "B/Model-0.5B: its weights are being read …"]
 
 
 @pytest.mark.parametrize("name", [

@@ -32,6 +32,8 @@ def installed(monkeypatch, **versions):
 def test_a_lesson_says_what_the_machine_is_and_how_long_it_takes(capsys):
     machine = dk.start_lesson("00")
     printed = capsys.readouterr().out
+    assert all(len(line) <= 88 for line in printed.splitlines()), "a notebook breaks inside words"
+    printed = " ".join(printed.split())
     lesson = lessons.find("00")
     assert f"distillkit {dk.__version__}" in printed
     for word in ("python 3.", "torch 2.", "transformers 5.", "ipywidgets"):

@@ -44,6 +44,7 @@ def test_the_kits_function_takes_its_place(shell, cell, words, capsys):
     ("typed", "words"),
     [
         ("", "between one and four equations were expected"),
+        (None, "None is no text: write it between quotation marks"),
         ("x", "no equals sign in 'x'"),
         ("2x + 3 = 7; import os", "no equals sign in 'import os'"),
         ("1,5x = 3", "a comma stands between two equations: write 1.5 with a point, not 1,5"),

@@ -126,12 +126,19 @@ def _foreign_line(text: str, known: frozenset[str]) -> str:
     return ""
 
 
-def _foreign(least: int = 3, lower: bool = True, share=lambda hits, n: 2 * hits < n, whole=False):
-    """Make rules with other limits, with capital letters, or over the whole text."""
+def _foreign(
+    least: int = 3,
+    lower: bool = True,
+    share=lambda hits, n: 2 * hits < n,
+    whole: bool = False,
+    once: bool = False,
+):
+    """Make rules with other limits, capital letters, over the whole text, or without repeats."""
 
     def wrong(text: str, known: frozenset[str]) -> str:
         for line in [text] if whole else text.split("\n"):
             words = re.findall(r"[^\W\d_]{2,}", line.lower() if lower else line)
+            words = set(words) if once else words
             if len(words) >= least and share(sum(w in known for w in words), len(words)):
                 return line
         return ""
@@ -171,6 +178,7 @@ foreign_line = Exercise(
         ("the step nu igen", _FEW),
         ("the step nu igen vi", _FEW),
         ("Her er Svaret\nx = 2", _FEW),
+        ("the the the nu igen vi", _FEW),
         ("", _FEW),
     ],
     mistakes=[
@@ -201,6 +209,8 @@ foreign_line = Exercise(
                 lambda text, known: _foreign_line("\n".join(text.split("\n")[::-1]), known)),
         Mistake("numbers and signs are counted as words: take the words that the pattern finds",
                 _split_at_spaces),
+        Mistake("a word that stands twice in a line counts twice: keep the list, without set(…)",
+                _foreign(once=True)),
         Mistake('where no line is found, None comes back: `return ""` after the loop',
                 lambda text, known: _foreign_line(text, known) or None),
     ],
