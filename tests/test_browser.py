@@ -117,6 +117,9 @@ def move_a_slider(page, url):
     for slider in explorer.locator(".widget-slider").all():
         words = slider.locator(".widget-label").inner_text()
         assert slider.get_by_role("slider", name=words, exact=True).count() == 1
+        choice = "distillkit-choice" in slider.get_attribute("class")
+        typed = slider.locator(".widget-readout").evaluate("readout => readout.isContentEditable")
+        assert typed is not choice, "a value is typed exactly where it is read"
     picture = explorer.locator("img.widget-image").first
     handle = explorer.locator(".noUi-handle").first
     picture.scroll_into_view_if_needed()

@@ -30,9 +30,12 @@ NAME_SLIDERS = """(() => {  // also those that are drawn later, when they are sc
     const words = slider.querySelector(".widget-label")?.textContent;
     slider.querySelectorAll(".noUi-handle:not([aria-label])")
       .forEach(handle => handle.setAttribute("aria-label", words));
-    const readout = slider.querySelector(".widget-readout:not([aria-label])");
-    readout?.setAttribute("role", "textbox");
-    readout?.setAttribute("aria-label", words);
+    const readout = slider.querySelector(".widget-readout");
+    if (!readout) return;
+    const choice = slider.classList.contains("distillkit-choice");  // nobody reads what is typed
+    if (choice) readout.contentEditable = "false";
+    readout.setAttribute("role", choice ? "status" : "textbox");
+    readout.setAttribute("aria-label", words);
   });
   window.distillkitNames = new MutationObserver(name);
   window.distillkitNames.observe(document.body, {childList: true, subtree: true});
@@ -421,7 +424,9 @@ def _control(w: Any, name: str, spec: Any, start: Any) -> Any:
     if isinstance(spec, list):
         if all(isinstance(option, str) for option in spec):
             return w.Dropdown(options=spec, value=start, **common)
-        return w.SelectionSlider(options=spec, value=start, continuous_update=False, **common)
+        slider = w.SelectionSlider(options=spec, value=start, continuous_update=False, **common)
+        slider.add_class("distillkit-choice")
+        return slider
     kind, form = w.IntSlider, "d"
     if not _whole(spec):
         kind, form = w.FloatSlider, f".{max(1, _decimals(spec))}f"
