@@ -35,9 +35,9 @@ def open_student(path: Path) -> tuple[Any, Any, str, int]:
     if path.suffix.lower() == ".gguf":
         system = gguf_system(path)
         machine = start()
-        student = load(str(path), machine.device, machine.dtype)
+        student = load(str(path), machine.device, machine.dtype, _aside)
         return student.model, student.tokenizer, system, TOKENS
-    model, tokenizer, settings = load_run(path)
+    model, tokenizer, settings = load_run(path, _aside)
     return model, tokenizer, system_of(read_run(path)), settings.get("max_new_tokens", 128)
 
 
@@ -111,6 +111,11 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
                 turns.append({"role": "assistant", "content": reply(turns)})
     except (EOFError, KeyboardInterrupt):
         print("\nbye")
+
+
+def _aside(words: str) -> None:
+    """Say what is no answer where it cannot be taken for one."""
+    print(words, file=sys.stderr)
 
 
 def _show(piece: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -274,14 +274,19 @@ def adapter_of(folder: Path) -> Path:
 
 
 def student_of(
-    report: dict[str, Any], folder: Path, device: str, dtype: str, quant: str = ""
+    report: dict[str, Any],
+    folder: Path,
+    device: str,
+    dtype: str,
+    quant: str = "",
+    say: Callable[[str], None] = print,
 ) -> Loaded:
     """Load the base of a run with the run's adapter on it, not merged.
 
     Raises ModelError if the base is not the same file, or the adapter damaged.
     """
     adapter = adapter_of(folder)
-    student = load(report["settings"]["student"], device, dtype, quant=quant)
+    student = load(report["settings"]["student"], device, dtype, say, quant)
     if student.sha256 != report["student"]["sha256"]:
         raise ModelError(
             f"{student.name} ({student.source}) is not the model this adapter was trained on "
@@ -303,7 +308,7 @@ def system_of(report: dict[str, Any]) -> str:
     return TEMPLATES.get(report.get("template"), THINK).instruction
 
 
-def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
+def load_run(folder: Path, say: Callable[[str], None] = print) -> tuple[Any, Any, dict[str, Any]]:
     """Load the student of a finished run: model with its adapter merged, tokenizer, settings.
 
     Raises ValueError for a folder without report, ModelError as `student_of` does.
@@ -312,7 +317,7 @@ def load_run(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     settings = report["settings"]
     tier = None if settings["tier"] == "gpu" else settings["tier"]
     machine = start(tier, dtype=settings.get("dtype") if tier else None)
-    student = student_of(report, folder, machine.device, machine.dtype, settings["quant"])
+    student = student_of(report, folder, machine.device, machine.dtype, settings["quant"], say)
     if not settings["quant"]:
         student.model.merge_adapter()
     return student.model, student.tokenizer, settings

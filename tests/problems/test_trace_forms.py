@@ -200,17 +200,17 @@ def test_a_quotient_of_tens_is_proved_once():
 
 
 RECORDED = {  # SHA-256 of what each form writes: the adapter in data/ learned from such lines
-    "terse": "02760841d9c68174",
-    "arithmetic": "15a8452818235358",
-    "one-operation": "9f18fcabec220b5d",
-    "columns": "107f62d612ac511c",
-    "check": "3a4e237a07adb804",
-    "collect": "7423058a6469834e",
+    "terse": "8a4ad2e90664c5a5",
+    "arithmetic": "aa086a67bb2fe664",
+    "one-operation": "7fad684d860168d7",
+    "columns": "fe494a6eff988763",
+    "check": "f19b17ba62e376ae",
+    "collect": "5f79dd776750c60c",
 }
 
 
 @pytest.mark.parametrize("form", kit.FORMS)
 def test_every_form_writes_what_it_always_wrote(form):
-    problems = reworded(make_problems(480, ONE_UNKNOWN, "train", seed=16), seed=16)
+    problems = reworded(make_problems(96, ONE_UNKNOWN, "train", seed=16), seed=16)
     solutions = ("\n".join(kit.FORMS[form](problem.equation)) for problem in problems)
     assert hashlib.sha256("\n\n".join(solutions).encode()).hexdigest()[:16] == RECORDED[form]
