@@ -4,7 +4,7 @@
 - `lab`: JupyterLab for a learner
 - `widgets`: explorers with their static twin, and pages
 - `compare`: when are two results the same, and how do they differ?
-- `relation`: how do wrong numbers follow from the right ones?
+- `relation`: how do wrong results follow from the right ones?
 - `attempt`: running a learner's function
 - `exercise`: checks that name the mistake, and hints
 - `kl_mistakes`: mistakes that divergences share

@@ -123,7 +123,8 @@ class Exercise:
         problem = self._problem(attempt, expected, got, allowed)
         if problem is None:
             return Outcome(DONE, f"✓ {self.name}{notes}")
-        return self._wrong((self._mistake(got) or problem) + notes)
+        words = self._mistake(got) or problem + self._relation(attempt, expected, got)
+        return self._wrong(words + notes)
 
     def _problem(
         self, attempt: Callable, expected: list[Trial], got: list[Trial], allowed: float
@@ -145,8 +146,6 @@ class Exercise:
         for check in checks:
             for at, (want, run) in enumerate(zip(expected, got, strict=True)):
                 if words := check(attempt, want, run):
-                    if check == self._value and "expected " in words:
-                        words += self._relation(attempt, expected, got)
                     where = f"on input {at + 1} of {len(got)}"
                     return f"{words}\n  {where}: {self._describe(at, attempt)}"
         return None
@@ -173,10 +172,19 @@ class Exercise:
         return difference(want.value, run.value, self.rtol, self.atol)
 
     def _relation(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str:
-        pairs = [(a.value, b.value) for a, b in zip(expected, got, strict=True)]
-        words = relation(self._names(attempt), self._fresh(), *zip(*pairs, strict=True))
+        """Return how wrong results follow from the right ones."""
+        stopped = any(run.error is not None for run in (*expected, *got))
+        if stopped or [run.yielded for run in expected] != [run.yielded for run in got]:
+            return ""
+        wants, gots = [run.value for run in expected], [run.value for run in got]
+        if all(map(self._same, wants, gots)):
+            return ""
+        words = relation(self._names(attempt), self._fresh(), wants, gots)
         end = "" if words.endswith("?") else "."
         return f"\n  On all inputs: {words}{end}" if words else ""
+
+    def _same(self, a: Any, b: Any) -> bool:
+        return same(a, b, self.rtol, self.atol)
 
     def _changed(self, attempt: Callable, want: Trial, run: Trial) -> str | None:
         pairs = zip(self._names(attempt), want.arguments, run.arguments, strict=False)
@@ -275,7 +283,8 @@ class Exercise:
         code = getattr(attempt, "__code__", None)
         written = code is not None and bool(code.co_names)  # a stub uses no name at all
         return (
-            "\n  It returns None: if you have written it, is the `return` missing?"
+            "\n  It returns None: if you have written it, is the `return` missing, or is what it "
+            "returns None?"
             if written
             else ""
         )
