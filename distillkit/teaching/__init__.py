@@ -5,6 +5,8 @@
 - `widgets`: explorers with their static twin, and pages
 - `compare`: when are two results the same, and how do they differ?
 - `relation`: how do wrong results follow from the right ones?
+- `nearby`: which change of the kit's function gives what a wrong attempt gives?
+- `otherwise`: what may go wrong with one operation
 - `attempt`: running a learner's function
 - `exercise`: checks that name the mistake, and hints
 - `kl_mistakes`: mistakes that divergences share

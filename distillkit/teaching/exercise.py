@@ -23,6 +23,7 @@ from distillkit.teaching.attempt import (
     with_gradients,
 )
 from distillkit.teaching.compare import difference, same, short
+from distillkit.teaching.nearby import nearby
 from distillkit.teaching.record import DONE, KNOWN, OPEN, WRONG, say
 from distillkit.teaching.relation import relation
 
@@ -172,14 +173,20 @@ class Exercise:
         return difference(want.value, run.value, self.rtol, self.atol)
 
     def _relation(self, attempt: Callable, expected: list[Trial], got: list[Trial]) -> str:
-        """Return how wrong results follow from the right ones."""
+        """Return how wrong results follow from the right ones, or from another such function."""
         stopped = any(run.error is not None for run in (*expected, *got))
         if stopped or [run.yielded for run in expected] != [run.yielded for run in got]:
             return ""
         wants, gots = [run.value for run in expected], [run.value for run in got]
-        if all(map(self._same, wants, gots)):
+        wrong = [
+            at for at, pair in enumerate(zip(wants, gots, strict=True)) if not self._same(*pair)
+        ]
+        if not wrong:
             return ""
-        words = relation(self._names(attempt), self._fresh(), wants, gots)
+        names, inputs = self._names(attempt), self._fresh()
+        words = relation(names, inputs, wants, gots) or nearby(
+            self.reference, names, inputs, gots, self._same, first=wrong[0]
+        )
         end = "" if words.endswith("?") else "."
         return f"\n  On all inputs: {words}{end}" if words else ""
 
