@@ -183,8 +183,8 @@ soft_loss = Exercise(
         Mistake(_NAN, _log_of_softmax),
         Mistake(_NAN, _student_log_of_softmax),
         Mistake(
-            "kl_div wants log-probabilities as its first argument: give it log_softmax, not "
-            "softmax",
+            "the student's probabilities stand where its log-probabilities belong (kl_div wants "
+            "those first, too): log_softmax, not softmax",
             _probabilities_to_kl_div,
         ),
         Mistake(

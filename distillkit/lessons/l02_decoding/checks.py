@@ -142,12 +142,13 @@ def _greedy(
     result=lambda prompt, new, stop: new,
     ends=lambda prompt, new, stop: stop in new,
     choose=torch.argmax,
+    goes_on=lambda new, limit, stop: len(new) < limit,
 ):
     """Make greedy loops that read, end, choose or return something else."""
 
     def wrong(next_logits, prompt: list[int], limit: int, stop: int) -> list[int]:
         new: list[int] = []
-        while len(new) < limit and not ends(prompt, new, stop):
+        while goes_on(new, limit, stop) and len(new) < 1000 and not ends(prompt, new, stop):
             new.append(int(choose(next_logits(see(prompt, new)))))
         return result(prompt, new, stop)
 
@@ -199,6 +200,24 @@ greedy_text = Exercise(
         Mistake(
             "it takes the least likely token: argmax, not argmin",
             _greedy(choose=torch.argmin),
+        ),
+    ],
+    slips=[
+        Mistake(
+            "it goes on until both are true, the limit reached and the stop token written: it ends "
+            "at the first of the two, so both conditions stand in the `while` with `and`",
+            _greedy(
+                ends=lambda *_: False,
+                goes_on=lambda new, limit, stop: len(new) < limit or stop not in new,
+            ),
+        ),
+        Mistake(
+            "the limit is not used: a text without a stop token would never end",
+            _greedy(goes_on=lambda new, limit, stop: stop not in new),
+        ),
+        Mistake(
+            "it writes nothing: the loop goes on while the stop token is *not* in the new tokens",
+            _greedy(goes_on=lambda new, limit, stop: stop in new),
         ),
     ],
 )

@@ -110,6 +110,21 @@ def _pattern(pattern: str, flags: int = re.DOTALL, whole: bool = True):
     return wrong
 
 
+def _grouped(group: int, strip: bool = True, empty: str | None = None):
+    """Make readers that give another group of a right match, or what is empty."""
+    inside = r"(?:(?!</?think>|</?answer>).)*"
+
+    def wrong(text: str) -> str | None:
+        found = re.fullmatch(
+            rf"<think>{inside}</think>\s*<answer>({inside})</answer>", text.strip(), re.DOTALL
+        )
+        if not found:
+            return None
+        return (found[group].strip() if strip else found[group]) or empty
+
+    return wrong
+
+
 def _empty_too(text: str) -> str | None:
     parsed = THINK.parse(text)
     return parsed.answer if parsed.ok or "empty" in parsed.problem else None
@@ -170,6 +185,20 @@ read_think = Exercise(
         Mistake(
             "spaces and line ends around the whole text are harmless: strip it first", _line_ends
         ),
+    ],
+    slips=[
+        Mistake("this is all that matched, tags and all: the answer is group 1", _grouped(0)),
+        Mistake(
+            "spaces and line ends around the answer are left, and an answer of spaces is let "
+            "through: strip it, and then see whether anything is there",
+            _grouped(1, strip=False),
+        ),
+        Mistake(
+            "None comes out where there is an answer, and an empty text where there is none: `and` "
+            "returns its last part, `or` its first one that is not empty",
+            lambda text: "" if _grouped(1, empty="")(text) == "" else None,
+        ),
+        Mistake("an empty answer comes out as an empty text: return None", _grouped(1, empty="")),
     ],
 )
 
@@ -235,6 +264,31 @@ with_labels = Exercise(
             _labelled(labels=lambda p, c, e: [*c, e]),
         ),
     ],
+    slips=[
+        Mistake(
+            "the completion is missing in the ids: they are prompt, completion and end",
+            _labelled(ids=lambda p, c, e: [*p, e]),
+        ),
+        Mistake(
+            "the prompt is missing in the ids: the student reads it, and learns what follows",
+            _labelled(ids=lambda p, c, e: [*c, e]),
+        ),
+        Mistake(
+            "the completion is missing in the labels: it is what the student learns",
+            _labelled(labels=lambda p, c, e: [IGNORE] * len(p) + [e]),
+        ),
+        Mistake(
+            "the labels have one -100: each token of the prompt needs its own",
+            _labelled(labels=lambda p, c, e: [IGNORE, *c, e]),
+        ),
+        *(
+            Mistake(
+                f"the prompt's label is {label}: exactly -100 is left out by cross_entropy",
+                _labelled(labels=lambda p, c, e, label=label: [label] * len(p) + [*c, e]),
+            )
+            for label in (-101, -99, 100, -1)
+        ),
+    ],
 )
 
 # --- bonus: braces in pairs -----------------------------------------------------------------------
@@ -275,6 +329,27 @@ def _wrong_boxed(kind: str):
     return wrong
 
 
+def _counted(
+    none: Callable[[int], bool] = lambda start: start < 0,
+    begin: Callable[[int], int] = lambda start: start + len("\\boxed"),
+    cut: Callable[[str, int, int], str] = lambda text, start, at: text[start + 7 : at],
+    at_once: bool = False,
+):
+    """Make readers that count braces and begin, end or cut elsewhere."""
+
+    def wrong(text: str) -> str | None:
+        start, depth = text.rfind("\\boxed{"), 0
+        if none(start):
+            return None
+        for at in range(begin(start), len(text)):
+            depth += (text[at] == "{") - (text[at] == "}")
+            if depth == 0 or at_once:
+                return cut(text, start, at)
+        return None
+
+    return wrong
+
+
 read_boxed = Exercise(
     "read_boxed",
     reference=_read_boxed,
@@ -305,5 +380,24 @@ read_boxed = Exercise(
                 _wrong_boxed("empty")),
         Mistake("a box that is never closed was cut off: that is None and not half an answer",
                 _wrong_boxed("half")),
+    ],
+    slips=[
+        Mistake("it stops at once, with an empty text: at the first look the count must be 1 "
+                "already, by the brace of \\boxed{ itself; does it begin there, and with 0?",
+                _counted(at_once=True)),
+        Mistake("without a box rfind gives -1, and the search begins somewhere in the text: "
+                "return None first", _counted(none=lambda start: False)),
+        Mistake("a box at the very beginning starts at 0, and it counts: -1 says that there is "
+                "none", _counted(none=lambda start: start <= 0)),
+        Mistake("the braces are counted from a fixed place in the text: begin at the box",
+                _counted(begin=lambda start: len("\\boxed"))),
+        Mistake("the whole text comes out: cut it from behind the brace to where the count is 0",
+                _counted(cut=lambda text, start, at: text)),
+        Mistake("what comes out begins before the box: it begins behind its brace",
+                _counted(cut=lambda text, start, at: text[start - len("\\boxed{") : at])),
+        Mistake("what comes out begins at a fixed place in the text: behind the brace of the box",
+                _counted(cut=lambda text, start, at: text[len("\\boxed{") : at])),
+        Mistake("it goes on to the end of the text: cut it where the count is 0",
+                _counted(cut=lambda text, start, at: text[start + len("\\boxed{") :])),
     ],
 )  # fmt: skip

@@ -56,6 +56,7 @@ precision_recall = Exercise(
         ([False, False, False], [True, False, True]),
         ([True, False], [False, False]),
         ([False, False], [False, False]),
+        ([False, False], [True, False]),
     ],
     mistakes=[
         Mistake(
@@ -97,6 +98,10 @@ precision_recall = Exercise(
                 _shares_of(lambda r, f: r or f)),
         Mistake("it counts where the two lists agree, two times False included: a hit is True in "
                 "both", _shares_of(lambda r, f: r == f)),
+        Mistake("it counts every faulty one, rejected or not: a hit is both at once",
+                _shares_of(lambda r, f: f)),
+        Mistake("it counts every rejected one, faulty or not: a hit is both at once",
+                _shares_of(lambda r, f: r)),
     ],
 )  # fmt: skip
 
@@ -384,6 +389,14 @@ pass_at_k = Exercise(
             lambda n, c, k: (1 - comb(n - c, k)) / comb(n, k),
         ),
         Mistake(
+            "the chance that none is right is added to 1: take it from 1",
+            lambda n, c, k: 1 + comb(n - c, k) / comb(n, k),
+        ),
+        Mistake(
+            "the ways to draw only wrong ones are no chance: divide them by all ways, comb(n, k)",
+            lambda n, c, k: 1 - comb(n - c, k),
+        ),
+        Mistake(
             "one too many: n - c of the candidates are wrong",
             lambda n, c, k: 1 - comb(n - c + 1, k) / comb(n, k),
         ),
@@ -446,6 +459,7 @@ majority = Exercise(
         ([None, "7", None, None], _same_number),
         (["8", "8.0", "x = 8", "9", "9"], _same_number),
         ([None, None], _same_number),
+        (["1", "1", "1.0", "x = 2", "x = 2"], _same_number),
     ],
     mistakes=[
         Mistake("texts are counted and not values: 'x = 4' and '4.0' are one answer",

@@ -26,6 +26,7 @@ flips = Exercise(
         ([True, True, False], [False, False, True]),
         ([False, True, False, True], [False, True, False, True]),
         ([False, False, False], [True, True, True]),
+        ([False, True], [True, False]),
         ([], []),
     ],
     mistakes=[
@@ -41,6 +42,15 @@ flips = Exercise(
         Mistake("it returns shares: return counts",
                 lambda b, a: tuple(n / max(1, len(b)) for n in statistics.flips(b, a))),
     ],
+    slips=[
+        Mistake("answers that stayed as they were are counted as gained: < and not <=",
+                lambda b, a: (sum(x <= y for x, y in zip(b, a)), statistics.flips(b, a)[1])),
+        Mistake("answers that stayed as they were are counted as lost: > and not >=",
+                lambda b, a: (statistics.flips(b, a)[0], sum(x >= y for x, y in zip(b, a)))),
+        Mistake("answers that stayed as they were are counted twice: only those that changed count",
+                lambda b, a: (sum(x <= y for x, y in zip(b, a)),
+                              sum(x >= y for x, y in zip(b, a)))),
+    ],
 )  # fmt: skip
 
 # --- chance? --------------------------------------------------------------------------------------
@@ -50,6 +60,12 @@ def _both_tails(gained: int, lost: int, first: int, last: int) -> float:
     """Return twice the chance of first to last heads among the flips, at most 1."""
     n = gained + lost
     return min(1.0, 2 * sum(comb(n, i) for i in range(first, last + 1)) / 2**n)
+
+
+def _ways(gained: int, lost: int) -> int:
+    """Return in how many ways at most as many flips go the rarer way."""
+    n = gained + lost
+    return sum(comb(n, i) for i in range(min(gained, lost) + 1))
 
 
 p_value = Exercise(
@@ -78,6 +94,22 @@ p_value = Exercise(
         Mistake("the order of gained and lost must not matter: use the smaller of both",
                 lambda g, m: _both_tails(g, m, 0, m)),
     ],
+    slips=[
+        Mistake("it goes one result too far: the sum ends at the smaller number",
+                lambda g, m: _both_tails(g, m, 0, min(g, m) + 1)),
+        Mistake("it ends one result too early: the smaller number itself belongs to the sum",
+                lambda g, m: _both_tails(g, m, 0, min(g, m) - 1)),
+        Mistake("the chance is turned round: divide the number of ways by 2ⁿ",
+                lambda g, m: min(1.0, 2 ** (g + m) / (2 * _ways(g, m)))),
+        Mistake("2 is divided by the number of ways: multiply",
+                lambda g, m: min(1.0, 2 / _ways(g, m) / 2 ** (g + m))),
+        Mistake("the ways are not divided by 2ⁿ, the number of all results",
+                lambda g, m: min(1.0, 2.0 * _ways(g, m))),
+        Mistake("the ways are multiplied by 2ⁿ: divide by it, the number of all results",
+                lambda g, m: min(1.0, 2.0 * _ways(g, m) * 2 ** (g + m))),
+        Mistake("a power of the number of flips, n², is not the number of results, 2ⁿ",
+                lambda g, m: min(1.0, 2.0 * _ways(g, m) / max(1, (g + m) ** 2))),
+    ],
 )  # fmt: skip
 
 # --- how large? -----------------------------------------------------------------------------------
@@ -104,11 +136,12 @@ def _wrong_interval(of: Callable[[np.ndarray], Sequence[float]]) -> Callable:
 
 def _draws() -> list[tuple]:
     random = np.random.default_rng(0)
-    pairs = [([0, 0, 1, 1, 0, 0, 0, 1], [1, 1, 1, 0, 1, 0, 1, 1]),
-             ([0, 1, 0, 0, 1], [1, 1, 1, 1, 0]),
-             ([1, 0, 1, 1, 0, 1, 1], [0, 0, 1, 0, 1, 0, 1])]  # fmt: skip
-    return [([*map(bool, b)], [*map(bool, a)], random.integers(0, len(b), (400, len(b))))
-            for b, a in pairs]  # fmt: skip
+    pairs = [([0, 0, 1, 1, 0, 0, 0, 1], [1, 1, 1, 0, 1, 0, 1, 1], 8),
+             ([0, 1, 0, 0, 1], [1, 1, 1, 1, 0], 5),
+             ([1, 0, 1, 1, 0, 1, 1], [0, 0, 1, 0, 1, 0, 1], 7),
+             ([1, 0, 0, 1, 0, 1, 0], [1, 1, 1, 0, 1, 1, 1], 4)]  # fmt: skip
+    return [([*map(bool, b)], [*map(bool, a)], random.integers(0, len(b), (400, n)))
+            for b, a, n in pairs]  # fmt: skip
 
 
 interval = Exercise(
@@ -136,5 +169,15 @@ interval = Exercise(
                 _wrong_interval(lambda d: np.quantile(d, [0.025, 0.975]))),
         Mistake("the mean runs over the draws: it has to run over the questions of one (axis 1)",
                 _wrong_interval(lambda d: np.quantile(d.mean(axis=0), [0.025, 0.975]))),
+    ],
+    slips=[
+        Mistake("before is added: a gain is after minus before",
+                lambda b, a, drawn: _interval([-x for x in b], a, drawn)),
+        Mistake("the sum of a draw is divided by the number of all questions: divide by how many "
+                "were drawn",
+                lambda b, a, drawn: tuple(x * drawn.shape[1] / len(b)
+                                          for x in _interval(b, a, drawn))),
+        Mistake("that is the interval of what is right before, not of the gain: after minus before",
+                lambda b, a, drawn: _interval([False] * len(b), b, drawn)),
     ],
 )  # fmt: skip

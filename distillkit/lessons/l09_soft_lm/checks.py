@@ -5,6 +5,8 @@ Dimension key: N positions, V vocabulary, K recorded tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -161,6 +163,19 @@ def _wrong_jsd(kind: str):
     return wrong
 
 
+def _wrong_mixture(mixture: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable:
+    """Make divergences from another mixture of (teacher's logs, student's logs, β)."""
+
+    def wrong(
+        student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0, beta: float = 0.5
+    ) -> Tensor:
+        q, p = _logs(student_NV, teacher_NV, temperature, temperature)
+        m = mixture(p, q, torch.tensor(beta))
+        return beta * _kl(p, m) + (1 - beta) * _kl(q, m)
+
+    return wrong
+
+
 jsd = Exercise(
     "jsd",
     reference=losses.jsd,
@@ -205,6 +220,40 @@ jsd = Exercise(
             _wrong_jsd("scaled"),
         ),
     ],
+    slips=[
+        Mistake(
+            "β and 1 − β are added to logarithms: add log β and log(1 − β)",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p + b, q + 1 - b)),
+        ),
+        Mistake(
+            "the teacher is missing in the mixture: its share alone is there",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(b.log(), q + (1 - b).log())),
+        ),
+        Mistake(
+            "the student is missing in the mixture: its share alone is there",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p + b.log(), (1 - b).log())),
+        ),
+        Mistake(
+            "both have the share 1 − β in the mixture: the teacher's is β",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p, q) + (1 - b).log()),
+        ),
+        Mistake(
+            "both have the share β in the mixture: the student's is 1 − β",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p, q) + b.log()),
+        ),
+        Mistake(
+            "everything is NaN: the logarithm of a negative share is; the shares are β and 1 − β",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p + b.log(), q + (b - 1).log())),
+        ),
+        Mistake(
+            "the shares multiply the log-probabilities: add their logarithms",
+            _wrong_mixture(lambda p, q, b: torch.logaddexp(p * b, q * (1 - b))),
+        ),
+        Mistake(
+            "the mixture is left as probabilities: the KLs take logarithms, so .log()",
+            _wrong_mixture(lambda p, q, b: b * p.exp() + (1 - b) * q.exp()),
+        ),
+    ],
 )
 
 # --- K recorded tokens ----------------------------------------------------------------------------
@@ -245,6 +294,21 @@ def _wrong_top_k(kind: str):
         if kind == "swapped":
             return _kl(top_and_rest(student_NV, ids_NK), logs_NJ)
         return kl_N
+
+    return wrong
+
+
+def _student_as(
+    logs: Callable[[Tensor], Tensor] = lambda z: z.log_softmax(-1),
+    rest: Callable[[Tensor], Tensor] = lambda q: q.logsumexp(-1, keepdim=True),
+    whole: bool = False,
+) -> Callable:
+    """Make KLs from other logarithms of the student, or another rest of it."""
+
+    def wrong(student_NV: Tensor, ids_NK: Tensor, logs_NJ: Tensor) -> Tensor:
+        q = logs(student_NV)
+        others = q if whole else q.scatter(-1, ids_NK, -torch.inf)
+        return _kl(logs_NJ, torch.cat([q.gather(-1, ids_NK), rest(others)], -1))
 
     return wrong
 
@@ -293,6 +357,30 @@ top_k_kl = Exercise(
             _wrong_top_k("own places"),
         ),
     ],
+    slips=[
+        Mistake(
+            "softmax gives the student's probabilities: log-probabilities are compared, so "
+            "log_softmax",
+            _student_as(lambda z: z.softmax(-1)),
+        ),
+        Mistake(
+            "the student's softmax runs over the positions: over the last axis, the tokens",
+            _student_as(lambda z: z.log_softmax(0)),
+        ),
+        Mistake(
+            "the student's logits are taken as they are: log_softmax makes them logarithms of "
+            "probabilities",
+            _student_as(lambda z: z),
+        ),
+        Mistake(
+            "the student's rest is a plain sum of logarithms: logsumexp adds the probabilities",
+            _student_as(rest=lambda q: q.masked_fill(q.isinf(), 0.0).sum(-1, keepdim=True)),
+        ),
+        Mistake(
+            "the student's rest holds all tokens: put -inf at the K before the logsumexp",
+            _student_as(whole=True),
+        ),
+    ],
 )
 
 # --- which places are learned ---------------------------------------------------------------------
@@ -320,6 +408,20 @@ def _wrong_places(kind: str):
             "no end": [place for place in right if ids[place + 1] not in ends],
             "first": right[1:],
         }[kind]
+
+    return wrong
+
+
+def _until(over: Callable[[list[int], int, list[int]], bool]) -> Callable:
+    """Make lists of places that end at the first place that is `over`."""
+
+    def wrong(ids: list[int], prompt: int, ends: list[int]) -> list[int]:
+        places = []
+        for place in range(prompt - 1, len(ids) - 1):
+            places.append(place)
+            if over(ids, place, ends):
+                break
+        return places
 
     return wrong
 
@@ -355,6 +457,18 @@ learned_places = Exercise(
                 _wrong_places("one end")),
         Mistake("the first token of the answer is left out: it is foretold at the prompt's last",
                 _wrong_places("first")),
+    ],
+    slips=[
+        Mistake("the end is looked for at the place itself: look at the token after it",
+                _until(lambda ids, place, ends: ids[place] in ends)),
+        Mistake("the end is looked for before the place: look at the token after it",
+                _until(lambda ids, place, ends: ids[place - 1] in ends)),
+        Mistake("it stops where the next token is *not* an end token: at the first that is one",
+                _until(lambda ids, place, ends: ids[place + 1] not in ends)),
+        Mistake("it asks the same token again and again: look at the one after each place",
+                _until(lambda ids, place, ends: ids[1] in ends)),
+        Mistake("it looks two tokens ahead: look at the one after each place",
+                _until(lambda ids, place, ends: ids[min(place + 2, len(ids) - 1)] in ends)),
     ],
 )  # fmt: skip
 

@@ -46,6 +46,25 @@ def _wrong_block(kind: str) -> Callable[[np.ndarray], bytes]:
     return wrong
 
 
+def _block(
+    far: Callable[[np.ndarray], np.float32] = lambda values: np.abs(values).max(),
+    scale: Callable[[np.float32], np.float32] = lambda far: far / np.float32(127),
+    steps: Callable[[np.ndarray, np.float32], np.ndarray] = lambda w, d: (
+        w * (np.float32(1) / d if d else d)
+    ),
+    whole: Callable[[np.ndarray], np.ndarray] = lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+    joined: Callable[[bytes, bytes], bytes] = lambda scale, steps: scale + steps,
+) -> Callable[[np.ndarray], bytes]:
+    """Make blocks of which one step of the recipe is another."""
+
+    def wrong(values: np.ndarray) -> bytes:
+        d = scale(far(values))
+        numbers = np.asarray(whole(steps(values, d))).astype(np.int8)
+        return joined(np.float16(d).tobytes(), numbers.tobytes())
+
+    return wrong
+
+
 quantise_q8_0 = Exercise(
     "quantise_q8_0",
     reference=_quantise_q8_0,
@@ -78,6 +97,48 @@ quantise_q8_0 = Exercise(
         Mistake("the weights are divided by the scale as rounded to 16 bits: llama.cpp divides "
                 "first and rounds the scale afterwards, so some numbers differ by one",
                 _wrong_block("rounded first")),
+    ],
+    slips=[
+        *(Mistake(words, _block(scale=scale)) for words, scale in {
+            "the farthest weight is multiplied by 127: the scale is max|w| / 127":
+                lambda far: far * np.float32(127),
+            "127 is divided by the farthest weight: the scale is max|w| / 127":
+                lambda far: np.float32(127) / far if far else np.float32(0),
+            "the farthest weight is not divided by 127: it shall become 127 or -127":
+                lambda far: far,
+            "the scale is 127 whatever the weights are: it is max|w| / 127":
+                lambda far: np.float32(127),
+            "126 steps: a signed byte goes to 127": lambda far: far / np.float32(126),
+        }.items()),
+        Mistake("the weight nearest to zero makes the scale: take the farthest one",
+                _block(far=lambda values: np.abs(values).min())),
+        *(Mistake(words, _block(steps=steps)) for words, steps in {
+            "the weights are multiplied by the scale: divide them by it":
+                lambda w, d: w * d,
+            "the weights are not divided by the scale": lambda w, d: w,
+            "the scale is divided by the weights: divide the weights by it":
+                lambda w, d: np.divide(d, w, out=np.zeros_like(w), where=w != 0),
+            "the weights are divided twice as far: 1 / d, not 2 / d":
+                lambda w, d: w * (np.float32(2) / d if d else d),
+            "the weights themselves are missing in the numbers: each is w / d":
+                lambda w, d: np.float32(1) / d if d else d,
+        }.items()),
+        *(Mistake(words, _block(whole=whole)) for words, whole in {
+            "the sign is lost: round |x| and give it its sign back":
+                lambda x: np.floor(np.abs(x) + 0.5),
+            "only the sign is left of each number": np.sign,
+            "0.5 is subtracted before rounding down: add it":
+                lambda x: np.sign(x) * np.floor(np.abs(x) - 0.5),
+            "0.5 is not added before rounding down: the fraction is cut off":
+                lambda x: np.sign(x) * np.floor(np.abs(x)),
+            "all the numbers of the block are 0": lambda x: 0 * x,
+            "it rounds up: the nearest whole number is meant":
+                lambda x: np.sign(x) * np.ceil(np.abs(x)),
+            "halves go to the even number here: llama.cpp rounds them away from 0":
+                np.round,
+        }.items()),
+        Mistake("the numbers are missing: this is the scale alone",
+                _block(joined=lambda scale, steps: scale)),
     ],
 )  # fmt: skip
 
@@ -287,6 +348,7 @@ mended_fields = Exercise(
     probes=[
         (["a", "b", "<|endoftext|>", OPEN, END, "<|pad|>"], END),
         (["<|endoftext|>", "<s>", "</s>", "x", "y"], "</s>"),
+        (["x", "y", "</s>"], "</s>"),
     ],
     hints=(
         "What does a reader of the file have to know, so that it stops?",

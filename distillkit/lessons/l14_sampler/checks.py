@@ -57,6 +57,9 @@ def _wrong_step(kind: str):
             "times changed over": a * x_BD + b * (z_BD - a_s * x_BD) / b_s.clamp(min=1e-6),
             "line": z_BD + (s_B1 / t_B1 - 1) * (z_BD - x_BD),
             "no shrinking": x_BD + b_s * noise,
+            "turned": a_s * x_BD + b_s * b / (z_BD - a * x_BD),
+            "divided": a_s * x_BD + b_s / noise,
+            "no direction": a_s * x_BD + b_s,
         }[kind]
 
     return wrong
@@ -94,6 +97,13 @@ ddim_step = Exercise(
                 _wrong_step("line")),
         Mistake("the point comes in with weight α_s, not 1", _wrong_step("no shrinking")),
     ],
+    slips=[
+        Mistake("σ is divided by z − α x: the noise is (z − α x) / σ, the other way round",
+                _wrong_step("turned")),
+        Mistake("σ_s is divided by the noise: multiply them", _wrong_step("divided")),
+        Mistake("the noise itself is missing: σ_s alone is added to every coordinate",
+                _wrong_step("no direction")),
+    ],
 )  # fmt: skip
 
 # --- the target of a halving ----------------------------------------------------------------------
@@ -105,9 +115,12 @@ def _wrong_target(kind: str):
     ) -> Tensor:
         step = diffusion.ddim_step
         width = {"whole": 2.0, "quarter": 0.5}.get(kind, 1.0) / steps
-        middle, end = t_B1 - width / 2, t_B1 - width
+        half_width = {"times": 0.5 * steps, "turned": steps / 0.5, "half": 0.5}
+        middle, end = t_B1 - half_width.get(kind, width / 2), t_B1 - width
         first = teacher(z_BD, t_B1)
-        half = step(z_BD, first, t_B1, middle)
+        half = step(first, z_BD, t_B1, middle) if kind == "first step" else step(
+            z_BD, first, t_B1, middle
+        )  # fmt: skip
         second = teacher(half, t_B1 if kind == "old time" else middle)
         if kind == "old point":
             second = teacher(z_BD, middle)
@@ -118,12 +131,17 @@ def _wrong_target(kind: str):
         if kind == "mean":
             return (first + second) / 2
         whole = step(half, second, middle, end)
+        if kind == "second step":
+            whole = step(second, half, middle, end)
         if kind == "place":
             return whole
         (a, b), (a_e, b_e) = alpha_sigma(t_B1), alpha_sigma(end)
         if kind == "no noise":
             return whole / a_e
-        return (whole - b_e / b * z_BD) / (a_e - b_e / b * a)
+        ratio = {"ratio times": b_e * b, "ratio turned": b / b_e, "ratio alone": b_e}.get(
+            kind, b_e / b
+        )
+        return (whole - ratio * z_BD) / (a_e - ratio * a)
 
     return wrong
 
@@ -163,6 +181,22 @@ two_step_target = Exercise(
         Mistake("the noise that is left in z'' is forgotten: only the last step ends at σ = 0",
                 _wrong_target("no noise")),
     ],
+    slips=[
+        Mistake(words, _wrong_target(kind))
+        for kind, words in {
+            "first step": "in the first step z and the teacher's guess are changed over: "
+            "ddim_step(z, x, t, s)",
+            "second step": "in the second step the place and the teacher's guess are changed over: "
+            "ddim_step(z, x, t, s)",
+            "ratio times": "σ'' and σ are multiplied: their ratio is σ'' / σ",
+            "ratio turned": "the ratio is turned round: it is σ'' / σ",
+            "ratio alone": "σ'' is not divided by σ: the noise of z becomes σ''/σ of what it was",
+            "times": "half a step is multiplied by the number of steps: it is 0.5 / steps",
+            "turned": "the steps are divided by 0.5: half a step is 0.5 / steps",
+            "half": "the first step goes to t − 0.5 whatever `steps` is: half a step is "
+            "0.5 / steps",
+        }.items()
+    ],
 )  # fmt: skip
 
 # --- find the bug ---------------------------------------------------------------------------------
@@ -190,8 +224,9 @@ def _wrong_loss(kind: str):
         if kind == "same time":
             gap = student.noise(z_BD, t_B1) - teacher.noise(z_BD, t_B1)
             return (gap**2).sum(-1).mean()
+        place = (t_B1, z_BD) if kind == "turned" else (z_BD, t_B1)
         target_BD = x_BD if kind == "data" else diffusion.two_step_target(
-            z_BD, t_B1, steps, student if kind == "itself" else teacher
+            *place, steps, student if kind == "itself" else teacher
         )  # fmt: skip
         if kind == "one guess":
             target_BD = teacher(z_BD, t_B1)
@@ -237,5 +272,9 @@ mended_loss = Exercise(
                 _wrong_loss("max")),
         Mistake("half as large: squares are summed over the two coordinates, then averaged over "
                 "the points", _wrong_loss("mean")),
+    ],
+    slips=[
+        Mistake("point and time are changed over: two_step_target(z, t, steps, teacher)",
+                _wrong_loss("turned")),
     ],
 )  # fmt: skip
