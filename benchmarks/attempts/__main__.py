@@ -1,6 +1,6 @@
 """Judge a corpus of wrong and right attempts at every exercise; write data/attempts.csv.
 
-python -m benchmarks.attempts            # two minutes on two busy cores
+python -m benchmarks.attempts            # four minutes on one core
 python -m benchmarks.attempts --show     # and print every attempt that is not named or not right
 """
 
@@ -13,12 +13,13 @@ import warnings
 from collections import Counter
 from datetime import date
 
-from benchmarks.attempts.judged import RIGHT, corpus, exercises, judged, lessons
+from benchmarks.attempts.judged import RIGHT, corpus, exercises, judged, lessons, set_aside
 from benchmarks.report.parts import ROOT
 from distillkit.runtime.files import read_csv, write_atomic
 
+PARTS = {"in view": corpus, "held out": set_aside}
 TABLE = "data/attempts.csv"
-FIELDS = ("lesson", "exercise", "kind", "tried", "accepted", "named", "equivalent", "date")
+FIELDS = ("lesson", "exercise", "part", "kind", "tried", "accepted", "named", "equivalent", "date")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -26,14 +27,17 @@ def main(words: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.attempts", description=__doc__)
     options.add_argument("--only", help="exercises to judge anew (a,b); other rows stay")
     options.add_argument("--show", action="store_true", help="print what the checks miss")
+    options.add_argument("--part", choices=PARTS, help="judge and show only these; write nothing")
     chosen = options.parse_args(words)
     warnings.simplefilter("ignore")
-    counts: dict[tuple[str, str], Counter] = {}
+    counts: dict[tuple[str, str, str], Counter] = {}
     known = every = exercises()
     if chosen.only:
         known = {name: every[name] for name in chosen.only.split(",")}
-    for attempt in corpus(known):
-        count = counts.setdefault((attempt.exercise, attempt.kind), Counter())
+    parts = [chosen.part] if chosen.part else PARTS
+    for attempt in (attempt for part in parts for attempt in PARTS[part](known)):
+        key = (attempt.exercise, attempt.part, attempt.kind)
+        count = counts.setdefault(key, Counter())
         found = judged(known[attempt.exercise], attempt)
         if found is None:
             count["equivalent"] += 1
@@ -42,9 +46,12 @@ def main(words: list[str] | None = None) -> int:
         if chosen.show and (found.accepted != attempt.right or not (attempt.right or found.named)):
             print(f"--- {attempt.exercise}: {attempt.kind}\n{attempt.text}\n{found.message}\n")
     total: Counter = Counter()
-    for (_, kind), count in counts.items():
-        total.update({f"{'right' if kind == RIGHT else 'wrong'} {k}": v for k, v in count.items()})
+    for (_, part, kind), count in counts.items():
+        sort = "right" if kind == RIGHT else f"wrong, {part},"
+        total.update({f"{sort} {word}": n for word, n in count.items()})
     print(dict(total))
+    if chosen.part:
+        return 0
     kept = read_csv(ROOT / TABLE) if chosen.only else []
     rows = [row for row in kept if row["exercise"] not in known] + _rows(counts)
     rows.sort(key=lambda row: [*every].index(row["exercise"]))
@@ -60,9 +67,9 @@ def _rows(counts: dict[tuple[str, str], Counter]) -> list[dict]:
     lesson = {row["exercise"]: row["lesson"] for row in lessons()}
     today = date.today().isoformat()
     return [
-        {"lesson": lesson[name], "exercise": name, "kind": kind, "date": today}
+        {"lesson": lesson[name], "exercise": name, "part": part, "kind": kind, "date": today}
         | {field: count[field] for field in ("tried", "accepted", "named", "equivalent")}
-        for (name, kind), count in counts.items()
+        for (name, part, kind), count in counts.items()
     ]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.attempts import right
+from benchmarks.attempts import held_out, right
 from benchmarks.attempts.mutations import compiled, mutants
 from benchmarks.report.parts import ROOT
 from distillkit.lessons.l14_sampler import diffusion
@@ -41,6 +41,7 @@ class Attempt:
     kind: str
     text: str
     function: Callable
+    part: str = "in view"  # or "held out"
 
     @property
     def right(self) -> bool:
@@ -78,6 +79,15 @@ def corpus(known: dict[str, Exercise]) -> Iterator[Attempt]:
         name = how.partition("__")[0]
         if name in known and name != how:
             yield Attempt(name, RIGHT, how, function)
+
+
+def set_aside(known: dict[str, Exercise]) -> Iterator[Attempt]:
+    """Yield the attempts of `held_out` at these exercises."""
+    for name, source in solutions().items():
+        if name not in known:
+            continue
+        for kind, text, function in held_out.held_out(name, source, NAMES):
+            yield Attempt(name, kind, text, function, "held out")
 
 
 def changed_solutions(name: str, source: str) -> Iterator[Attempt]:

@@ -54,10 +54,18 @@ def compiled(source: str, name: str, names: dict) -> Callable:
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Yield (kind of the change, source with it), each source once and none as it was."""
+    return changed_once(source, _changes)
+
+
+def changed_once(source: str, changes: Callable) -> Iterator[tuple[str, str]]:
+    """Yield (kind, source) with one of the `changes` of one node, each source once.
+
+    `changes` yields, for a node, kinds with a function that returns what to put in its place.
+    """
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
     for at, node in enumerate(ast.walk(tree)):
-        for kind, change in _changes(node):
+        for kind, change in changes(node):
             copied = copy.deepcopy(tree)
             twin = next(n for i, n in enumerate(ast.walk(copied)) if i == at)
             try:
