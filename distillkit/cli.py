@@ -402,13 +402,16 @@ def _lab(options: argparse.Namespace, words: list[str]) -> int:
 def _prefetch_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     command.add_argument("names", nargs="*", metavar="NAME", help="default: both students")
+    command.add_argument("--dtype", choices=("float32", "bfloat16"), default="",
+                         help="converted weights in this type, which processes share in memory: "
+                         "for one machine that many use")  # fmt: skip
 
 
 def _prefetch(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.models.loading import prefetch
 
     students = ["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"]
-    prefetch(options.to, options.names or students)
+    prefetch(options.to, options.names or students, dtype=options.dtype)
     return 0
 
 

@@ -30,6 +30,11 @@ from distillkit.runtime.files import read_json
 RUN = "python -m benchmarks."
 RESULTS = "benchmarks/results/"
 CARD = "data/card.csv"
+WAYS = {  # of benchmarks.speed.ways
+    "kit": "`python3 kit.py lab` in a fresh clone",
+    "usb": "a copy of a USB folder, without any network (filling it is not counted)",
+    "colab": "Colab's case: a lesson alone installs the kit beside packages that are there",
+}
 
 
 def memory() -> str:
@@ -278,6 +283,34 @@ def busy() -> str:
         keeps one core busy it does, so there the kit lets them sleep
         (`distillkit.runtime.busy`).""",
     )
+
+
+def ways() -> str:
+    """Minutes from nothing to a lesson's first executed cell, and the memory of two learners."""
+    path = f"{RESULTS}ways.csv"
+    found = {row["way"]: row for row in rows(path)}
+    lines = [f"{words} | {minutes(found[way]['value'])}"
+             for way, words in WAYS.items() if way in found]  # fmt: skip
+    hub = found["hub"]
+    return section(
+        "Ways to start",
+        origin(path, "python -m benchmarks.speed.ways"),
+        table("with | from nothing to the first executed cell of lesson 01", lines),
+        f"""Each way has an empty folder and empty caches of its own; the package index is a near
+        one, so a slow line comes on top.  Two learners on one machine with one read-only folder
+        (`prefetch --dtype bfloat16`): the larger of their processes has {plain(hub["value"])} MB of
+        private memory after an answer of the 0.5B student.  uv and Binder's file ask PyTorch's own
+        index, which this machine cannot reach; they, a devcontainer, Binder and Colab themselves,
+        Windows and macOS were not run.""",
+        noted("""the same with the kit's converted cache, float32 that each process turns into
+        bfloat16 for itself: 1,429 MB."""),
+    )
+
+
+def minutes(seconds: str) -> str:
+    """Write seconds as minutes and seconds."""
+    whole = round(float(seconds))
+    return f"{whole // 60} min {whole % 60} s"
 
 
 def ablation() -> str:

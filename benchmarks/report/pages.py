@@ -48,6 +48,7 @@ SECTIONS = (
     machines.speed,
     machines.sampling_card,
     machines.busy,
+    machines.ways,
     machines.ablation,
     checking.checks,
 )

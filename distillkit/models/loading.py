@@ -30,6 +30,7 @@ from distillkit.models.downloads import (
     one_at_a_time,
 )
 from distillkit.models.gguf import STAMP, Resolved, converted, stamped
+from distillkit.runtime.files import whole_folder, write_json
 from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
 
@@ -102,7 +103,8 @@ def _in_shared_folder(
     """Find a model in the folder of DISTILLKIT_MODELS: as a folder, or as the catalog's file."""
     if not folder.is_dir():
         raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
-    for place in (folder / name, folder / name.split("/")[-1]):
+    key, _ = entry(name)
+    for place in (folder / name, folder / name.split("/")[-1], folder / (key or name)):
         if (place / "config.json").exists():
             return _folder(name, place, f"the folder {place}")
     if not item or not (folder / item["file"]).exists():
@@ -334,19 +336,42 @@ def _quantised(quant: str, dtype: str):
     )  # fmt: skip
 
 
-def prefetch(folder: str | Path, names: list[str], say: Callable[[str], None] = print) -> None:
+def prefetch(
+    folder: str | Path, names: list[str], say: Callable[[str], None] = print, dtype: str = ""
+) -> None:
     """Put the verified files of catalog models into a folder that others use offline.
 
-    The folder is then named in DISTILLKIT_MODELS.  Raises ModelError.
+    With `dtype` the folder holds the converted weights, in that type: nobody has to convert, and
+    all processes of a machine that compute in it share one copy in memory, the file's pages.  The
+    folder is then named in DISTILLKIT_MODELS.  Raises ModelError.
     """
     folder = Path(folder).expanduser()
     for name in names:
         key, item = entry(name)
         if not item:
             raise ModelError(f"{name!r} is not in the catalog: choose from {', '.join(catalog())}")
-        fetch(key, folder, say)
-        say(f"{folder / item['file']}: complete and verified")
+        if dtype:
+            _write_weights(key, folder / key, dtype, say)
+            say(f"{folder / key}: complete, in {dtype}")
+        else:
+            fetch(key, folder, say)
+            say(f"{folder / item['file']}: complete and verified")
     say(f"done. On each machine: set DISTILLKIT_MODELS={folder.resolve()}")
+
+
+def _write_weights(key: str, target: Path, dtype: str, say: Callable[[str], None]) -> None:
+    """Write a catalog model in one type, unless it is there; the stamp says what it came from."""
+    if (target / STAMP).exists():
+        stamped(target)
+        return
+    loaded = load(key, "cpu", dtype, say)
+    with whole_folder(target) as made:
+        with quiet():
+            loaded.model.save_pretrained(made)
+            loaded.tokenizer.save_pretrained(made)
+        size = (made / "model.safetensors").stat().st_size
+        write_json(made / STAMP, {"name": loaded.name, "source": loaded.source,
+                                  "sha256": loaded.sha256, "bytes": size})  # fmt: skip
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:

@@ -231,6 +231,24 @@ def test_prefetch_says_how_to_use_the_folder(index, tmp_path):
         loading.prefetch(tmp_path / "usb", ["gpt-9"], said.append)
 
 
+def test_converted_weights_lie_in_memory_once(index, tiny_folder, tmp_path, monkeypatch):
+    """A folder for a machine that many use: its file is mapped and not copied."""
+    read, folder = loading.load, tmp_path / "shared"
+    with monkeypatch.context() as patch:  # the catalog's model is a toy without weights
+        patch.setattr(loading, "load", lambda name, *rest: read(str(tiny_folder), *rest))
+        loading.prefetch(folder, ["nobody/toy"], silent, "bfloat16")
+    monkeypatch.setenv("DISTILLKIT_MODELS", str(folder))
+    loading.prefetch(folder, ["nobody/toy"], silent, "bfloat16")  # it is there: nothing is made
+    loaded = loading.load("nobody/toy", "cpu", "bfloat16", silent)
+    assert loaded.sha256 == file_sha256(Path(tiny_folder) / "model.safetensors")
+    ours = read(str(tiny_folder), "cpu", "bfloat16", silent).model.state_dict()
+    for name, weights in loaded.model.state_dict().items():
+        assert weights.dtype == torch.bfloat16 and weights.equal(ours[name])
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(folder / "toy" / "model.safetensors") in maps.read_text()
+
+
 # --- where a model is looked for ------------------------------------------------------------------
 
 
