@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from distillkit.runtime.files import whole_folder, write_json
 from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
 
+WEIGHTS = "model.safetensors"
 # A configuration's cap on the scores of attention (or of what else): those of the output are the
 # model's own matter, see `own_logits`
 _CAPPED = re.compile("^(?!final_|output_).*(soft_?cap|logit_cap)")
@@ -351,7 +353,7 @@ def prefetch(
         if not item:
             raise ModelError(f"{name!r} is not in the catalog: choose from {', '.join(catalog())}")
         if dtype:
-            _write_weights(key, folder / key, dtype, say)
+            _write_of_type(resolve(key, say), folder / key, dtype, say)
             say(f"{folder / key}: complete, in {dtype}")
         else:
             fetch(key, folder, say)
@@ -359,19 +361,32 @@ def prefetch(
     say(f"done. On each machine: set DISTILLKIT_MODELS={folder.resolve()}")
 
 
-def _write_weights(key: str, target: Path, dtype: str, say: Callable[[str], None]) -> None:
-    """Write a catalog model in one type, unless it is there; the stamp says what it came from."""
-    if (target / STAMP).exists():
-        stamped(target)
-        return
-    loaded = load(key, "cpu", dtype, say)
-    with whole_folder(target) as made:
-        with quiet():
-            loaded.model.save_pretrained(made)
-            loaded.tokenizer.save_pretrained(made)
-        size = (made / "model.safetensors").stat().st_size
-        write_json(made / STAMP, {"name": loaded.name, "source": loaded.source,
-                                  "sha256": loaded.sha256, "bytes": size})  # fmt: skip
+def _write_of_type(
+    resolved: Resolved, target: Path, dtype: str, say: Callable[[str], None]
+) -> Resolved:
+    """Write a converted model with weights of one type, unless it is there; return what is there.
+
+    A file of the type that is computed in is not copied into memory: all processes share its pages.
+    """
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with one_at_a_time(target, say):
+        if not (target / STAMP).exists():
+            with safe_open(resolved.path / WEIGHTS, "pt") as file:
+                kind = getattr(torch, dtype)
+                names = file.keys()  # a safe_open is no mapping
+                weights = {name: file.get_tensor(name).to(kind) for name in names}
+            with whole_folder(target) as made:
+                for part in resolved.path.iterdir():
+                    if part.is_file() and part.name not in (WEIGHTS, STAMP):
+                        shutil.copy(part, made)
+                save_file(weights, made / WEIGHTS, metadata={"format": "pt"})
+                write_json(made / STAMP, {"name": resolved.name, "source": resolved.source,
+                                          "sha256": resolved.sha256,
+                                          "bytes": (made / WEIGHTS).stat().st_size})  # fmt: skip
+        return stamped(target)
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:

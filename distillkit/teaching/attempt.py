@@ -38,12 +38,15 @@ class Trial:
 
 
 @contextmanager
-def _same_chance() -> Iterator[None]:
-    """Seed the generators for one run and put them back afterwards."""
+def _same_state() -> Iterator[None]:
+    """Seed the generators for one run; put them back afterwards, and whether torch has gradients.
+
+    A run that is stopped may not get to the end of its `with torch.no_grad()`.
+    """
     import numpy
     import torch
 
-    state, numbers = random.getstate(), numpy.random.get_state()
+    state, numbers, grad = random.getstate(), numpy.random.get_state(), torch.is_grad_enabled()
     with torch.random.fork_rng(devices=[]):
         random.seed(0)
         numpy.random.seed(0)
@@ -53,6 +56,7 @@ def _same_chance() -> Iterator[None]:
         finally:
             random.setstate(state)
             numpy.random.set_state(numbers)
+            torch.set_grad_enabled(grad)
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def run_once(function: Callable, arguments: tuple, seconds: float) -> Trial:
     """
     done, printed, began = Trial(arguments=arguments), io.StringIO(), time.perf_counter()
     try:
-        with _same_chance(), redirect_stdout(printed), _at_most(seconds):
+        with _same_state(), redirect_stdout(printed), _at_most(seconds):
             done.value = function(*arguments)
             done.yielded = inspect.isgenerator(done.value)
             if done.yielded:

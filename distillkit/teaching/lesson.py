@@ -127,7 +127,7 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     which says what to do, where torch is missing.
     """
     lesson, fast, wrong = find(number), is_fast(), faults()
-    print(folded(versions()))
+    print(versions())
     for fault in wrong:
         print(folded(f"FAULT: {fault}"))
     if no_torch(wrong):

@@ -20,6 +20,7 @@ from distillkit.models import downloads, loading
 from distillkit.models.downloads import ModelError, fetch, file_sha256
 from distillkit.models.gguf import STAMP, Resolved
 
+MAPS = Path("/proc/self/maps")  # the files that lie in this process's memory (Linux)
 PARTS = [b"first part " * 1000, b"second part " * 1000]
 
 
@@ -233,20 +234,24 @@ def test_prefetch_says_how_to_use_the_folder(index, tmp_path):
 
 def test_converted_weights_lie_in_memory_once(index, tiny_folder, tmp_path, monkeypatch):
     """A folder for a machine that many use: its file is mapped and not copied."""
-    read, folder = loading.load, tmp_path / "shared"
+    folder = tmp_path / "shared"
+    own = loading.resolve(str(tiny_folder), silent)
     with monkeypatch.context() as patch:  # the catalog's model is a toy without weights
-        patch.setattr(loading, "load", lambda name, *rest: read(str(tiny_folder), *rest))
+        patch.setattr(loading, "resolve", lambda *_: own)
         loading.prefetch(folder, ["nobody/toy"], silent, "bfloat16")
     monkeypatch.setenv("DISTILLKIT_MODELS", str(folder))
-    loading.prefetch(folder, ["nobody/toy"], silent, "bfloat16")  # it is there: nothing is made
     loaded = loading.load("nobody/toy", "cpu", "bfloat16", silent)
-    assert loaded.sha256 == file_sha256(Path(tiny_folder) / "model.safetensors")
-    ours = read(str(tiny_folder), "cpu", "bfloat16", silent).model.state_dict()
-    for name, weights in loaded.model.state_dict().items():
-        assert weights.dtype == torch.bfloat16 and weights.equal(ours[name])
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        assert str(folder / "toy" / "model.safetensors") in maps.read_text()
+    assert loaded.sha256 == own.sha256
+    assert same_weights(loaded, loading.load(str(tiny_folder), "cpu", "bfloat16", silent))
+    if MAPS.exists():
+        assert str(folder / "toy" / "model.safetensors") in MAPS.read_text()
+
+
+def same_weights(one, other):
+    """Say whether two loaded models hold the same numbers of the same type."""
+    ours, theirs = one.model.state_dict(), other.model.state_dict()
+    alike = all(w.dtype == theirs[name].dtype and w.equal(theirs[name]) for name, w in ours.items())
+    return alike and ours.keys() == theirs.keys()
 
 
 # --- where a model is looked for ------------------------------------------------------------------

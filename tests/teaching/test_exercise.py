@@ -593,3 +593,13 @@ def test_values_are_told_in_a_few_words():
     assert inspect.signature(losses.soft_loss).parameters.keys() == {
         "student_NV", "teacher_NV", "temperature",
     }  # fmt: skip
+
+
+def test_an_attempt_that_turns_gradients_off_does_so_for_itself_alone(capsys):
+    def attempt(x):
+        torch.set_grad_enabled(False)
+        return 2 * x
+
+    exercise = doubled(probes=[(torch.tensor([1.0]),), (torch.tensor([3.0]),)])
+    exercise(attempt)
+    assert torch.is_grad_enabled()

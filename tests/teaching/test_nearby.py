@@ -127,3 +127,15 @@ def test_a_search_ends_even_if_a_change_makes_a_loop_endless():
     began = time.perf_counter()
     say(lambda n: n + 100, right, [(5,), (7,)], seconds=0.4)
     assert time.perf_counter() - began < 20
+
+
+def test_a_search_that_is_stopped_leaves_gradients_on():
+    def long(x):
+        for _ in range(10**5):
+            with torch.no_grad():
+                x = x + 1
+        return x
+
+    given = [(torch.zeros(1),)]
+    assert nearby(long, ["x"], given, [torch.ones(1)], torch.equal, seconds=0.05) == ""
+    assert torch.is_grad_enabled()
