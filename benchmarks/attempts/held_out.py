@@ -13,7 +13,13 @@ import random
 from collections.abc import Callable, Iterator
 
 from benchmarks.attempts import right
-from benchmarks.attempts.mutations import changed_once, compiled, mutants
+from benchmarks.attempts.mutations import (
+    changed_once,
+    compiled,
+    mutants,
+    with_fields,
+    with_keyword,
+)
 
 EACH = 10  # an exercise has at most so many of each sort
 DRAW = 2  # the first draw was read in part, and four checks were mended with it
@@ -51,14 +57,14 @@ def _changes(node: ast.AST, source: str) -> Iterator[tuple[str, Callable]]:
     """Yield the kinds of change that a node allows, each with a function of its twin."""
     if isinstance(node, ast.Compare):
         if turned := _TURNED.get(type(node.ops[0])):
-            yield "comparison turned", lambda twin: _with(twin, ops=[turned()])
+            yield "comparison turned", lambda twin: with_fields(twin, ops=[turned()])
     elif isinstance(node, ast.BinOp):
         yield from _of_operator(node)
     elif isinstance(node, ast.AugAssign):
         yield "overwritten, not added", lambda twin: ast.Assign([twin.target], twin.value)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         for other in _variables(source, node.id):
-            yield "another variable", lambda twin, other=other: _with(twin, id=other)
+            yield "another variable", lambda twin, other=other: with_fields(twin, id=other)
     elif isinstance(node, ast.IfExp):
         yield "other case only", lambda twin: twin.orelse
     elif isinstance(node, ast.With):
@@ -74,14 +80,14 @@ def _changes(node: ast.AST, source: str) -> Iterator[tuple[str, Callable]]:
 
 def _of_operator(node: ast.BinOp) -> Iterator[tuple[str, Callable]]:
     if isinstance(node.op, ast.Div):
-        yield "whole-number division", lambda twin: _with(twin, op=ast.FloorDiv())
+        yield "whole-number division", lambda twin: with_fields(twin, op=ast.FloorDiv())
     elif isinstance(node.op, ast.FloorDiv):
-        yield "whole-number division", lambda twin: _with(twin, op=ast.Div())
+        yield "whole-number division", lambda twin: with_fields(twin, op=ast.Div())
     elif isinstance(node.op, ast.Pow):
-        yield "another power", lambda twin: _with(twin, right=ast.Constant(3))
-        yield "another power", lambda twin: _with(twin, op=ast.Mult())
+        yield "another power", lambda twin: with_fields(twin, right=ast.Constant(3))
+        yield "another power", lambda twin: with_fields(twin, op=ast.Mult())
     elif isinstance(node.op, ast.Mult):
-        yield "plus in place of times", lambda twin: _with(twin, op=ast.Add())
+        yield "plus in place of times", lambda twin: with_fields(twin, op=ast.Add())
 
 
 def _of_text(text: str) -> Iterator[tuple[str, Callable]]:
@@ -100,24 +106,24 @@ def _of_call(node: ast.Call) -> Iterator[tuple[str, Callable]]:
     if name in _OTHERS and isinstance(node.func, ast.Attribute):
         yield (
             "another function",
-            lambda twin: _with(twin, func=_with(twin.func, attr=_OTHERS[name])),
+            lambda twin: with_fields(twin, func=with_fields(twin.func, attr=_OTHERS[name])),
         )
     if name in _REDUCED and isinstance(node.func, ast.Attribute):
         yield "call missing", lambda twin: twin.func.value
     if name in ("sum", "mean", "max", "softmax", "log_softmax", "cumsum") and node.args:
-        yield "reduction over all", lambda twin: _with(twin, args=[])
-        yield "wrong axis", lambda twin: _with(twin, args=[ast.Constant(1)])
+        yield "reduction over all", lambda twin: with_fields(twin, args=[])
+        yield "wrong axis", lambda twin: with_fields(twin, args=[ast.Constant(1)])
     if name in ("min", "max") and isinstance(node.func, ast.Name) and len(node.args) > 1:
         for at in range(len(node.args)):
             yield "limit missing", lambda twin, at=at: twin.args[at]
     if name == "range":
         yield (
             "range from 1",
-            lambda twin: _with(twin, args=[ast.Constant(1), *twin.args[-1:]]),
+            lambda twin: with_fields(twin, args=[ast.Constant(1), *twin.args[-1:]]),
         )
         yield (
             "range to the last",
-            lambda twin: _with(
+            lambda twin: with_fields(
                 twin,
                 args=[
                     *twin.args[:-1],
@@ -128,13 +134,15 @@ def _of_call(node: ast.Call) -> Iterator[tuple[str, Callable]]:
     if len(node.args) > 2 and not any(isinstance(a, ast.Starred) for a in node.args):
         yield (
             "last arguments swapped",
-            lambda twin: _with(twin, args=[*twin.args[:-2], twin.args[-1], twin.args[-2]]),
+            lambda twin: with_fields(twin, args=[*twin.args[:-2], twin.args[-1], twin.args[-2]]),
         )
     for at, word in enumerate(node.keywords):
         if isinstance(word.value, ast.Constant) and isinstance(word.value.value, bool):
             yield (
                 "option turned",
-                lambda twin, at=at, to=not word.value.value: _word(twin, at, ast.Constant(to)),
+                lambda twin, at=at, to=not word.value.value: with_keyword(
+                    twin, at, ast.Constant(to)
+                ),
             )
 
 
@@ -144,18 +152,21 @@ def _of_loop(node: ast.AST, source: str) -> Iterator[tuple[str, Callable]]:
             ("first turn missing", ast.Slice(lower=ast.Constant(1))),
             ("last turn missing", ast.Slice(upper=ast.UnaryOp(ast.USub(), ast.Constant(1)))),
         ):
-            yield words, lambda twin, part=part: _with(twin, iter=_part_of(twin.iter, part))
+            yield words, lambda twin, part=part: with_fields(twin, iter=_part_of(twin.iter, part))
     if isinstance(node, ast.comprehension) and node.ifs:
-        yield "condition of the list missing", lambda twin: _with(twin, ifs=[])
+        yield "condition of the list missing", lambda twin: with_fields(twin, ifs=[])
     if isinstance(node, ast.For):
         last = ast.parse(source).body[0].body[-1]
         if isinstance(last, ast.Return):
-            yield "returned in the loop", lambda twin: _with(twin, body=[*twin.body, last])
+            yield "returned in the loop", lambda twin: with_fields(twin, body=[*twin.body, last])
     body = getattr(node, "body", None)
     if isinstance(node, ast.FunctionDef | ast.For) and isinstance(body, list):
         for at in range(len(body) - 1):
             if not isinstance(body[at + 1], ast.Return):
-                yield "lines swapped", lambda twin, at=at: _with(twin, body=_swapped(twin.body, at))
+                yield (
+                    "lines swapped",
+                    lambda twin, at=at: with_fields(twin, body=_swapped(twin.body, at)),
+                )
     if isinstance(node, ast.FunctionDef) and len(node.args.args) > 2:
         yield "last parameters swapped", _last_two_swapped
 
@@ -182,14 +193,3 @@ def _last_two_swapped(function: ast.FunctionDef) -> ast.FunctionDef:
     *rest, one, other = function.args.args
     function.args.args = [*rest, other, one]
     return function
-
-
-def _with(node: ast.AST, **fields: object) -> ast.AST:
-    for field, value in fields.items():
-        setattr(node, field, value)
-    return node
-
-
-def _word(call: ast.Call, at: int, value: ast.expr) -> ast.Call:
-    call.keywords[at].value = value
-    return call

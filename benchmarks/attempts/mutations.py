@@ -95,10 +95,10 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], ast.AST |
         yield from _of_operator(node)
     elif isinstance(node, ast.Compare):
         if swap := _COMPARED.get(type(node.ops[0])):
-            yield "comparison", lambda twin: _with(twin, ops=[swap()])
+            yield "comparison", lambda twin: with_fields(twin, ops=[swap()])
     elif isinstance(node, ast.BoolOp):
         other = ast.Or if isinstance(node.op, ast.And) else ast.And
-        yield "and, or, not", lambda twin: _with(twin, op=other())
+        yield "and, or, not", lambda twin: with_fields(twin, op=other())
         for at in range(len(node.values)):
             yield (
                 "condition missing",
@@ -131,9 +131,9 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], ast.AST |
 def _of_operator(node: ast.BinOp) -> Iterator[tuple[str, Callable]]:
     if known := _BINARY.get(type(node.op)):
         kind, other = known
-        yield kind, lambda twin: _with(twin, op=other())
+        yield kind, lambda twin: with_fields(twin, op=other())
     if isinstance(node.op, ast.Sub | ast.Div):
-        yield "sides swapped", lambda twin: _with(twin, left=twin.right, right=twin.left)
+        yield "sides swapped", lambda twin: with_fields(twin, left=twin.right, right=twin.left)
     kind = {ast.Pow: "square missing", ast.Mult: "factor missing", ast.Div: "factor missing",
             ast.Add: "term missing", ast.Sub: "term missing"}.get(type(node.op))  # fmt: skip
     if kind:
@@ -157,45 +157,47 @@ def _of_call(node: ast.Call) -> Iterator[tuple[str, Callable]]:
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
     if name in _NAMES and (isinstance(node.func, ast.Attribute) or name in ("min", "max", "any")):
         kind, other = _NAMES[name]
-        yield kind, lambda twin: _with(twin, func=_renamed(twin.func, other))
+        yield kind, lambda twin: with_fields(twin, func=_renamed(twin.func, other))
     if name in _DROPPED and isinstance(node.func, ast.Attribute):
         yield _DROPPED[name], lambda twin: twin.func.value
     if name in _WITH_AXIS and isinstance(node.func, ast.Attribute) and node.args:
-        yield "wrong axis", lambda twin: _with(twin, args=[*twin.args[:-1], ast.Constant(0)])
+        yield "wrong axis", lambda twin: with_fields(twin, args=[*twin.args[:-1], ast.Constant(0)])
     for at, word in enumerate(node.keywords):
         if word.arg == "axis":
-            yield "wrong axis", lambda twin, at=at: _with_keyword(twin, at, ast.Constant(0))
+            yield "wrong axis", lambda twin, at=at: with_keyword(twin, at, ast.Constant(0))
         elif word.arg not in ("dtype", "key"):
             yield (
                 "option missing",
-                lambda twin, at=at: _with(
+                lambda twin, at=at: with_fields(
                     twin, keywords=[w for i, w in enumerate(twin.keywords) if i != at]
                 ),
             )
     if len(node.args) > 1 and not any(isinstance(a, ast.Starred) for a in node.args):
         yield (
             "arguments swapped",
-            lambda twin: _with(twin, args=[twin.args[1], twin.args[0], *twin.args[2:]]),
+            lambda twin: with_fields(twin, args=[twin.args[1], twin.args[0], *twin.args[2:]]),
         )
 
 
-def _with(node: ast.AST, **fields: object) -> ast.AST:
+def with_fields(node: ast.AST, **fields: object) -> ast.AST:
+    """Return the node with some of its fields set anew."""
     for field, value in fields.items():
         setattr(node, field, value)
     return node
 
 
-def _with_keyword(call: ast.Call, at: int, value: ast.expr) -> ast.Call:
+def with_keyword(call: ast.Call, at: int, value: ast.expr) -> ast.Call:
+    """Return the call with another value for its keyword `at`."""
     call.keywords[at].value = value
     return call
 
 
 def _joined(node: ast.BoolOp, values: list[ast.expr]) -> ast.expr:
-    return values[0] if len(values) == 1 else _with(node, values=values)
+    return values[0] if len(values) == 1 else with_fields(node, values=values)
 
 
 def _renamed(name: ast.expr, other: str) -> ast.expr:
-    return _with(name, **{"attr" if isinstance(name, ast.Attribute) else "id": other})
+    return with_fields(name, **{"attr" if isinstance(name, ast.Attribute) else "id": other})
 
 
 def _first_two_swapped(function: ast.FunctionDef) -> ast.FunctionDef:

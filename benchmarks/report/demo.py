@@ -8,6 +8,7 @@ from benchmarks.report import parts
 from benchmarks.report.parts import (
     WILSON,
     change,
+    clock,
     noted,
     origin,
     percent,
@@ -51,11 +52,6 @@ def lenient(scores: dict) -> str:
     """Write how often the right value stands anywhere in the text, with its interval."""
     low, high = wilson(round(scores["lenient"] * scores["n"]), scores["n"])
     return rate({"exact": scores["lenient"], "low": low, "high": high})
-
-
-def clock(seconds: float) -> str:
-    """Write seconds as minutes and seconds."""
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
 def gain(report: dict) -> str:

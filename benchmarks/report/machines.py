@@ -10,6 +10,7 @@ from benchmarks.report.parts import (
     WILSON,
     Rows,
     change,
+    clock,
     distinct,
     gap,
     mean,
@@ -289,7 +290,7 @@ def ways() -> str:
     """Minutes from nothing to a lesson's first executed cell, and the memory of two learners."""
     path = f"{RESULTS}ways.csv"
     found = {row["way"]: row for row in rows(path)}
-    lines = [f"{words} | {minutes(found[way]['value'])}"
+    lines = [f"{words} | {clock(found[way]['value'])}"
              for way, words in WAYS.items() if way in found]  # fmt: skip
     hub = found["hub"]
     return section(
@@ -305,12 +306,6 @@ def ways() -> str:
         noted("""the same with the kit's converted cache, float32 that each process turns into
         bfloat16 for itself: 1,429 MB."""),
     )
-
-
-def minutes(seconds: str) -> str:
-    """Write seconds as minutes and seconds."""
-    whole = round(float(seconds))
-    return f"{whole // 60} min {whole % 60} s"
 
 
 def ablation() -> str:

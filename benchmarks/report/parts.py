@@ -51,6 +51,12 @@ def plain(value: float | str, digits: int = 0) -> str:
     return f"{round(float(value), digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
+def clock(seconds: float | str) -> str:
+    """Write seconds as minutes and seconds."""
+    whole = int(float(seconds))
+    return f"{whole // 60} min {whole % 60} s"
+
+
 def signed(value: float, digits: int = 0) -> str:
     """Write a number with its sign; zero has none."""
     text = f"{round(value, digits) + 0.0:+,.{digits}f}".replace("-", "−")

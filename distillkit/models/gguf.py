@@ -18,6 +18,7 @@ from distillkit.runtime.session import cache_dir, quiet
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
 
+WEIGHTS = "model.safetensors"
 STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
 
 
@@ -48,9 +49,7 @@ def converted(
             with whole_folder(target) as folder:
                 with quiet():
                     _write_float32(gguf, folder)
-                weights = folder / "model.safetensors"
-                write_json(folder / STAMP, {"name": name, "source": source, "sha256": sha256,
-                                            "bytes": weights.stat().st_size})  # fmt: skip
+                stamp(folder, name, source, sha256)
         except OSError as error:
             raise explained(error, target) from error
     return stamped(target)
@@ -124,7 +123,7 @@ def _write_one_by_one(stored: dict[str, ReaderTensor], names: dict[str, str], mo
         head[source] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(head, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with open(folder / "model.safetensors", "wb") as file:
+    with open(folder / WEIGHTS, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for source, name in names.items():
             values = dequantize(stored[name].data, stored[name].tensor_type)
@@ -149,14 +148,20 @@ def _alike(a, b, rows: int = 4096) -> bool:
     )  # fmt: skip
 
 
+def stamp(folder: Path, name: str, source: str, sha256: str) -> None:
+    """Write last into a folder what its model is, and the SHA-256 of the file it came from."""
+    size = (folder / WEIGHTS).stat().st_size
+    write_json(folder / STAMP, {"name": name, "source": source, "sha256": sha256, "bytes": size})
+
+
 def stamped(folder: Path) -> Resolved:
     """Read what a converted folder is; raises ModelError if its weights are cut short."""
-    stamp = read_json(folder / STAMP)
-    weights = folder / "model.safetensors"
+    found = read_json(folder / STAMP)
+    weights = folder / WEIGHTS
     size = weights.stat().st_size if weights.exists() else 0
-    if size != stamp["bytes"]:
+    if size != found["bytes"]:
         raise ModelError(
-            f"{weights} has {size} bytes instead of {stamp['bytes']}: remove the folder {folder} "
+            f"{weights} has {size} bytes instead of {found['bytes']}: remove the folder {folder} "
             "and run the command again"
         )
-    return Resolved(stamp["name"], folder, stamp["source"], stamp["sha256"])
+    return Resolved(found["name"], folder, found["source"], found["sha256"])

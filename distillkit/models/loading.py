@@ -30,12 +30,11 @@ from distillkit.models.downloads import (
     file_sha256,
     one_at_a_time,
 )
-from distillkit.models.gguf import STAMP, Resolved, converted, stamped
-from distillkit.runtime.files import whole_folder, write_json
+from distillkit.models.gguf import STAMP, WEIGHTS, Resolved, converted, stamp, stamped
+from distillkit.runtime.files import whole_folder
 from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
 
-WEIGHTS = "model.safetensors"
 # A configuration's cap on the scores of attention (or of what else): those of the output are the
 # model's own matter, see `own_logits`
 _CAPPED = re.compile("^(?!final_|output_).*(soft_?cap|logit_cap)")
@@ -105,8 +104,8 @@ def _in_shared_folder(
     """Find a model in the folder of DISTILLKIT_MODELS: as a folder, or as the catalog's file."""
     if not folder.is_dir():
         raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
-    key, _ = entry(name)
-    for place in (folder / name, folder / name.split("/")[-1], folder / (key or name)):
+    key = target.name if target else name
+    for place in (folder / name, folder / name.split("/")[-1], folder / key):
         if (place / "config.json").exists():
             return _folder(name, place, f"the folder {place}")
     if not item or not (folder / item["file"]).exists():
@@ -363,8 +362,8 @@ def prefetch(
 
 def _write_of_type(
     resolved: Resolved, target: Path, dtype: str, say: Callable[[str], None]
-) -> Resolved:
-    """Write a converted model with weights of one type, unless it is there; return what is there.
+) -> None:
+    """Write a converted model with weights of one type, unless it is there; it must be whole.
 
     A file of the type that is computed in is not copied into memory: all processes share its pages.
     """
@@ -383,10 +382,8 @@ def _write_of_type(
                     if part.is_file() and part.name not in (WEIGHTS, STAMP):
                         shutil.copy(part, made)
                 save_file(weights, made / WEIGHTS, metadata={"format": "pt"})
-                write_json(made / STAMP, {"name": resolved.name, "source": resolved.source,
-                                          "sha256": resolved.sha256,
-                                          "bytes": (made / WEIGHTS).stat().st_size})  # fmt: skip
-        return stamped(target)
+                stamp(made, resolved.name, resolved.source, resolved.sha256)
+        stamped(target)
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:
@@ -398,8 +395,7 @@ def _folder(name: str, path: Path, source: str) -> Resolved:
             f"{path} holds no config.json with *.safetensors (other weight formats can run code "
             "and are refused): give the folder of a safetensors model or a .gguf file"
         )
-    stamp = path / STAMP
-    if stamp.exists():
+    if (path / STAMP).exists():
         return stamped(path)
     return Resolved(name, path, source, _sha256_of(weights))
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from distillkit import __version__
 from distillkit.runtime.busy import busy_words
 from distillkit.runtime.files import read_csv
-from distillkit.runtime.progress import folded
 from distillkit.runtime.session import Session, command_name, data_path, start
+from distillkit.teaching.record import say
 
 SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a lesson prints
 
@@ -129,15 +129,15 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     lesson, fast, wrong = find(number), is_fast(), faults()
     print(versions())
     for fault in wrong:
-        print(folded(f"FAULT: {fault}"))
+        say(f"FAULT: {fault}")
     if no_torch(wrong):
         raise RuntimeError("the lesson needs torch: see the line FAULT above")
     from distillkit.teaching import rescue  # imports torch
 
     rescue.watch()
     machine = start("tiny" if fast else None, seed)
-    print(folded(str(machine)))
-    print(folded(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}"))
+    say(str(machine))
+    say(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
     if busy := busy_words():
         print(busy)
     if fast:
