@@ -24,6 +24,19 @@ ERROR = (  # an exception, a warning, a widget that could not be shown, a drawin
     ".jupyter-widgets-error-widget, .distillkit-error"
 )
 
+LATE_CLASS = """async () => {
+  const turn = () => new Promise(resolve => setTimeout(resolve));
+  const slider = document.createElement("div");
+  slider.className = "widget-slider";
+  slider.innerHTML = '<div class="widget-readout" contenteditable="true">1</div>';
+  document.body.append(slider);
+  await turn();
+  slider.classList.add("distillkit-choice");
+  await turn();
+  const typed = slider.firstChild.isContentEditable;
+  slider.remove();
+  return typed;
+}"""
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # every cell is in the page
     "apputils-extension/notification": {"fetchNews": "false"},
@@ -117,9 +130,14 @@ def move_a_slider(page, url):
     for slider in explorer.locator(".widget-slider").all():
         words = slider.locator(".widget-label").inner_text()
         assert slider.get_by_role("slider", name=words, exact=True).count() == 1
-        choice = "distillkit-choice" in slider.get_attribute("class")
-        typed = slider.locator(".widget-readout").evaluate("readout => readout.isContentEditable")
+        choice, typed = slider.evaluate(
+            "s => [s.classList.contains('distillkit-choice'),"
+            " s.querySelector('.widget-readout').isContentEditable]"
+        )
         assert typed is not choice, "a value is typed exactly where it is read"
+    assert page.evaluate(LATE_CLASS) is False, (
+        "ipywidgets may set a slider's class after drawing it"
+    )
     picture = explorer.locator("img.widget-image").first
     handle = explorer.locator(".noUi-handle").first
     picture.scroll_into_view_if_needed()

@@ -38,7 +38,9 @@ NAME_SLIDERS = """(() => {  // also those that are drawn later, when they are sc
     readout.setAttribute("aria-label", words);
   });
   window.distillkitNames = new MutationObserver(name);
-  window.distillkitNames.observe(document.body, {childList: true, subtree: true});
+  window.distillkitNames.observe(document.body, {
+    childList: true, subtree: true, attributeFilter: ["class"],  // a class may come later
+  });
   name();
 })();"""
 PATIENCE = 0.5  # seconds after which an explorer says that it is working
