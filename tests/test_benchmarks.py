@@ -36,18 +36,8 @@ EXPERIMENTS = {
 }
 UNMEASURED = {"pruning"}  # their tables are still to be made
 WAITING = {  # arms of the others that are still to be run, by a part of their name
-    "distil_or_retrieve": (
-        "statements",
-        "paraphrases",
-        "questions",
-        "distilled",
-        "fine-tuned",
-        "skill / few-shot",
-        "retrieved examples",
-    ),
     "recall": ("python / hidden states, whitened",),
     "shipped_forms": ("q6_k", "q5_k", "q5_1", "q4_1", "in blocks of 32", "nf4"),
-    "soft_labels": ("24 steps", "rate 2e-4", "rate 1e-3", "temperature 0.7"),
     "step_by_step": ("signs",),
 }
 MEASURED = [name for name in NAMES if name not in UNMEASURED]

@@ -100,7 +100,9 @@ ARMS = [
     ONE_LAYER,
     *ONE_BY_ONE,
 ]
-MAIN = {(CHOSEN, "forward KL"), (WIDE, "forward KL")}  # in all sizes, also in 8 and 4 bits
+STATES = "forward KL and states"
+# In all sizes, also in 8 and 4 bits
+MAIN = {(CHOSEN, "forward KL"), (CHOSEN, STATES), (WIDE, "forward KL")}
 SIZES = {arm: ALL if arm[2] == "before" or arm[1:] in MAIN else MIDDLE for arm in ARMS}
 ONCE = [*((parent, way, "before") for parent in (QWEN, SMOLLM) for way in ("none", LAST)),
         ONE_LAYER, *ONE_BY_ONE]  # fmt: skip
@@ -291,23 +293,29 @@ def run(arm, seed, bench):
 
 def left_out(arm, bench):
     """Leave out layer after layer, alone or together with those before: a row for each."""
+    return [without(gone, bench) | ({"influence": found} if arm == ONE_LAYER else {})
+            for gone, found in cuts_of(arm)]  # fmt: skip
+
+
+def cuts_of(arm):
+    """Return which layers are left out in each row of an arm, with the first one's influence."""
+    whole, _ = loaded(QWEN, None)
+    layers = whole.config.num_hidden_layers
+    influence = importance_of(QWEN, "block influence", 0).tolist()
+    cuts = [[i] for i in range(layers)] if arm == ONE_LAYER else [
+        gone_of(QWEN, ONE_BY_ONE[arm], n, 0) for n in range(1, min(9, layers))]  # fmt: skip
+    return [(gone, round(influence[gone[0]], 4)) for gone in cuts]
+
+
+def without(gone, bench):
+    """Return the row of Qwen without some layers, and one of its answers."""
     whole, tokenizer = loaded(QWEN, None)
-    layers, about = whole.config.num_hidden_layers, (tokenizer, QWEN, bench)
-    if arm == ONE_LAYER:
-        influence = importance_of(QWEN, "block influence", 0).tolist()
-        cuts = [[i] for i in range(layers)]
-    else:
-        influence = None
-        cuts = [gone_of(QWEN, ONE_BY_ONE[arm], n, 0) for n in range(1, min(9, layers))]
-    rows, weights = [], shape_of(whole)["weights"]
-    for gone in cuts:
-        model = drop_layers(whole, gone)
-        answers = answered(model, *about)
-        row = {"gone": " ".join(map(str, gone)), **losses(model, *about), **shape_of(model),
-               **scored(answers), "answer": answers[SHOWN]["text"]}  # fmt: skip
-        row["size"] = round(100 - 100 * row["weights"] / weights)
-        rows.append(row | ({"influence": round(influence[gone[0]], 4)} if influence else {}))
-    return rows
+    model, about = drop_layers(whole, gone), (tokenizer, QWEN, bench)
+    answers = answered(model, *about)
+    row = {"gone": " ".join(map(str, gone)), **losses(model, *about), **shape_of(model),
+           **scored(answers), "answer": answers[SHOWN]["text"]}  # fmt: skip
+    row["size"] = round(100 - 100 * row["weights"] / shape_of(whole)["weights"])
+    return row
 
 
 EXPERIMENT = Experiment(
