@@ -34,13 +34,11 @@ NAMES = [path.stem for path in sorted((ROOT / "benchmarks" / "experiments").glob
 EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
-UNMEASURED = {"pruning"}  # their tables are still to be made
-WAITING = {  # arms of the others that are still to be run, by a part of their name
+WAITING = {  # arms that are still to be run, by a part of their name
     "recall": ("python / hidden states, whitened",),
     "shipped_forms": ("q6_k", "q5_k", "q5_1", "q4_1", "in blocks of 32", "nf4"),
     "step_by_step": ("signs",),
 }
-MEASURED = [name for name in NAMES if name not in UNMEASURED]
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
 
 
@@ -183,12 +181,7 @@ def test_arms_are_compared_over_paired_seeds(toy, capsys):
 # --- the recorded tables --------------------------------------------------------------------------
 
 
-def test_only_tables_that_are_missing_are_called_so():
-    there = {name for name in NAMES if (runner.DATA / EXPERIMENTS[name].csv).exists()}
-    assert there == {*MEASURED}
-
-
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_table_can_be_made_again(name, capsys):
     """Its columns, its arms and its settings are those of the experiment as it is now."""
     experiment = EXPERIMENTS[name]
@@ -204,7 +197,7 @@ def test_a_recorded_table_can_be_made_again(name, capsys):
     assert f"ask [{experiment.test}] questions, not 7" in err
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_row_is_missing_from_a_recorded_table(name):
     experiment = EXPERIMENTS[name]
     table = read_csv(runner.DATA / experiment.csv)
@@ -319,11 +312,10 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     arms = {runner.arm_name(arm): arm for arm in EXPERIMENTS[name].arms}
     for arm in TRIED[name]:
         assert runner.rows_of(EXPERIMENTS[name], table, arms[arm]), arm
-    if name in MEASURED:
-        recorded = read_csv(runner.DATA / EXPERIMENTS[name].csv)
-        filled = {column for row in recorded for column, value in row.items() if value}
-        found = {column for row in table for column, value in row.items() if value}
-        assert found >= filled if name in WAITING else found == filled
+    recorded = read_csv(runner.DATA / EXPERIMENTS[name].csv)
+    filled = {column for row in recorded for column, value in row.items() if value}
+    found = {column for row in table for column, value in row.items() if value}
+    assert found >= filled if name in WAITING else found == filled
     before = out.read_bytes()
     main(EXPERIMENTS[name], "", words)
     assert out.read_bytes() == before

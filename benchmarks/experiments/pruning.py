@@ -9,7 +9,7 @@ repair.  The cuts take 3, 6 or 11 of Qwen's 24 layers (4, 8 or 13 of SmolLM's 30
 384 solutions in 48 steps; they and the texts that importance is read from are the seed's.  The
 equations asked are of the kinds repaired with ("exact") and of others that the parent knows
 ("others"); the general loss is that of pages of Python's documentation, which none of them learned.
-The forms of 8 and 4 bits are rounded as a GGUF file keeps them.  "one layer" leaves out each of
+The forms of few bits are rounded as a GGUF file keeps them.  "one layer" leaves out each of
 Qwen's layers alone, "one by one" up to eight, with an answer of each.
 """
 
@@ -101,8 +101,9 @@ ARMS = [
     *ONE_BY_ONE,
 ]
 STATES = "forward KL and states"
-# In all sizes, also in 8 and 4 bits
+# In all sizes, also in few bits
 MAIN = {(CHOSEN, "forward KL"), (CHOSEN, STATES), (WIDE, "forward KL")}
+FEW_BITS, MORE = ("q8_0", "q4_0"), ("q5_0", "q4_k")  # the second ones for the whole Qwen, too
 SIZES = {arm: ALL if arm[2] == "before" or arm[1:] in MAIN else MIDDLE for arm in ARMS}
 ONCE = [*((parent, way, "before") for parent in (QWEN, SMOLLM) for way in ("none", LAST)),
         ONE_LAYER, *ONE_BY_ONE]  # fmt: skip
@@ -280,15 +281,21 @@ def run(arm, seed, bench):
         if how != "before" or way == "none":
             row |= of_others(model, *about)
         rows.append({**row, **shape_of(model), **scored(answered(model, *about))})
-        if arm[1:] in MAIN or arm[1:] == ("none", "before"):
-            for kind in ("q8_0", "q4_0"):
-                copied, size = in_form(model, kind)
-                rows.append({"size": row["size"], **shape_of(model), "form": kind, "bytes": size,
-                             **scored(answered(copied, *about))})  # fmt: skip
-                del copied
+        for kind in forms_of(arm):
+            copied, size = in_form(model, kind)
+            rows.append({"size": row["size"], **shape_of(model), "form": kind, "bytes": size,
+                         **scored(answered(copied, *about))})  # fmt: skip
+            del copied
         del model
         gc.collect()
     return rows
+
+
+def forms_of(arm):
+    """Return the forms of few bits in which an arm's models are asked as well."""
+    if arm == (QWEN, "none", "before"):
+        return FEW_BITS + MORE
+    return FEW_BITS if arm[1:] in MAIN or arm[1:] == ("none", "before") else ()
 
 
 def left_out(arm, bench):

@@ -25,7 +25,8 @@ from distillkit.plots import (
 
 WAYS = ("block influence", "leave-one-out", "last layers")  # in the table of one layer after other
 PARTS = ("embedding", "attention", "MLP")
-FORMS = {"bf16": "o", "q8_0": "s", "q4_0": "^"}  # how weights are kept, and the mark in a figure
+# How weights are kept, and the mark in a figure
+FORMS = {"bf16": "o", "q8_0": "s", "q5_0": "D", "q4_k": "v", "q4_0": "^"}
 
 
 def weights_of(model) -> dict[str, int]:
@@ -161,14 +162,15 @@ def draw_bytes(rows: Sequence[Mapping], shown: Mapping[str, str]) -> Drawn:
     for (cut, form, size), (x, y) in found.items():
         axes.plot(x, y, FORMS[form], color=colors[cut], markersize=7,
                   fillstyle="full" if cut == "none" else "left")  # fmt: skip
-        axes.annotate(f"−{size} %" if size else form, (x, y), fontsize=7, xytext=(5, 3),
-                      textcoords="offset points")  # fmt: skip
+        if size != 10:  # among the others there is no room for its label
+            axes.annotate(f"−{size} %" if size else form, (x, y), fontsize=7, xytext=(5, 3),
+                          textcoords="offset points")  # fmt: skip
     for cut, name in shown.items():
         axes.plot([], [], "o", color=colors[cut], label=name)
-    for form, mark in FORMS.items():
-        axes.plot([], [], mark, color=GREY, label=form)
+    for form in [form for form in FORMS if form in {key[1] for key in found}]:
+        axes.plot([], [], FORMS[form], color=GREY, label=form)
     axes.set_ylim(-3, 106)
-    ticks = [100, 200, 300, 500, 1000]
+    ticks = [200, 300, 500, 1000]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8, ncols=2)
