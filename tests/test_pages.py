@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.report import pages, parts
 from distillkit import cli
+from distillkit.evaluation import statistics
 from tests.test_benchmarks import COMMAND, EXPERIMENTS, MEASURED, ROOT
 from tests.test_rooms import MODULES, ROOMS
 
@@ -108,6 +109,90 @@ def test_no_measured_number_is_typed_outside_of_what_is_marked_so():
         if path.name not in ("__init__.py", "pages.py", "parts.py"):
             found = [text for text in typed(path.read_text("utf-8")) if MEASURED_LOOK.search(text)]
             assert found == [], path.name
+
+
+def text_of(lesson):
+    """Return a lesson's text as one line."""
+    (path,) = (ROOT / "notebooks" / "src").glob(f"{lesson}_*.py")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return " ".join(line[2:] for line in lines if line.startswith("# "))
+
+
+def test_the_numbers_that_lesson_09_types_are_those_of_its_table():
+    path, own = "data/soft_labels.csv", "itself, student's texts, reverse"
+
+    def right(arm):
+        return parts.values(parts.rows(path, arm=arm))
+
+    def mean(arm):
+        return parts.mean(right(arm))
+
+    def kl(arm):
+        return parts.mean(parts.values(parts.rows(path, arm=arm), "kl_to_few_shot", 1), 2)
+
+    def numbers(difference, digits):
+        return [parts.signed(value, digits) for value in difference]
+
+    prompt = parts.row(path, arm="untouched, six solved examples")
+    few_shot, cold = parts.percent(prompt["exact"]), "itself, cold start"
+    soft = numbers(statistics.paired(right("words alone"), right("forward KL")), 0)
+    steps = right(f"{own}, 24 steps")
+    near = numbers(statistics.paired([float(few_shot)] * len(steps), steps), 1)
+    first, *rest = (parts.plain(value) for value in right(f"{own}, rate 1e-3"))
+    text = text_of("09")
+    for words in (
+        f"{soft[0]} right answers in 100, and anything between {soft[1]} and {soft[2]} fits",
+        f"{mean(own.replace('student', 'teacher'))} of 100 on the teacher's texts",
+        f"That is what the examples reach ({few_shot})",
+        f"it is {mean(own)} with reverse KL and {mean(own.replace('reverse', 'forward'))} with "
+        f"forward KL, and neither can be told from the cold start alone ({mean(cold)})",
+        f"24 steps give {mean(f'{own}, 24 steps')}, and that cannot be told from the prompt "
+        f"({near[0]}, {near[1]} to {near[2]}); "
+        f"nor can the lower temperature ({mean(f'{own}, temperature 0.7')})",
+        f"At a rate of 1e-3 the runs solve {first}, {' and '.join(rest)}",
+        f"falls from {kl(cold)} after the cold start to {kl(own)}. "
+        f"(At a rate of 1e-3 it is {kl(f'{own}, rate 1e-3')}: farther than at the start.)",
+    ):
+        assert words in text
+
+
+def test_the_numbers_that_lesson_13_types_are_those_of_its_table():
+    path, turned = "data/algorithm_distillation.csv", "turned round"
+
+    def lost(arm, policy="sampled", odds="as in training"):
+        return parts.values(parts.rows(path, arm=arm, policy=policy, odds=odds), "regret", 1)
+
+    def mean(*which):
+        return parts.mean(lost(*which), 1)
+
+    def more(arm, digits):
+        return [parts.plain(value, digits)
+                for value in statistics.paired(lost(arm), lost(arm, odds=turned))]  # fmt: skip
+
+    thompson, half = more("thompson", 2), more("half in sight", 1)
+    controls = ("finished learner", "last tenth", "last tenth in sight", "shuffled")
+    where = sorted(more(arm, 0)[0] for arm in controls)
+    ucb = -statistics.paired(lost("ucb"), lost("ucb", "greedy"))[0]
+    best, source = mean("references", "gittins"), mean("references", "thompson")
+    assert mean("thompson") == source and len(lost("thompson")) == 5
+    assert min(lost(arm, "greedy")[0] for arm in controls[:2]) == pytest.approx(17, abs=0.05)
+    text = text_of("13")
+    for words in (
+        "Five seeds, 8,192 histories",
+        f"the student of Thompson sampling loses {source} in 60 pulls, as its source does",
+        f"The last tenth of each history loses {mean('last tenth')}, and",
+        f"six pulls at a time, loses {mean('last tenth in sight')}.",
+        f"With half in sight {mean('half in sight')} are lost",
+        f"{mean('thompson', 'greedy')} instead of {mean('thompson')}, and the Gittins index, "
+        f"which is close to the best possible, has {best}.",
+        f"hardly a difference ({ucb:.2f} less)",
+        f"loses {thompson[0]} more, {thompson[1]} to {thompson[2]}:",
+        f"With half in sight it is {half[0]} more ({half[1]} to {half[2]}); "
+        f"the others lose {where[0]} to {where[-1]} more",
+        f"({mean('finished learner', 'greedy', turned)} against "
+        f"{mean('references', 'uniform', turned)})",
+    ):
+        assert words in text
 
 
 def test_numbers_are_written_as_people_read_them():

@@ -8,6 +8,7 @@ from benchmarks.report.parts import (
     WILSON,
     change,
     distinct,
+    for_each_seed,
     gap,
     mean,
     origin,
@@ -210,8 +211,7 @@ def amount() -> str:
         "again and again, for as many steps as 128 | "
         + " | ".join(right(again[n]) if n in again else "" for n in counts),
     ]
-    shown = rows(CURRICULUM, recipe="few-shot") * 3
-    shown = [{**r, "seed": str(seed)} for seed, r in enumerate(shown)]  # drawn by no seed
+    shown = for_each_seed(row(CURRICULUM, recipe="few-shot"), once[128])
     eight = ", ".join(plain(value) for value in values(once[8]))
     return section(
         "How many solutions",

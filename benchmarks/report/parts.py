@@ -98,8 +98,17 @@ def spread(numbers: Sequence[float], digits: int = 0, end: float = inf) -> str:
 
 
 def gap(base: Rows, other: Rows, column: str = "exact", factor: float = 100) -> Triple:
-    """Return how much larger a column is than in the baseline, over paired seeds."""
-    return statistics.paired(values(base, column, factor), values(other, column, factor))
+    """Return how much larger a column is than in the baseline, over paired seeds.
+
+    Columns with a factor of 100 are shares.
+    """
+    ends = (0.0, 100.0) if factor == 100 else (-inf, inf)
+    return statistics.paired(values(base, column, factor), values(other, column, factor), ends)
+
+
+def for_each_seed(one: dict[str, str], found: Rows) -> Rows:
+    """Return a row that no seed draws once for each seed of others, to compare them with it."""
+    return [{**one, "seed": other["seed"]} for other in found]
 
 
 def change(difference: Triple, digits: int = 0, bold: bool = False) -> str:

@@ -41,9 +41,17 @@ def interval(
     return middle, max(ends[0], middle - half), min(ends[1], middle + half)
 
 
-def paired(baseline: Sequence[float], treatment: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of treatment - baseline over paired seeds with its 95 % interval."""
-    return interval([t - b for b, t in zip(baseline, treatment, strict=True)])
+def paired(
+    baseline: Sequence[float], treatment: Sequence[float], ends: tuple[float, float] = (-inf, inf)
+) -> tuple[float, float, float]:
+    """Return the mean of treatment - baseline over paired seeds with its 95 % interval.
+
+    `ends` are the smallest and the largest value that can be; no difference can be larger than
+    from one to the other.
+    """
+    most = ends[1] - ends[0]
+    changes = [t - b for b, t in zip(baseline, treatment, strict=True)]
+    return interval(changes, (-most, most))
 
 
 def conclusion(
@@ -91,7 +99,7 @@ def table(
         if name == baseline:
             line += "    (baseline)"
         else:
-            d, d_low, d_high = paired(results[baseline], values)
+            d, d_low, d_high = paired(results[baseline], values, ends)
             line += f"    {d:+.1f}  ({d_low:+.1f} to {d_high:+.1f})"
         lines.append(line)
     return "\n".join(lines)

@@ -363,9 +363,11 @@ def prefetch(
 def _write_of_type(
     resolved: Resolved, target: Path, dtype: str, say: Callable[[str], None]
 ) -> None:
-    """Write a converted model with weights of one type, unless it is there; it must be whole.
+    """Write a converted model with weights of one type, unless it is there: whole, of that type.
 
     A file of the type that is computed in is not copied into memory: all processes share its pages.
+    Raises ModelError for a folder that is cut short, or that an earlier call filled in another
+    type.
     """
     import torch
     from safetensors import safe_open
@@ -383,7 +385,17 @@ def _write_of_type(
                         shutil.copy(part, made)
                 save_file(weights, made / WEIGHTS, metadata={"format": "pt"})
                 stamp(made, resolved.name, resolved.source, resolved.sha256)
-        stamped(target)
+        with (
+            _said_in_words(stamped(target), "cpu"),
+            safe_open(target / WEIGHTS, "pt") as file,
+        ):
+            names = file.keys()
+            types = {str(file.get_tensor(name).dtype).removeprefix("torch.") for name in names}
+    if types != {dtype}:
+        raise ModelError(
+            f"{target} holds weights in {', '.join(sorted(types))}, not in {dtype}: an earlier "
+            f"call filled it. Give another folder, or remove {target} and run the command again"
+        )
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:

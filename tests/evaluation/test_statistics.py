@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillkit.evaluation import statistics
 from distillkit.evaluation.statistics import (
     interval,
     mcnemar,
@@ -66,6 +67,17 @@ def test_an_interval_of_right_answers_in_100_ends_at_0_and_100():
     assert interval([0, 1, 6], (0, 100))[1] == 0
     assert "to 100.0" in table({"one": [99, 100, 94], "two": [1, 2, 3]}, "one")
     assert "-" not in table({"one": [0, 1, 6]}, "one").splitlines()[1]
+
+
+def test_a_difference_is_no_larger_than_from_one_end_to_the_other():
+    base, broken = [74, 76, 76], [66, 0, 0]
+    assert statistics.paired(base, broken)[1] < -100
+    assert statistics.paired(base, broken, (0, 100))[1] == -100
+    lines = {ends: table({"base": base, "broken": broken}, "base", ends)
+             for ends in ((0, 100), (0, math.inf))}  # fmt: skip
+    assert [line.split("(")[-1] for line in lines.values()] == [
+        "-100.0 to +43.5)", "-150.1 to +43.5)",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

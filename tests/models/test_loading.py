@@ -247,6 +247,28 @@ def test_converted_weights_lie_in_memory_once(index, tiny_folder, tmp_path, monk
         assert str(folder / "toy" / "model.safetensors") in MAPS.read_text()
 
 
+def test_a_folder_that_was_filled_in_another_type_is_refused(index, tiny_folder, tmp_path,
+                                                             monkeypatch):  # fmt: skip
+    folder, said = tmp_path / "shared", []
+    own = loading.resolve(str(tiny_folder), silent)
+    monkeypatch.setattr(loading, "resolve", lambda *_: own)
+    loading.prefetch(folder, ["toy"], silent, "float32")
+    before = file_sha256(folder / "toy" / "model.safetensors")
+    with pytest.raises(
+        ModelError,
+        match=r"toy holds weights in float32, not in bfloat16: .*"
+        r"another folder, or remove .*toy and run the command",
+    ):
+        loading.prefetch(folder, ["toy"], said.append, "bfloat16")
+    assert said == [] and file_sha256(folder / "toy" / "model.safetensors") == before
+    loading.prefetch(folder, ["toy"], said.append, "float32")
+    assert said[0].endswith("toy: complete, in float32")
+    weights = folder / "toy" / "model.safetensors"
+    weights.write_bytes(b"\xff" * weights.stat().st_size)
+    with pytest.raises(ModelError, match=r"damaged or truncated weights"):
+        loading.prefetch(folder, ["toy"], silent, "float32")
+
+
 def same_weights(one, other):
     """Say whether two loaded models hold the same numbers of the same type."""
     ours, theirs = one.model.state_dict(), other.model.state_dict()

@@ -169,7 +169,8 @@ def draw_reliability(answers: Mapping[str, tuple[Sequence[float], Sequence[bool]
         for mean, good, _ in rows:
             panel.plot([mean, mean], [mean, good], color=ORANGE, linewidth=2)
         panel.scatter([m for m, _, _ in rows], [g for _, g, _ in rows],
-                      [10 + 4 * n for _, _, n in rows], color=BLUE, zorder=3)  # fmt: skip
+                      [10 + 4 * n for _, _, n in rows], color=BLUE, zorder=3,
+                      clip_on=False)  # fmt: skip
         panel.set_title(name, fontsize=9)
         words.append(f"{name} {100 * ece(sure, right, 5):.0f}")
     panels[0].set_ylabel("share of right answers")

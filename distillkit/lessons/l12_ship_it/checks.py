@@ -26,41 +26,21 @@ def _blocks() -> list[tuple[np.ndarray]]:
     return [(plain,), (large,), (small,), (np.zeros(32, np.float32),)]
 
 
-def _wrong_block(kind: str) -> Callable[[np.ndarray], bytes]:
-    def wrong(values: np.ndarray) -> bytes:
-        far = values.max() if kind == "largest" else np.abs(values).max()
-        d = np.float32(far / {"128": 128, "255": 255}.get(kind, 127))
-        if kind == "rounded first":
-            d = np.float32(np.float16(d))
-        if kind == "of zeros" and d == 0:
-            raise ZeroDivisionError("division by zero")
-        x = values * (np.float32(1) / d if d else np.float32(0))
-        whole = np.trunc(x) if kind == "cut" else np.sign(x) * np.floor(np.abs(x) + 0.5)
-        if kind == "floor":
-            whole = np.floor(x)
-        steps = whole.astype(np.int64).astype(np.int8)
-        scale = (d if kind == "32 bits" else np.float16(d)).tobytes()
-        return {"no scale": steps.tobytes(), "scale last": steps.tobytes() + scale}.get(
-            kind, scale + steps.tobytes())  # fmt: skip
-
-    return wrong
-
-
-def _block(
+def _wrong_block(
     far: Callable[[np.ndarray], np.float32] = lambda values: np.abs(values).max(),
     scale: Callable[[np.float32], np.float32] = lambda far: far / np.float32(127),
     steps: Callable[[np.ndarray, np.float32], np.ndarray] = lambda w, d: (
         w * (np.float32(1) / d if d else d)
     ),
     whole: Callable[[np.ndarray], np.ndarray] = lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
-    joined: Callable[[bytes, bytes], bytes] = lambda scale, steps: scale + steps,
+    joined: Callable[[np.float32, bytes], bytes] = lambda d, steps: np.float16(d).tobytes() + steps,
 ) -> Callable[[np.ndarray], bytes]:
     """Make blocks of which one step of the recipe is another."""
 
     def wrong(values: np.ndarray) -> bytes:
         d = scale(far(values))
-        numbers = np.asarray(whole(steps(values, d))).astype(np.int8)
-        return joined(np.float16(d).tobytes(), numbers.tobytes())
+        numbers = np.asarray(whole(steps(values, d))).astype(np.int64).astype(np.int8)
+        return joined(d, numbers.tobytes())
 
     return wrong
 
@@ -77,29 +57,29 @@ quantise_q8_0 = Exercise(
     ),
     mistakes=[
         Mistake("the scale comes from the largest weight, but the farthest from zero may be a "
-                "negative one: take the absolute values", _wrong_block("largest")),
+                "negative one: take the absolute values", _wrong_block(far=np.max)),
         Mistake("divided by 128, the farthest weight becomes 128, and int8 ends at 127: it turns "
-                "into -128", _wrong_block("128")),
+                "into -128", _wrong_block(scale=lambda far: far / np.float32(128))),
         Mistake("255 is for numbers without a sign: a signed byte goes to 127",
-                _wrong_block("255")),
+                _wrong_block(scale=lambda far: far / np.float32(255))),
         Mistake("the fraction is cut off: round to the nearest whole number, or every weight "
-                "shrinks towards 0", _wrong_block("cut")),
+                "shrinks towards 0", _wrong_block(whole=np.trunc)),
         Mistake("floor rounds down: the nearest whole number is meant, or all weights move in one "
-                "direction", _wrong_block("floor")),
+                "direction", _wrong_block(whole=np.floor)),
         Mistake("the scale has 4 bytes, so a block has 36: it is kept as np.float16",
-                _wrong_block("32 bits")),
+                _wrong_block(joined=lambda d, steps: d.tobytes() + steps)),
         Mistake("the scale is missing: nobody could read the 32 numbers back",
-                _wrong_block("no scale")),
+                _wrong_block(joined=lambda d, steps: steps)),
         Mistake("the scale stands behind the numbers: in the file it comes first",
-                _wrong_block("scale last")),
+                _wrong_block(joined=lambda d, steps: steps + np.float16(d).tobytes())),
         Mistake("a block of zeros has the scale 0, and nothing can be divided by it: its numbers "
-                "are 0", _wrong_block("of zeros")),
+                "are 0", _wrong_block(steps=lambda w, d: w * (1 / float(d)))),
         Mistake("the weights are divided by the scale as rounded to 16 bits: llama.cpp divides "
                 "first and rounds the scale afterwards, so some numbers differ by one",
-                _wrong_block("rounded first")),
+                _wrong_block(scale=lambda far: np.float32(np.float16(far / np.float32(127))))),
     ],
     slips=[
-        *(Mistake(words, _block(scale=scale)) for words, scale in {
+        *(Mistake(words, _wrong_block(scale=scale)) for words, scale in {
             "the farthest weight is multiplied by 127: the scale is max|w| / 127":
                 lambda far: far * np.float32(127),
             "127 is divided by the farthest weight: the scale is max|w| / 127":
@@ -111,8 +91,8 @@ quantise_q8_0 = Exercise(
             "126 steps: a signed byte goes to 127": lambda far: far / np.float32(126),
         }.items()),
         Mistake("the weight nearest to zero makes the scale: take the farthest one",
-                _block(far=lambda values: np.abs(values).min())),
-        *(Mistake(words, _block(steps=steps)) for words, steps in {
+                _wrong_block(far=lambda values: np.abs(values).min())),
+        *(Mistake(words, _wrong_block(steps=steps)) for words, steps in {
             "the weights are multiplied by the scale: divide them by it":
                 lambda w, d: w * d,
             "the weights are not divided by the scale": lambda w, d: w,
@@ -123,7 +103,7 @@ quantise_q8_0 = Exercise(
             "the weights themselves are missing in the numbers: each is w / d":
                 lambda w, d: np.float32(1) / d if d else d,
         }.items()),
-        *(Mistake(words, _block(whole=whole)) for words, whole in {
+        *(Mistake(words, _wrong_block(whole=whole)) for words, whole in {
             "the sign is lost: round |x| and give it its sign back":
                 lambda x: np.floor(np.abs(x) + 0.5),
             "only the sign is left of each number": np.sign,
@@ -138,7 +118,7 @@ quantise_q8_0 = Exercise(
                 np.round,
         }.items()),
         Mistake("the numbers are missing: this is the scale alone",
-                _block(joined=lambda scale, steps: scale)),
+                _wrong_block(joined=lambda d, steps: np.float16(d).tobytes())),
     ],
 )  # fmt: skip
 

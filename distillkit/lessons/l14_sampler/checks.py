@@ -109,41 +109,35 @@ ddim_step = Exercise(
 # --- the target of a halving ----------------------------------------------------------------------
 
 
-def _wrong_target(kind: str):
+def _wrong_target(
+    half: Callable[[int], float] = lambda steps: 0.5 / steps,
+    width: Callable[[int], float] = lambda steps: 1 / steps,
+    first_step: Callable[..., Tensor] = diffusion.ddim_step,
+    second_step: Callable[..., Tensor] = diffusion.ddim_step,
+    asked: Callable[..., tuple] = lambda z, there, t, middle: (there, middle),
+    ratio: Callable[[Tensor, Tensor], Tensor] = lambda after, before: after / before,
+    answer: Callable[..., Tensor] = lambda x, first, second, end, alpha: x,
+):
+    """Make targets of which one step of the recipe is another."""
+
     def wrong(
         z_BD: Tensor, t_B1: Tensor, steps: int, teacher: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        step = diffusion.ddim_step
-        width = {"whole": 2.0, "quarter": 0.5}.get(kind, 1.0) / steps
-        half_width = {"times": 0.5 * steps, "turned": steps / 0.5, "half": 0.5}
-        middle, end = t_B1 - half_width.get(kind, width / 2), t_B1 - width
-        first = teacher(z_BD, t_B1)
-        half = step(first, z_BD, t_B1, middle) if kind == "first step" else step(
-            z_BD, first, t_B1, middle
-        )  # fmt: skip
-        second = teacher(half, t_B1 if kind == "old time" else middle)
-        if kind == "old point":
-            second = teacher(z_BD, middle)
-        if kind == "second guess":
-            return second
-        if kind == "first guess":
-            return first
-        if kind == "mean":
-            return (first + second) / 2
-        whole = step(half, second, middle, end)
-        if kind == "second step":
-            whole = step(second, half, middle, end)
-        if kind == "place":
-            return whole
-        (a, b), (a_e, b_e) = alpha_sigma(t_B1), alpha_sigma(end)
-        if kind == "no noise":
-            return whole / a_e
-        ratio = {"ratio times": b_e * b, "ratio turned": b / b_e, "ratio alone": b_e}.get(
-            kind, b_e / b
-        )
-        return (whole - ratio * z_BD) / (a_e - ratio * a)
+        middle_B1, end_B1 = t_B1 - half(steps), t_B1 - width(steps)
+        first_BD = teacher(z_BD, t_B1)
+        half_BD = first_step(z_BD, first_BD, t_B1, middle_B1)
+        second_BD = teacher(*asked(z_BD, half_BD, t_B1, middle_B1))
+        whole_BD = second_step(half_BD, second_BD, middle_B1, end_B1)
+        (alpha, sigma), (alpha_e, sigma_e) = alpha_sigma(t_B1), alpha_sigma(end_B1)
+        left = ratio(sigma_e, sigma)
+        x_BD = (whole_BD - left * z_BD) / (alpha_e - left * alpha)
+        return answer(x_BD, first_BD, second_BD, whole_BD, alpha_e)
 
     return wrong
+
+
+def _changed_over(z_BD: Tensor, x_BD: Tensor, t_B1: Tensor, s_B1: Tensor) -> Tensor:
+    return diffusion.ddim_step(x_BD, z_BD, t_B1, s_B1)
 
 
 two_step_target = Exercise(
@@ -163,39 +157,42 @@ two_step_target = Exercise(
     ),
     mistakes=[
         Mistake("this is where the two steps end (z''): asked is the x that leads there",
-                _wrong_target("place")),
+                _wrong_target(answer=lambda x, first, second, end, alpha: end)),
         Mistake("this is the teacher's last guess: two steps with two guesses end elsewhere than "
-                "one step with the second", _wrong_target("second guess")),
+                "one step with the second",
+                _wrong_target(answer=lambda x, first, second, end, alpha: second)),
         Mistake("this is the teacher's first guess: then nothing is saved, it is a DDIM step twice "
-                "as wide", _wrong_target("first guess")),
+                "as wide", _wrong_target(answer=lambda x, first, second, end, alpha: first)),
         Mistake("the mean of both guesses is near, but it does not land where two steps land",
-                _wrong_target("mean")),
+                _wrong_target(answer=lambda x, first, second, end, alpha: (first + second) / 2)),
         Mistake("the teacher's steps are as wide as the student's: they are half of 1/steps each",
-                _wrong_target("whole")),
+                _wrong_target(lambda steps: 1 / steps, lambda steps: 2 / steps)),
         Mistake("the teacher's two steps together are half as wide as the student's one",
-                _wrong_target("quarter")),
+                _wrong_target(lambda steps: 0.25 / steps, lambda steps: 0.5 / steps)),
         Mistake("the second time the teacher is asked at the old time: it stands at t − 0.5/steps",
-                _wrong_target("old time")),
+                _wrong_target(asked=lambda z, there, t, middle: (there, t))),
         Mistake("the second time the teacher is asked at the old point: ask it where it stands",
-                _wrong_target("old point")),
+                _wrong_target(asked=lambda z, there, t, middle: (z, middle))),
         Mistake("the noise that is left in z'' is forgotten: only the last step ends at σ = 0",
-                _wrong_target("no noise")),
+                _wrong_target(answer=lambda x, first, second, end, alpha: end / alpha)),
     ],
     slips=[
-        Mistake(words, _wrong_target(kind))
-        for kind, words in {
-            "first step": "in the first step z and the teacher's guess are changed over: "
-            "ddim_step(z, x, t, s)",
-            "second step": "in the second step the place and the teacher's guess are changed over: "
-            "ddim_step(z, x, t, s)",
-            "ratio times": "σ'' and σ are multiplied: their ratio is σ'' / σ",
-            "ratio turned": "the ratio is turned round: it is σ'' / σ",
-            "ratio alone": "σ'' is not divided by σ: the noise of z becomes σ''/σ of what it was",
-            "times": "half a step is multiplied by the number of steps: it is 0.5 / steps",
-            "turned": "the steps are divided by 0.5: half a step is 0.5 / steps",
-            "half": "the first step goes to t − 0.5 whatever `steps` is: half a step is "
-            "0.5 / steps",
-        }.items()
+        Mistake("in the first step z and the teacher's guess are changed over: "
+                "ddim_step(z, x, t, s)", _wrong_target(first_step=_changed_over)),
+        Mistake("in the second step the place and the teacher's guess are changed over: "
+                "ddim_step(z, x, t, s)", _wrong_target(second_step=_changed_over)),
+        Mistake("σ'' and σ are multiplied: their ratio is σ'' / σ",
+                _wrong_target(ratio=lambda after, before: after * before)),
+        Mistake("the ratio is turned round: it is σ'' / σ",
+                _wrong_target(ratio=lambda after, before: before / after)),
+        Mistake("σ'' is not divided by σ: the noise of z becomes σ''/σ of what it was",
+                _wrong_target(ratio=lambda after, before: after)),
+        Mistake("half a step is multiplied by the number of steps: it is 0.5 / steps",
+                _wrong_target(half=lambda steps: 0.5 * steps)),
+        Mistake("the steps are divided by 0.5: half a step is 0.5 / steps",
+                _wrong_target(half=lambda steps: steps / 0.5)),
+        Mistake("the first step goes to t − 0.5 whatever `steps` is: half a step is 0.5 / steps",
+                _wrong_target(half=lambda steps: 0.5)),
     ],
 )  # fmt: skip
 
