@@ -11,6 +11,7 @@ from benchmarks.report.parts import (
     for_each_seed,
     gap,
     mean,
+    noted,
     origin,
     plain,
     rate,
@@ -109,6 +110,11 @@ def soft_labels() -> str:
         the lower rate are below it.  A rate of 1e-3 breaks the student:
         {", ".join(broken[:-1])} and {broken[-1]} right in the three runs.  These intervals count
         how trainings differ; all are asked the same {own[0]["n"]} equations.""",
+        noted(
+            """the first setting on two idle cores, seed 0: 197 s of sampling and training in its
+            steps, 526 s the whole run with its evaluations, 4.4 GB at its end, 77 of 100 (68–84)
+            right."""
+        ),
     )
 
 
@@ -117,8 +123,12 @@ STATES = "forward KL and states"
 
 
 def _of_seeds(found: list[dict]) -> str:
-    """Write exact answers: over seeds, or of the one run of what draws nothing at random."""
-    return rate(found[0]) if len(found) == 1 else spread(values(found), end=100)
+    """Write exact answers over seeds; each run's where there are two, or the one of an arm that
+    draws nothing at random."""
+    if len(found) == 1:
+        return rate(found[0])
+    right = values(found)
+    return spread(right, end=100) if len(right) > 2 else " and ".join(map(plain, right))
 
 
 def _cut(cut: str, repair: str, size: int = 20, parent: str = "qwen") -> list[dict]:
