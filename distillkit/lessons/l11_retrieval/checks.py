@@ -1,6 +1,6 @@
-"""The exercises on retrieval: cutting, scoring, searching, measuring and quoting.
+"""The exercises on retrieval: cutting, indexing, scoring, embedding, searching, measuring, quoting.
 
-Dimension key: P passages, E width of a vector.
+Dimension key: P passages, L tokens, E width of a vector.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from distillkit.retrieval import passages, prompts, search
+from distillkit.retrieval import dense, passages, prompts, search
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 
 Windows = list[tuple[int, int]]
@@ -81,6 +81,99 @@ windows = Exercise(
     ],
 )
 
+# --- which passages have a word -------------------------------------------------------------------
+
+
+def _inverted(texts: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    """Return, for each word, the numbers of the texts that have it; texts are lists of words."""
+    index: dict[str, list[int]] = {}
+    for number, text in enumerate(texts):
+        for word in dict.fromkeys(text):
+            index.setdefault(word, []).append(number)
+    return index
+
+
+def _wrong_inverted(kind: str):
+    def wrong(texts: Sequence[Sequence[str]]) -> dict:
+        if kind == "forward":
+            return {number: list(dict.fromkeys(text)) for number, text in enumerate(texts)}
+        index: dict = {}
+        for number, text in enumerate(texts):
+            for place, word in enumerate(text):
+                found = index.setdefault(word, [])
+                if kind == "twice" or number not in found:
+                    found.append(number)
+                if kind == "last only":
+                    index[word] = [number]
+                if kind == "first only":
+                    index[word] = found[:1]
+                if kind == "places":
+                    index[word] = [*found[:-1], place]
+        if kind == "from 1":
+            return {word: [number + 1 for number in found] for word, found in index.items()}
+        if kind == "how many":
+            return {word: len(found) for word, found in index.items()}
+        if kind == "words":
+            return {word: [texts[number] for number in found] for word, found in index.items()}
+        return index
+
+    return wrong
+
+
+_TEXTS = [
+    ["the", "door", "of", "the", "hut", "opens", "with", "a", "code"],
+    ["code", "code", "code", "code"],
+    ["the", "warden", "of", "the", "hut"],
+    ["a", "spring", "and", "a", "path", "to", "the", "spring", "and", "a", "bench", "by", "it"],
+]
+inverted = Exercise(
+    "inverted",
+    reference=_inverted,
+    probes=[
+        ([["a", "hut"], ["the", "hut"]],),
+        ([["code", "code"], ["a", "code", "a"], ["b"]],),
+        (_TEXTS,),
+        ([[], ["one"]],),
+    ],
+    hints=(
+        "The back of a book lists its words. What stands behind each word there?",
+        "Go through the texts with enumerate, and through the *different* words of each. "
+        "index.setdefault(word, []) is the word's list, an empty one at first.",
+        "for number, text in enumerate(texts):",
+    ),
+    mistakes=[
+        Mistake(
+            "a text that says a word twice stands there twice: go through its different words",
+            _wrong_inverted("twice"),
+        ),
+        Mistake(
+            "this is text → words, which is what was there before: word → texts is asked for",
+            _wrong_inverted("forward"),
+        ),
+        Mistake(
+            "only the last text that has a word is kept: each text's number is added to the list "
+            "that is there",
+            _wrong_inverted("last only"),
+        ),
+        Mistake(
+            "only the first text that has a word is kept: others have it, too",
+            _wrong_inverted("first only"),
+        ),
+        Mistake("the texts are numbered from 1: begin with 0", _wrong_inverted("from 1")),
+        Mistake(
+            "this is how many texts have the word: *which* ones is asked for",
+            _wrong_inverted("how many"),
+        ),
+        Mistake(
+            "these are the texts themselves: their numbers are asked for", _wrong_inverted("words")
+        ),
+        Mistake(
+            "these are places inside of a text: the numbers of the texts are asked for",
+            _wrong_inverted("places"),
+        ),
+    ],
+)
+
 # --- scores by words ------------------------------------------------------------------------------
 
 
@@ -123,12 +216,6 @@ def _wrong_bm25(kind: str):
     return lambda question, texts, k1=1.5, b=0.75: _some_bm25(question, texts, k1, b, kind)
 
 
-_TEXTS = [
-    ["the", "door", "of", "the", "hut", "opens", "with", "a", "code"],
-    ["code", "code", "code", "code"],
-    ["the", "warden", "of", "the", "hut"],
-    ["a", "spring", "and", "a", "path", "to", "the", "spring", "and", "a", "bench", "by", "it"],
-]
 bm25 = Exercise(
     "bm25",
     reference=_bm25,
@@ -178,6 +265,80 @@ bm25 = Exercise(
         ),
     ],
 )
+
+# --- a vector for a text --------------------------------------------------------------------------
+
+
+def _wrong_mean(kind: str):
+    def wrong(states_PLE: np.ndarray, mask_PL: np.ndarray) -> np.ndarray:
+        own_PLE, lengths_P1 = states_PLE * mask_PL[..., None], mask_PL.sum(1)[:, None]
+        last_P = mask_PL.sum(1) - 1
+        return {
+            "padding": states_PLE.mean(1),
+            "padded length": own_PLE.mean(1),
+            "sum": own_PLE.sum(1),
+            "last": states_PLE[:, -1],
+            "own last": states_PLE[np.arange(len(last_P)), last_P],
+            "first": states_PLE[:, 0],
+            "largest": np.where(mask_PL[..., None] == 1, states_PLE, -np.inf).max(1),
+            "over the width": own_PLE.sum(2) / lengths_P1,
+            "over all": own_PLE.sum((0, 1)) / mask_PL.sum(),
+        }[kind]
+
+    return wrong
+
+
+def _state_probes() -> list[tuple[np.ndarray, np.ndarray]]:
+    numbers = np.random.default_rng(7)
+    lengths = [[5, 2, 3], [1, 4], [3, 3, 1, 2]]
+    masks = [(np.arange(max(own)) < np.array(own)[:, None]).astype(int) for own in lengths]
+    return [(numbers.normal(1, 2, size=(*mask.shape, 6)), mask) for mask in masks]
+
+
+mean_states = Exercise(
+    "mean_states",
+    reference=dense.mean_states,
+    probes=_state_probes,
+    hints=(
+        "A text of 2 tokens was filled up to 5. How many states of it may count?",
+        "Multiply the states by the mask, so that what is no token becomes 0; then divide the sum "
+        "over the tokens by how many there are. mask_PL[..., None] has an axis for the width.",
+        "own_PLE = states_PLE * mask_PL[..., None]",
+    ),
+    mistakes=[
+        Mistake(
+            "what stands behind the end of a short text counts, too: the mask says what is a token",
+            _wrong_mean("padding"),
+        ),
+        Mistake(
+            "divided by the length of the longest text: each text is divided by its own",
+            _wrong_mean("padded length"),
+        ),
+        Mistake(
+            "this is the sum: long texts get long vectors. Divide by the number of tokens",
+            _wrong_mean("sum"),
+        ),
+        Mistake(
+            "this is the last place, which in short texts is no token at all", _wrong_mean("last")
+        ),
+        Mistake(
+            "this is the last token's state: the mean over all tokens of the text is asked for",
+            _wrong_mean("own last"),
+        ),
+        Mistake(
+            "this is the first token's state: in a causal model it has seen nothing but itself",
+            _wrong_mean("first"),
+        ),
+        Mistake("this is the largest value: the mean is asked for", _wrong_mean("largest")),
+        Mistake(
+            "this is a mean over the width: the mean over the tokens, axis 1, keeps E numbers a "
+            "text",
+            _wrong_mean("over the width"),
+        ),
+        Mistake("this is one vector for all texts together: one a text is asked for",
+                _wrong_mean("over all")),
+    ],
+)  # fmt: skip
 
 # --- the nearest vectors --------------------------------------------------------------------------
 
