@@ -5,6 +5,7 @@ Dimension key: P passages, L tokens, E width of a vector.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 
@@ -29,6 +30,8 @@ def _wrong_windows(kind: str):
             return [(i, min(i + size, n)) for i in range(0, n, step)]
         if kind == "tail lost":
             return [(i, i + size) for i in range(0, n - size + 1, step)]
+        if kind == "short one lost":
+            return [(i, min(i + size, n)) for i in range(0, n - overlap, step)]
         if kind == "inclusive":
             return [(a, b - 1) for a, b in passages.windows(n, size, overlap)]
         if kind == "overlap is the step":
@@ -41,7 +44,7 @@ def _wrong_windows(kind: str):
 windows = Exercise(
     "windows",
     reference=passages.windows,
-    probes=[(10, 4, 1), (8, 4, 0), (3, 5, 2), (9, 4, 2), (100, 32, 8), (4, 4, 3)],
+    probes=[(10, 4, 1), (8, 4, 0), (3, 5, 2), (9, 4, 2), (100, 32, 8), (4, 4, 3), (2, 6, 3)],
     hints=(
         "With passages of 4 words that share 1: where do the first, the second and the third one "
         "begin?",
@@ -76,6 +79,10 @@ windows = Exercise(
             "the passages begin `overlap` words apart: they *share* that many, so they begin "
             "size - overlap apart",
             _wrong_windows("overlap is the step"),
+        ),
+        Mistake(
+            "a document that is no longer than the overlap has no passage: it needs one, too",
+            _wrong_windows("short one lost"),
         ),
         Mistake("these are (first, length): (first, end) is asked for", _wrong_windows("length")),
     ],
@@ -187,11 +194,13 @@ def _bm25(
 def _some_bm25(question, texts, k1, b, kind: str = "") -> list[float]:
     count, average = len(texts), sum(map(len, texts)) / len(texts)
     scores = [0.0] * count
-    for word in question:
+    for word in dict.fromkeys(question) if kind == "once" else question:
         n = sum(word in text for text in texts)
         if kind == "occurrences":
             n = sum(text.count(word) for text in texts)
         rare = math.log(1 + max(0, count - n + 0.5) / (n + 0.5))
+        if kind == "no 1":
+            rare = math.log((count - n + 0.5) / (n + 0.5))
         if kind == "no rarity":
             rare = 1.0
         if kind == "common counts more":
@@ -207,6 +216,8 @@ def _some_bm25(question, texts, k1, b, kind: str = "") -> list[float]:
                 scores[i] += rare * times
             elif kind == "yes or no":
                 scores[i] += rare * (times > 0)
+            elif kind == "no factor":
+                scores[i] += rare * times / (times + k1 * length)
             elif times:
                 scores[i] += rare * times * (k1 + 1) / (times + k1 * length)
     return scores
@@ -263,6 +274,18 @@ bm25 = Exercise(
             "it only counts whether the word is there: how often is a hint, too",
             _wrong_bm25("yes or no"),
         ),
+        Mistake(
+            "the 1 + in the logarithm is missing: a word that most texts have takes points away",
+            _wrong_bm25("no 1"),
+        ),
+    ],
+    slips=[
+        Mistake("the factor k1 + 1 is missing", _wrong_bm25("no factor")),
+        Mistake(
+            "a word that the question says twice counts once here: the sum is over its words as "
+            "they come",
+            _wrong_bm25("once"),
+        ),
     ],
 )
 
@@ -281,6 +304,10 @@ def _wrong_mean(kind: str):
             "own last": states_PLE[np.arange(len(last_P)), last_P],
             "first": states_PLE[:, 0],
             "largest": np.where(mask_PL[..., None] == 1, states_PLE, -np.inf).max(1),
+            "all tokens": own_PLE.sum(1) / mask_PL.sum(),
+            "as indices": np.stack(
+                [s[m].mean(0) for s, m in zip(states_PLE, mask_PL, strict=True)]
+            ),
             "over the width": own_PLE.sum(2) / lengths_P1,
             "over all": own_PLE.sum((0, 1)) / mask_PL.sum(),
         }[kind]
@@ -337,6 +364,12 @@ mean_states = Exercise(
         ),
         Mistake("this is one vector for all texts together: one a text is asked for",
                 _wrong_mean("over all")),
+    ],
+    slips=[
+        Mistake("divided by the tokens of all texts together: each text is divided by its own",
+                _wrong_mean("all tokens")),
+        Mistake("a mask of numbers is read as places 0 and 1: for states[mask] it must be of "
+                "True and False, mask.astype(bool)", _wrong_mean("as indices")),
     ],
 )  # fmt: skip
 
@@ -418,14 +451,19 @@ def _wrong_recall(kind: str):
         pairs = list(zip(found, right, strict=True))
         hits = [len(set(f[:k]) & set(r)) for f, r in pairs]
         return {
-            "k ignored": sum(bool(set(f) & set(r)) for f, r in pairs) / len(pairs),
-            "precision": sum(hits) / (k * len(pairs)),
-            "all of them": sum(set(r) <= set(f[:k]) for f, r in pairs) / len(pairs),
-            "count": sum(map(bool, hits)),
-            "counted twice": sum(hits) / len(pairs),
-            "only the first": sum(f[0] in r for f, r in pairs) / len(pairs),
-            "at k alone": sum(f[k - 1] in r for f, r in pairs) / len(pairs),
-        }[kind]
+            "k ignored": lambda: sum(bool(set(f) & set(r)) for f, r in pairs) / len(pairs),
+            "precision": lambda: sum(hits) / (k * len(pairs)),
+            "all of them": lambda: sum(set(r) <= set(f[:k]) for f, r in pairs) / len(pairs),
+            "of the right ones": lambda: (
+                sum(n / len(r) for n, (_, r) in zip(hits, pairs, strict=True)) / len(pairs)
+            ),
+            "by k": lambda: sum(map(bool, hits)) / k,
+            "left out": lambda: sum(map(bool, hits)) / sum(bool(r) for _, r in pairs),
+            "count": lambda: sum(map(bool, hits)),
+            "counted twice": lambda: sum(hits) / len(pairs),
+            "only the first": lambda: sum(f[0] in r for f, r in pairs) / len(pairs),
+            "at k alone": lambda: sum(f[k - 1] in r for f, r in pairs) / len(pairs),
+        }[kind]()
 
     return wrong
 
@@ -473,6 +511,16 @@ recall_at_k = Exercise(
             "only the k-th passage is looked at: all of the first k count",
             _wrong_recall("at k alone"),
         ),
+        Mistake(
+            "this is the share of the right *passages* that were found, which is called recall, "
+            "too: here one of them is enough to answer, so count questions",
+            _wrong_recall("of the right ones"),
+        ),
+        Mistake(
+            "questions that no passage can answer are left out: they count as not found",
+            _wrong_recall("left out"),
+        ),
+        Mistake("divided by k: divide by the number of questions", _wrong_recall("by k")),
     ],
 )
 
@@ -490,12 +538,17 @@ def _wrong_quote(kind: str):
             "open": lambda t: t,
             "closing tag only": lambda t: t.replace("</passage", "‹/passage"),
             "dropped": lambda t: t.replace("<", "").replace(">", ""),
+            "HTML": lambda t: t.replace("<", "&lt;").replace(">", "&gt;"),
+            "all of HTML": html.escape,
         }.get(kind, prompts.inert)
         first = 0 if kind == "from 0" else 1
         tags = (f"<passage {n}>\n{clean(t)}\n</passage {n}>" for n, t in enumerate(texts, first))
         if kind == "no numbers":
             tags = (f"<passage>\n{clean(t)}\n</passage>" for t in texts)
-        return "\n".join(tags)
+        if kind == "in a line":
+            tags = (tag.replace(">\n", ">", 1).replace("\n<", "<") for tag in tags)
+        text = "\n".join(tags)
+        return prompts.inert(text) if kind == "tags, too" else text
 
     return wrong
 
@@ -529,11 +582,27 @@ quote = Exercise(
             "the signs < and > are dropped, and `a < b` says something else: write ‹ and › instead",
             _wrong_quote("dropped"),
         ),
+        Mistake(
+            "this is how HTML writes < and >: the model reads no HTML, write ‹ and ›",
+            _wrong_quote("HTML"),
+        ),
+        Mistake(
+            "your own tags are made harmless, too: write ‹ and › inside of each passage, before "
+            "the tags are put around it",
+            _wrong_quote("tags, too"),
+        ),
         Mistake("nothing is quoted: the tags are missing", _wrong_quote("joined")),
         Mistake("all passages stand in one pair of tags: each gets its own",
                 _wrong_quote("one tag")),
         Mistake("the passages are numbered from 0: begin with 1", _wrong_quote("from 0")),
         Mistake("the tags have no numbers: nobody can say which passage an answer is from",
                 _wrong_quote("no numbers")),
+    ],
+    slips=[
+        Mistake("this is how HTML writes < and >: the model reads no HTML, write ‹ and ›",
+                _wrong_quote("all of HTML")),
+        Mistake("each tag stands on a line of its own", _wrong_quote("in a line")),
+        Mistake("there is a line end too many: behind the last tag nothing comes",
+                lambda texts: prompts.quoted(texts) + "\n"),
     ],
 )  # fmt: skip
