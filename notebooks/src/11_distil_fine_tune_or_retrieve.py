@@ -675,14 +675,15 @@ for way in (*groups["read in the prompt"], *groups["trained"]):
     print(line)
 
 # %% [markdown]
-# **Who was trained on facts nearly always answers.** Of 36 questions without an
-# answer retrieval meets 56 of 100 with *not in the handbook* (40 to 70);
-# without the sentence about the quoted passages it is 14 (6 to 29). The trained
-# students meet none; only the one that was distilled from passages says it now
-# and then. No such question was among what they learned, and whether some would
-# have helped was not tried. The leave seems not to be free: without it retrieval
-# gets 71 right in place of 62, with examples 79 in place of 68. Each of these
-# differences could just be chance (+8, −4 to +20; +11, 0 to +22).
+# **Who was trained on facts nearly always answers.** With three passages the
+# student says *not in the handbook* to 56 % of the 36 questions without an
+# answer (40 to 70), without tags and the sentence about them to 14 % (6 to 29).
+# The trained students never say it; only the one that was distilled from
+# passages does now and then. No such question was among what they learned, and
+# whether some would have helped was not tried. The leave seems to cost
+# something: without it 71 of 100 answers are right in place of 62, with
+# examples 79 in place of 68. Each of these differences could just be chance
+# (+8, −4 to +20; +11, 0 to +22).
 #
 # **Other text suffers.** The loss on text that nobody learned is 1.23. After
 # training on facts it is 2.0 to 2.5, after distilling 1.4 to 1.6. A fifth of
@@ -720,7 +721,7 @@ dk.show(*figures.draw_editions(found, changed, others))
 # it learned from questions, and nothing in its words says so. Trained again it
 # has 88 of 100 of the changed facts, and 6 of the others, which it knew before:
 # 33 together, and that is the best of the trained ways. Retrieval has 30 more
-# (+18 to +41). We had expected that it forgets *some*. Whoever trains facts
+# (+17 to +41). We had expected that it forgets *some*. Whoever trains facts
 # trains all of them again at each change; how well that goes was not measured.
 #
 # ## A skill
