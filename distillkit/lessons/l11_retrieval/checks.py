@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,6 +30,10 @@ def _wrong_windows(kind: str):
             return [(i, min(i + size, n)) for i in range(0, n, step)]
         if kind == "tail lost":
             return [(i, i + size) for i in range(0, n - size + 1, step)]
+        if kind == "from word 1":
+            return [(i, min(i + size, n)) for i in range(1, max(1, n - overlap), step)]
+        if kind == "two of a short one":
+            return [(i, min(i + size, n)) for i in range(0, max(2, n - overlap), step)]
         if kind == "short one lost":
             return [(i, min(i + size, n)) for i in range(0, n - overlap, step)]
         if kind == "inclusive":
@@ -85,6 +89,16 @@ windows = Exercise(
             _wrong_windows("short one lost"),
         ),
         Mistake("these are (first, length): (first, end) is asked for", _wrong_windows("length")),
+    ],
+    slips=[
+        Mistake(
+            "the first passage begins with word 1: words are counted from 0",
+            _wrong_windows("from word 1"),
+        ),
+        Mistake(
+            "a document that is no longer than the overlap has one passage, not two",
+            _wrong_windows("two of a short one"),
+        ),
     ],
 )
 
@@ -188,55 +202,114 @@ def _bm25(
     question: Sequence[str], texts: Sequence[Sequence[str]], k1: float = 1.5, b: float = 0.75
 ) -> list[float]:
     """Return the BM25 score of each text for a question; all are lists of words."""
-    return _some_bm25(question, texts, k1, b)
+    return _other_bm25()(question, texts, k1, b)
 
 
-def _some_bm25(question, texts, k1, b, kind: str = "") -> list[float]:
-    count, average = len(texts), sum(map(len, texts)) / len(texts)
-    scores = [0.0] * count
-    for word in dict.fromkeys(question) if kind == "once" else question:
-        n = sum(word in text for text in texts)
-        if kind == "occurrences":
-            n = sum(text.count(word) for text in texts)
-        rare = math.log(1 + max(0, count - n + 0.5) / (n + 0.5))
-        if kind == "no 1":
-            rare = math.log((count - n + 0.5) / (n + 0.5))
-        if kind == "no rarity":
-            rare = 1.0
-        if kind == "common counts more":
-            rare = 1 / max(rare, 1e-9)
-        for i, text in enumerate(texts):
-            times = text.count(word)
-            length = 1 - b + b * len(text) / average
-            if kind == "no length":
-                length = 1.0
-            if kind == "length the wrong way":
-                length = 1 - b + b * average / max(len(text), 1)
-            if kind == "counts in full":
-                scores[i] += rare * times
-            elif kind == "yes or no":
-                scores[i] += rare * (times > 0)
-            elif kind == "no factor":
-                scores[i] += rare * times / (times + k1 * length)
-            elif times:
-                scores[i] += rare * times * (k1 + 1) / (times + k1 * length)
-    return scores
+def _other_bm25(
+    have: Callable = lambda word, texts: sum(word in text for text in texts),
+    rare: Callable = lambda P, n: math.log(1 + (P - n + 0.5) / (n + 0.5)),
+    mean: Callable = lambda texts: sum(map(len, texts)) / len(texts),
+    long: Callable = lambda k1, b, own, mean: k1 * (1 - b + b * own / mean),
+    often: Callable = lambda rare, t, k1, long: rare * t * (k1 + 1) / (t + long),
+    words: Callable = list,
+) -> Callable:
+    """Return BM25 with some of its parts done otherwise."""
+
+    def bm25(
+        question: Sequence[str], texts: Sequence[Sequence[str]], k1: float = 1.5, b: float = 0.75
+    ) -> list[float]:
+        weights = [(word, rare(len(texts), have(word, texts))) for word in words(question)]
+        norms = [long(k1, b, len(text), mean(texts)) for text in texts]
+        return [float(sum(often(weight, text.count(word), k1, norm)
+                          for word, weight in weights if word in text))
+                for text, norm in zip(texts, norms, strict=True)]  # fmt: skip
+
+    return bm25
 
 
-def _wrong_bm25(kind: str):
-    return lambda question, texts, k1=1.5, b=0.75: _some_bm25(question, texts, k1, b, kind)
+def _bm25_slips() -> list[Mistake]:
+    """Return single changes of the weight, of the length's part, of the count's and of the mean."""
+    parts: list[tuple[str, str, list[Callable]]] = [
+        ("the weight of a word is not log(1 + (P - n + 0.5) / (n + 0.5))", "rare", [
+            lambda P, n: math.log(2 + (P - n + 0.5) / (n + 0.5)),
+            lambda P, n: math.log(1 + (P - n + 0.5) * (n + 0.5)),
+            lambda P, n: math.log(1 + (n + 0.5) / (P - n + 0.5)),
+            lambda P, n: math.log(1 + (P - n + 0.5)),
+            lambda P, n: math.log(1 + (P - n - 0.5) / (n + 0.5)),
+            lambda P, n: math.log(1 + (P - n) / (n + 0.5)),
+            lambda P, n: math.log(1 + (P - n) / n) if n else math.inf,
+            lambda P, n: math.log(1 + 0.5 / (n + 0.5)),
+            lambda P, n: math.log(1 + (P - n + 0.5) / 0.5),
+            lambda P, n: math.log(1 + (P + n + 0.5) / (n + 0.5)),
+            lambda P, n: math.log(1 + (P + 0.5) / (n + 0.5)),
+            lambda P, n: math.log(2),
+            lambda P, n: math.log((P + 0.5) / (n + 0.5)),
+            lambda P, n: math.log(P / n) if n else math.inf,
+            lambda P, n: math.log10(1 + (P - n + 0.5) / (n + 0.5)),
+            lambda P, n: math.log2(1 + (P - n + 0.5) / (n + 0.5)),
+        ]),
+        ("the length's part is not k1 · (1 - b + b · length / average)", "long", [
+            lambda k1, b, own, mean: k1 / (1 - b + b * own / mean),
+            lambda k1, b, own, mean: 1 - b + b * own / mean,
+            lambda k1, b, own, mean: k1 * (1 - b - b * own / mean),
+            lambda k1, b, own, mean: k1 * (1 - b),
+            lambda k1, b, own, mean: k1 * (b * own / mean),
+            lambda k1, b, own, mean: k1 * (1 + b + b * own / mean),
+            lambda k1, b, own, mean: k1 * (b - 1 + b * own / mean),
+            lambda k1, b, own, mean: k1 * (1 + b * own / mean),
+            lambda k1, b, own, mean: k1 * (b + b * own / mean),
+            lambda k1, b, own, mean: k1 * (1 - b + b * own * mean),
+            lambda k1, b, own, mean: k1 * (1 - b + mean / (b * own)),
+            lambda k1, b, own, mean: k1 * (1 - b + b * own),
+            lambda k1, b, own, mean: k1 * (2 - b + b * own / mean),
+            lambda k1, b, own, mean: k1 * (0 - b + b * own / mean),
+            lambda k1, b, own, mean: k1 * (1 - b + b / own / mean),
+            lambda k1, b, own, mean: k1 * (1 - b + b / mean),
+            lambda k1, b, own, mean: k1 * (1 - b + own / mean),
+            lambda k1, b, own, mean: k1 * 1 - b + b * own / mean,
+            lambda k1, b, own, mean: k1 * (b + (1 - b) * own / mean),
+        ]),
+        ("the count's part is not t · (k1 + 1) / (t + k1 · …)", "often", [
+            lambda rare, t, k1, long: rare * t * (k1 + 1) * (t + long),
+            lambda rare, t, k1, long: (t + long) / (rare * t * (k1 + 1)),
+            lambda rare, t, k1, long: rare * t * (k1 + 1),
+            lambda rare, t, k1, long: rare * t / (k1 + 1) / (t + long),
+            lambda rare, t, k1, long: rare * t * (k1 + 1) / (t - long),
+            lambda rare, t, k1, long: rare * (k1 + 1),
+            lambda rare, t, k1, long: rare * t * (k1 + 1) / long,
+            lambda rare, t, k1, long: rare / t * (k1 + 1) / (t + long),
+            lambda rare, t, k1, long: rare * (k1 + 1) / (t + long),
+            lambda rare, t, k1, long: rare * t * (k1 - 1) / (t + long),
+            lambda rare, t, k1, long: rare * t * k1 / (t + long),
+            lambda rare, t, k1, long: rare * t * (k1 + 2) / (t + long),
+            lambda rare, t, k1, long: rare * t * k1 + 1 / (t + long),
+            lambda rare, t, k1, long: rare * (t * (k1 + 1) / t + long),
+        ]),
+        ("the weight of the word is not in it: the count's part is multiplied by it", "often", [
+            lambda rare, t, k1, long: (k1 + 1) / (t + long),
+        ]),
+        ("the average length is all words of the texts, divided by how many texts there are",
+         "mean", [
+            lambda texts: sum(map(len, texts)) * len(texts),
+            lambda texts: sum(map(len, texts)),
+            lambda texts: len(texts),
+            lambda texts: max(map(len, texts)),
+        ]),
+    ]  # fmt: skip
+    return [Mistake(words, _other_bm25(**{part: how}))
+            for words, part, hows in parts for how in hows]  # fmt: skip
+
+
+def _bm25_probes() -> list[tuple]:
+    asked = [(["code"],), (["the", "code", "of", "the", "hut"],), (["the", "warden", "unknown"],),
+             (["spring", "spring"], 1.2, 0.5), (["code", "hut"], 2.0, 1.0)]  # fmt: skip
+    return [(words, [[*text] for text in _TEXTS], *more) for words, *more in asked]
 
 
 bm25 = Exercise(
     "bm25",
     reference=_bm25,
-    probes=[
-        (["code"], _TEXTS),
-        (["the", "code", "of", "the", "hut"], _TEXTS),
-        (["the", "warden", "unknown"], _TEXTS),
-        (["spring", "spring"], _TEXTS, 1.2, 0.5),
-        (["code", "hut"], _TEXTS, 2.0, 1.0),
-    ],
+    probes=_bm25_probes,
     hints=(
         "Which of two words says more about a passage: one that every passage has, or one that "
         "only this one has?",
@@ -247,45 +320,52 @@ bm25 = Exercise(
     mistakes=[
         Mistake(
             "n counts how often the word stands anywhere: it is the number of texts that have it",
-            _wrong_bm25("occurrences"),
+            _other_bm25(
+                have=lambda word, texts: sum(text.count(word) for text in texts),
+                rare=lambda P, n: math.log(1 + max(0, P - n + 0.5) / (n + 0.5)),
+            ),
         ),
         Mistake(
             "all words weigh the same: then `the` finds as much as a name does",
-            _wrong_bm25("no rarity"),
+            _other_bm25(rare=lambda P, n: 1.0),
         ),
         Mistake(
             "common words weigh most: the logarithm is large for *rare* ones",
-            _wrong_bm25("common counts more"),
+            _other_bm25(rare=lambda P, n: 1 / math.log(1 + (P - n + 0.5) / (n + 0.5))),
         ),
         Mistake(
             "a long text pays nothing for its length: multiply k1 by 1 - b + b · length / average",
-            _wrong_bm25("no length"),
+            _other_bm25(long=lambda k1, b, own, mean: k1),
         ),
         Mistake(
             "short texts pay for being short: the text's length stands above, the average below",
-            _wrong_bm25("length the wrong way"),
+            _other_bm25(long=lambda k1, b, own, mean: k1 * (1 - b + b * mean / own)),
         ),
         Mistake(
             "a text that says a word four times gets four times the score: the count saturates, "
             "times · (k1 + 1) / (times + k1 · …)",
-            _wrong_bm25("counts in full"),
+            _other_bm25(often=lambda rare, t, k1, long: rare * t),
         ),
         Mistake(
             "it only counts whether the word is there: how often is a hint, too",
-            _wrong_bm25("yes or no"),
+            _other_bm25(often=lambda rare, t, k1, long: rare),
         ),
         Mistake(
             "the 1 + in the logarithm is missing: a word that most texts have takes points away",
-            _wrong_bm25("no 1"),
+            _other_bm25(rare=lambda P, n: math.log((P - n + 0.5) / (n + 0.5))),
         ),
     ],
     slips=[
-        Mistake("the factor k1 + 1 is missing", _wrong_bm25("no factor")),
+        Mistake(
+            "the factor k1 + 1 is missing",
+            _other_bm25(often=lambda rare, t, k1, long: rare * t / (t + long)),
+        ),
         Mistake(
             "a word that the question says twice counts once here: the sum is over its words as "
             "they come",
-            _wrong_bm25("once"),
+            _other_bm25(words=dict.fromkeys),
         ),
+        *_bm25_slips(),
     ],
 )
 
@@ -304,6 +384,8 @@ def _wrong_mean(kind: str):
             "own last": states_PLE[np.arange(len(last_P)), last_P],
             "first": states_PLE[:, 0],
             "largest": np.where(mask_PL[..., None] == 1, states_PLE, -np.inf).max(1),
+            "not masked": states_PLE.sum(1) / lengths_P1,
+            "times": own_PLE.sum(1) * lengths_P1,
             "all tokens": own_PLE.sum(1) / mask_PL.sum(),
             "as indices": np.stack(
                 [s[m].mean(0) for s, m in zip(states_PLE, mask_PL, strict=True)]
@@ -366,6 +448,9 @@ mean_states = Exercise(
                 _wrong_mean("over all")),
     ],
     slips=[
+        Mistake("divided by each text's own length, but what is no token was added up, too: "
+                "multiply by the mask first", _wrong_mean("not masked")),
+        Mistake("multiplied by the number of tokens: divide by it", _wrong_mean("times")),
         Mistake("divided by the tokens of all texts together: each text is divided by its own",
                 _wrong_mean("all tokens")),
         Mistake("a mask of numbers is read as places 0 and 1: for states[mask] it must be of "
@@ -387,6 +472,10 @@ def _wrong_nearest(kind: str):
         scores = unit_PE @ search.normalised(question_E)
         if kind == "no lengths":
             scores = vectors_PE @ question_E
+        if kind == "times lengths":
+            scores = scores * np.linalg.norm(vectors_PE, axis=1) ** 2
+        if kind == "turned over":
+            scores = 1 / scores
         if kind == "distance":
             scores = -np.linalg.norm(vectors_PE - question_E, axis=1)
         order = np.argsort(scores if kind == "worst" else -scores, kind="stable")
@@ -439,6 +528,16 @@ nearest = Exercise(
         Mistake(
             "these are the cosines: *which* passages have them is asked for",
             _wrong_nearest("scores"),
+        ),
+    ],
+    slips=[
+        Mistake(
+            "multiplied by the lengths: the product is divided by them",
+            _wrong_nearest("times lengths"),
+        ),
+        Mistake(
+            "the cosine is turned over: the product stands above, the lengths below",
+            _wrong_nearest("turned over"),
         ),
     ],
 )
@@ -538,6 +637,8 @@ def _wrong_quote(kind: str):
             "open": lambda t: t,
             "closing tag only": lambda t: t.replace("</passage", "‹/passage"),
             "dropped": lambda t: t.replace("<", "").replace(">", ""),
+            "to <": lambda t: t.replace("‹", "<").replace(">", "›"),
+            "to >": lambda t: t.replace("<", "‹").replace("›", ">"),
             "HTML": lambda t: t.replace("<", "&lt;").replace(">", "&gt;"),
             "all of HTML": html.escape,
         }.get(kind, prompts.inert)
@@ -601,6 +702,8 @@ quote = Exercise(
     slips=[
         Mistake("this is how HTML writes < and >: the model reads no HTML, write ‹ and ›",
                 _wrong_quote("all of HTML")),
+        Mistake("replace(old, new): what is there stands first", _wrong_quote("to <")),
+        Mistake("replace(old, new): what is there stands first", _wrong_quote("to >")),
         Mistake("each tag stands on a line of its own", _wrong_quote("in a line")),
         Mistake("there is a line end too many: behind the last tag nothing comes",
                 lambda texts: prompts.quoted(texts) + "\n"),
