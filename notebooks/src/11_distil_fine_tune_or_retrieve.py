@@ -362,7 +362,7 @@ def draw_search(question, size, overlap, k, retriever):
     return figures.draw_found(question, found, right, k)
 
 
-first, second, *_ = questions
+first, second, *_, last = questions
 same = {"overlap": 25, "k": 3, "retriever": "BM25"}
 dk.explore(
     draw_search,
@@ -373,9 +373,9 @@ dk.explore(
     retriever=list(by_name),
     static=[
         {"question": first, "size": 16, **same},
-        {"question": first, "size": 64, **same},
+        {"question": first, "size": 128, **same},
         {"question": second, "size": 64, **same},
-        {"question": second, "size": 256, **same},
+        {"question": last, "size": 16, **same},
     ],
 )
 

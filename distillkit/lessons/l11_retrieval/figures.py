@@ -33,21 +33,24 @@ def draw_found(
     figure, axes = new_figure(8.6, 0.9 + 0.62 * len(rows), xlabel="score")
     for at, (passage, score) in enumerate(rows):
         good = passage in right
-        axes.barh(at, score, 0.62, color=GREEN if good else GREY, hatch="//" if good else "",
-                  edgecolor="white")  # fmt: skip
+        axes.barh(at + 0.34, score, 0.18, color=GREEN if good else GREY,
+                  hatch="//" if good else "", edgecolor="white")  # fmt: skip
         words = " ".join(passage.text.split())
         label = f"{'✓ ' if good else ''}{passage.source}: {words}"
-        axes.text(0.01, at, "\n".join(textwrap.wrap(label, 96, max_lines=2)), fontsize=8,
+        axes.text(0.005, at, "\n".join(textwrap.wrap(label, 112, max_lines=2)), fontsize=9,
                   va="center", transform=axes.get_yaxis_transform(), parse_math=False,
-                  bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1})  # fmt: skip
+                  color=BLACK if good else "#444444")  # fmt: skip
     axes.set_yticks(range(len(rows)), [f"{place}." for place in range(1, len(rows) + 1)])
+    axes.set_ylim(-0.4, len(rows) - 0.5)
+    axes.grid(False, axis="y")
     axes.invert_yaxis()
     axes.set_title(question, fontsize=10, parse_math=False)
     place = next((at for at, (p, _) in enumerate(found, 1) if p in right), None)
     if not right:
         return figure, "No passage of this size holds the whole answer: it is cut in two."
-    words = f"the right passage is number {place}" if place else "the right passage is not there"
-    return figure, f"Of the {read} passages found, {words}; {len(right)} hold the whole answer."
+    words = f"number {place} holds the answer" if place else "none holds the answer"
+    others = f"{len(right)} passages hold" if len(right) > 1 else "1 passage holds"
+    return figure, f"Of the {read} best passages {words}; in all, {others} it as a whole."
 
 
 def draw_recall(lines: Mapping[str, Mapping[int, tuple[float, int]]], read: str) -> Drawn:
@@ -67,11 +70,11 @@ def draw_recall(lines: Mapping[str, Mapping[int, tuple[float, int]]], read: str)
         shift = 1.025 ** (at - len(lines) / 2)
         axes.errorbar([s * shift for s in own], [row[0] for row in rows], error_bars(rows),
                       label=name, capsize=2, **line_look(at))  # fmt: skip
-        best[name] = max((found[s][0], s) for s in own)
+        best[name] = max((found[s][0], -s) for s in own)
     axes.set_xticks(sizes, map(str, sizes))
     axes.minorticks_off()
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    words = "; ".join(f"{name} {100 * share:.0f} % at {size} words"
+    words = "; ".join(f"{name} {100 * share:.0f} % at {-size} words"
                       for name, (share, size) in best.items())  # fmt: skip
     return figure, f"Reading {read}. Best of each: {words}."
 
