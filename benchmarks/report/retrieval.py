@@ -204,6 +204,6 @@ def recall() -> str:
         f"""60 questions in other words than the text's: about 55 of Python's help topics, and about
         the handbook.  With a fixed number of passages larger ones find more; with a fixed number of
         words to read the size hardly matters from 32 words on.  Means of the student's hidden
-        states are far behind, and whitening does not help them on the handbook
-        ({percent(hidden)} % without, {percent(white)} % with it).""",
+        states are far behind, also after whitening (on the handbook {percent(hidden)} % without and
+        {percent(white)} % with it).""",
     )

@@ -90,14 +90,16 @@ def whitening(vectors_PE: np.ndarray, keep: int = 128) -> Callable[[np.ndarray],
     """Return the map that centres vectors and makes their `keep` strongest directions equal.
 
     Hidden states share a few large directions, so that all cosines are near 1; the map takes
-    these away.  At most P - 1 directions are kept.  Raises ValueError for fewer than two vectors.
+    these away.  At most half as many directions are kept as there are vectors: P vectors have only
+    P - 1 directions, and with all of these equal every two vectors are equally far apart.  Raises
+    ValueError for fewer than two vectors.
     Source: Su et al. 2021, arXiv 2103.15316.
     """
     if len(vectors_PE) < 2:
         raise ValueError("whitening needs at least two vectors")
     mean_E = vectors_PE.mean(0)
     _, sizes, directions = np.linalg.svd(vectors_PE - mean_E, full_matrices=False)
-    kept = min(keep, len(vectors_PE) - 1, int((sizes > 1e-6 * sizes[0]).sum()))
+    kept = min(keep, len(vectors_PE) // 2, int((sizes > 1e-6 * sizes[0]).sum()))
     scale = directions[:kept].T / sizes[:kept] * np.sqrt(len(vectors_PE) - 1)
     return lambda vectors: (vectors - mean_E) @ scale
 

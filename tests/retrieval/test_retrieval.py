@@ -190,7 +190,10 @@ def test_whitening_makes_directions_equal_and_unrelated():
     white = dense.whitening(vectors, keep=4)
     covariance = np.cov(white(vectors).T)
     assert covariance == pytest.approx(np.eye(4), abs=1e-6)
-    assert dense.whitening(vectors[:3], keep=4)(vectors[0]).shape == (2,)
+    few = vectors[:7]
+    unit = search.normalised(dense.whitening(few)(few))
+    assert unit.shape == (7, 3), "half of them: with all six every cosine would be -1 / 6"
+    assert np.ptp(unit @ unit.T) > 1
     with pytest.raises(ValueError, match="two vectors"):
         dense.whitening(vectors[:1])
 
