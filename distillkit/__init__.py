@@ -111,6 +111,7 @@ _HOME = {  # public name -> the module it lives in
     "slips": "evaluation.slips",
     "wilson": "evaluation.statistics",
     "paired_difference": "evaluation.statistics",
+    "unpaired_difference": "evaluation.statistics",
     "mcnemar": "evaluation.statistics",
     # the whole flow as one job, and its report
     "HARD": "pipeline.recipes",

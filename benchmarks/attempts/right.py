@@ -673,6 +673,129 @@ def ece__sums(confidence, right, bins=10):
     return sum(map(abs, gaps)) / len(right)
 
 
+# 11
+def windows__loop(n, size, overlap):
+    found, first = [], 0
+    while True:
+        found.append((first, min(first + size, n)))
+        if first + size >= n:
+            return found
+        first += size - overlap
+
+
+def windows__until_the_end(n, size, overlap):
+    step = size - overlap
+    firsts = [0]
+    while firsts[-1] + size < n:
+        firsts.append(firsts[-1] + step)
+    return [(f, f + size if f + size < n else n) for f in firsts]
+
+
+def inverted__words_first(texts):
+    words = {word for text in texts for word in text}
+    return {word: [i for i, text in enumerate(texts) if word in text] for word in words}
+
+
+def inverted__seen(texts):
+    index = {}
+    for i in range(len(texts)):
+        for word in texts[i]:
+            if word not in index:
+                index[word] = []
+            if i not in index[word]:
+                index[word].append(i)
+    return index
+
+
+def bm25__text_by_text(question, texts, k1=1.5, b=0.75):
+    n = len(texts)
+    mean = sum(len(text) for text in texts) / n
+    idf = {}
+    for word in question:
+        have = len([1 for text in texts if word in text])
+        idf[word] = math.log(1 + (n - have + 0.5) / (have + 0.5))
+    scores = []
+    for text in texts:
+        norm = k1 * (1 - b + b * len(text) / mean)
+        score = 0
+        for word in question:
+            tf = text.count(word)
+            score += idf[word] * tf * (k1 + 1) / (tf + norm)
+        scores.append(score)
+    return scores
+
+
+def bm25__one_sum(question, texts, k1=1.5, b=0.75):
+    average = np.mean([len(text) for text in texts])
+
+    def rare(word):
+        n = sum(word in text for text in texts)
+        return np.log((len(texts) + 1) / (n + 0.5))
+
+    def often(word, text):
+        t = text.count(word)
+        return t * (k1 + 1) / (t + k1 * (1 - b + b * len(text) / average))
+
+    return [float(sum(rare(w) * often(w, text) for w in question)) for text in texts]
+
+
+def mean_states__loop(states_PLE, mask_PL):
+    rows = []
+    for states, mask in zip(states_PLE, mask_PL):
+        rows.append(states[mask == 1].mean(axis=0))
+    return np.array(rows)
+
+
+def mean_states__product(states_PLE, mask_PL):
+    shares = mask_PL / mask_PL.sum(axis=1, keepdims=True)
+    return np.einsum("pl,ple->pe", shares, states_PLE)
+
+
+def nearest__unit(question_E, vectors_PE, k):
+    unit = vectors_PE / np.linalg.norm(vectors_PE, axis=1, keepdims=True)
+    scores = unit @ (question_E / np.linalg.norm(question_E))
+    return [int(i) for i in scores.argsort()[::-1][:k]]
+
+
+def nearest__sorted(question_E, vectors_PE, k):
+    def cosine(i):
+        v = vectors_PE[i]
+        return v @ question_E / math.sqrt(v @ v)
+
+    return sorted(range(len(vectors_PE)), key=cosine, reverse=True)[:k]
+
+
+def recall_at_k__loop(found, right, k):
+    good = 0
+    for passages, wanted in zip(found, right):
+        if any(p in wanted for p in passages[:k]):
+            good += 1
+    return good / len(found)
+
+
+def recall_at_k__mean(found, right, k):
+    return float(np.mean([len(set(f[:k]).intersection(r)) > 0 for f, r in zip(found, right)]))
+
+
+def quote__translate(passages):
+    harmless = str.maketrans("<>", "‹›")
+    lines = []
+    for i, text in enumerate(passages):
+        lines += [f"<passage {i + 1}>", text.translate(harmless), f"</passage {i + 1}>"]
+    return "\n".join(lines)
+
+
+def quote__added(passages):
+    out = ""
+    for i in range(len(passages)):
+        n = i + 1
+        text = passages[i]
+        text = text.replace("<", "‹")
+        text = text.replace(">", "›")
+        out = out + f"<passage {n}>\n" + text + f"\n</passage {n}>\n"
+    return out[:-1]
+
+
 # 12
 def mended_merge__other_order(base, update, rounded):
     whole = update + base

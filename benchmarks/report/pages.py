@@ -38,6 +38,8 @@ SECTIONS = (
     objectives.pruning,
     retrieval.recall,
     retrieval.reading,
+    retrieval.changing,
+    retrieval.skill,
     shipping.shipped,
     shipping.served,
     small_systems.algorithm,

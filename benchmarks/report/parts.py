@@ -74,8 +74,8 @@ def rate(row: dict, column: str = "exact", low: str = "low", high: str = "high")
     return f"{percent(row[column])} % ({'–'.join(ends)})"
 
 
-def rate_of(right: int, n: int) -> str:
-    """Write a count as a share with its Wilson interval."""
+def rate_of(right: float, n: int) -> str:
+    """Write a count, which may be a mean over seeds, as a share with its Wilson interval."""
     low, high = statistics.wilson(right, n)
     return rate({"exact": right / n, "low": low, "high": high})
 

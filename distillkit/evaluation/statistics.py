@@ -105,14 +105,33 @@ def table(
     return "\n".join(lines)
 
 
-def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a proportion (Wilson 1927); (0, 1) for n = 0."""
+def wilson(right: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion (Wilson 1927); (0, 1) for n = 0.
+
+    `right` may be a mean over runs that asked the same n questions.
+    """
     if n == 0:
         return 0.0, 1.0
     p, zz = right / n, z * z
     middle, half = p + zz / (2 * n), z * sqrt(p * (1 - p) / n + zz / (4 * n * n))
     low, high = (middle - half) / (1 + zz / n), (middle + half) / (1 + zz / n)
     return (0.0 if right == 0 else low), (1.0 if right == n else high)
+
+
+def unpaired_difference(before: float, n: int, after: float, m: int) -> tuple[float, float, float]:
+    """Return after - before of two shares, of n and of m answers, with its 95 % interval.
+
+    For answers that were not kept one by one.  Where both shares are of the same questions it is
+    usually wider than the interval of pairs.  A share may be a mean over runs that asked the same
+    questions: these are the units, and more runs do not make the interval narrower.
+    Source: Newcombe 1998, "Interval estimation for the difference between independent
+    proportions", method 10.
+    """
+    (low, high), (low_after, high_after) = wilson(before * n, n), wilson(after * m, m)
+    change = after - before
+    below = sqrt((after - low_after) ** 2 + (high - before) ** 2)
+    above = sqrt((high_after - after) ** 2 + (before - low) ** 2)
+    return change, change - below, change + above
 
 
 def flips(before: Sequence[bool], after: Sequence[bool]) -> tuple[int, int]:

@@ -44,29 +44,44 @@ _FILES = [
 ]
 
 
-def hidden_means(model: Any, tokenizer: Any, together: int = 8) -> Vectors:
-    """Return the function from texts to the mean hidden state of their tokens, (P, E).
+def hidden_states(
+    model: Any, tokenizer: Any, texts: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the hidden states of texts, (P, L, E), and where a token stands: 1, else 0, (P, L).
 
-    `model` is a causal model, with or without an adapter.  The hidden states are those of the last
-    layer, which were trained to name the next token and not to compare texts.  What looks like a
-    control token in a text is read as text.
+    `model` is a causal model, with or without an adapter.  The states are those of the last layer,
+    which were trained to name the next token and not to compare texts.  Short texts are filled up
+    behind their end, where no token sees it.  What looks like a control token in a text is read as
+    text.
     """
     import torch
 
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    ids = [token_ids(tokenizer, as_text(tokenizer, text)) or [0] for text in texts]
+    longest = max(map(len, ids))
+    batch = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+    mask_PL = np.arange(longest) < np.array([[len(row)] for row in ids])
+    with torch.no_grad():
+        states = base.base_model(batch.to(model.device), use_cache=False).last_hidden_state
+    return states.float().cpu().numpy(), mask_PL.astype(int)
+
+
+def mean_states(states_PLE: np.ndarray, mask_PL: np.ndarray) -> np.ndarray:
+    """Return the mean state of each text's own tokens, (P, E)."""
+    return (states_PLE * mask_PL[..., None]).sum(1) / mask_PL.sum(1, keepdims=True)
+
+
+def hidden_means(model: Any, tokenizer: Any, together: int = 8) -> Vectors:
+    """Return the function from texts to the means of their hidden states, (P, E)."""
+
     def embed(texts: Sequence[str]) -> np.ndarray:
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        ids = [token_ids(tokenizer, as_text(tokenizer, text)) or [0] for text in texts]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # little padding
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding
         vectors: dict[int, np.ndarray] = {}
         for first in range(0, len(order), together):
             some = order[first : first + together]
-            longest = len(ids[some[-1]])
-            batch = torch.tensor([ids[i] + [0] * (longest - len(ids[i])) for i in some])
-            with torch.no_grad():  # padding stands behind: no token sees it
-                states = base.base_model(batch.to(model.device), use_cache=False).last_hidden_state
-            for i, states_LE in zip(some, states, strict=True):
-                vectors[i] = states_LE[: len(ids[i])].float().mean(0).cpu().numpy()
-        return np.stack([vectors[i] for i in range(len(ids))])
+            states = hidden_states(model, tokenizer, [texts[i] for i in some])
+            vectors.update(zip(some, mean_states(*states), strict=True))
+        return np.stack([vectors[i] for i in range(len(texts))])
 
     return embed
 
@@ -75,14 +90,16 @@ def whitening(vectors_PE: np.ndarray, keep: int = 128) -> Callable[[np.ndarray],
     """Return the map that centres vectors and makes their `keep` strongest directions equal.
 
     Hidden states share a few large directions, so that all cosines are near 1; the map takes
-    these away.  At most P - 1 directions are kept.  Raises ValueError for fewer than two vectors.
+    these away.  At most half as many directions are kept as there are vectors: P vectors have only
+    P - 1 directions, and with all of these equal every two vectors are equally far apart.  Raises
+    ValueError for fewer than two vectors.
     Source: Su et al. 2021, arXiv 2103.15316.
     """
     if len(vectors_PE) < 2:
         raise ValueError("whitening needs at least two vectors")
     mean_E = vectors_PE.mean(0)
     _, sizes, directions = np.linalg.svd(vectors_PE - mean_E, full_matrices=False)
-    kept = min(keep, len(vectors_PE) - 1, int((sizes > 1e-6 * sizes[0]).sum()))
+    kept = min(keep, len(vectors_PE) // 2, int((sizes > 1e-6 * sizes[0]).sum()))
     scale = directions[:kept].T / sizes[:kept] * np.sqrt(len(vectors_PE) - 1)
     return lambda vectors: (vectors - mean_E) @ scale
 

@@ -16,6 +16,7 @@ from distillkit.evaluation.statistics import (
     p_words,
     paired_difference,
     table,
+    unpaired_difference,
     wilson,
 )
 
@@ -59,6 +60,32 @@ def test_wilson_shrinks_with_n_and_is_symmetric(right, wrong):
     narrow = wilson(10 * right, 10 * n)
     assert narrow[1] - narrow[0] < high - low
     assert wilson(wrong, n) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "low", "high"),
+    [  # Newcombe 1998 (differences), table II, method 10
+        ((48, 80), (56, 70), 0.0524, 0.3339),
+        ((3, 10), (9, 10), 0.1705, 0.8090),
+        ((2, 7), (6, 7), 0.0582, 0.8062),
+        ((0, 29), (5, 56), -0.0381, 0.1926),
+        ((0, 20), (0, 10), -0.1611, 0.2775),
+        ((0, 20), (10, 10), 0.6791, 1.0),
+    ],
+)
+def test_a_difference_of_two_groups_known_values(before, after, low, high):
+    (r, n), (s, m) = before, after
+    wanted = (s / m - r / n, low, high)
+    assert unpaired_difference(r / n, n, s / m, m) == pytest.approx(wanted, abs=6e-5)
+    back = tuple(-x for x in unpaired_difference(s / m, m, r / n, n))
+    assert (back[0], back[2], back[1]) == pytest.approx(wanted, abs=6e-5)
+
+
+def test_a_difference_of_groups_is_wider_than_that_of_pairs_that_agree():
+    pairs = paired_difference(*paired(60, 0, 10, 30))
+    groups = unpaired_difference(0.6, 100, 0.7, 100)
+    assert groups[0] == pytest.approx(pairs[0])
+    assert groups[2] - groups[1] > 2 * (pairs[2] - pairs[1])
 
 
 def test_an_interval_of_right_answers_in_100_ends_at_0_and_100():

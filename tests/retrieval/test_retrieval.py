@@ -12,6 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.neighbors import NearestNeighbors
 
 from distillkit.models import downloads
 from distillkit.models.chats import chat_text
@@ -85,6 +87,20 @@ def test_bm25_is_the_formula(question, k1, b):
     assert bm25(TEXTS, k1, b)(question) == pytest.approx(bm25_by_hand(TEXTS, question, k1, b))
 
 
+@pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.5, 1.0)])
+def test_bm25_is_that_of_a_library_on_the_corpora(k1, b):
+    """bm25s leaves out the factor k1 + 1, which is the same for all passages."""
+    import bm25s
+
+    for corpus in (corpora.invented_handbook(), corpora.python_topics()):
+        texts = [p.text for p in passages.chunk_all(corpus.documents, 64, 16)]
+        theirs = bm25s.BM25(k1=k1, b=b, method="lucene", dtype="float64")
+        theirs.index([terms(text) for text in texts], show_progress=False)
+        for question in corpus.questions[::7]:
+            wanted = (k1 + 1) * theirs.get_scores(terms(question.text))
+            assert bm25(texts, k1, b)(question.text) == pytest.approx(wanted, abs=1e-9)
+
+
 def test_bm25_stops_to_count_and_makes_long_texts_pay():
     scores = bm25(["hut", "hut hut hut hut", "hut and many other words of a long text", "sea"])
     once, often, long, none = scores("hut")
@@ -132,6 +148,19 @@ def test_a_cosine_does_not_see_lengths():
     assert scores("?") == pytest.approx([math.sqrt(0.5), math.sqrt(0.5), 0], abs=1e-6)
 
 
+def test_cosines_are_those_of_scikit_learn_and_the_nearest_are_its_nearest():
+    numbers = np.random.default_rng(5)
+    vectors, asked = numbers.normal(size=(40, 8)), numbers.normal(size=8)
+    scores = search.cosine(vectors, lambda _: asked)("?")
+    assert scores == pytest.approx(cosine_similarity(vectors, asked[None])[:, 0], abs=1e-6)
+    (found,) = (
+        NearestNeighbors(n_neighbors=5, metric="cosine")
+        .fit(vectors)
+        .kneighbors(asked[None], return_distance=False)
+    )
+    assert search.top_k(scores, 5) == found.tolist()
+
+
 # --- vectors --------------------------------------------------------------------------------------
 
 
@@ -147,13 +176,24 @@ def test_hidden_means_are_those_of_the_text_alone(tiny):
     assert vectors.shape == (4, len(wanted)) and np.isfinite(vectors).all()
 
 
+def test_states_say_where_a_token_stands_and_their_means_leave_out_the_rest(tiny):
+    states, mask = dense.hidden_states(tiny.model, tiny.tokenizer, ["one two three", "four"])
+    assert states.shape[:2] == mask.shape and mask[0].all() and mask[1, 0] and not mask[1, -1]
+    short = mask[1].sum()
+    means = dense.mean_states(states, mask)
+    assert means == pytest.approx(np.stack([states[0].mean(0), states[1, :short].mean(0)]))
+
+
 def test_whitening_makes_directions_equal_and_unrelated():
     numbers = np.random.default_rng(0)
     vectors = numbers.normal(size=(60, 5)) * [100, 10, 1, 0.1, 0.01] + 7
     white = dense.whitening(vectors, keep=4)
     covariance = np.cov(white(vectors).T)
     assert covariance == pytest.approx(np.eye(4), abs=1e-6)
-    assert dense.whitening(vectors[:3], keep=4)(vectors[0]).shape == (2,)
+    few = vectors[:7]
+    unit = search.normalised(dense.whitening(few)(few))
+    assert unit.shape == (7, 3), "half of them: with all six every cosine would be -1 / 6"
+    assert np.ptp(unit @ unit.T) > 1
     with pytest.raises(ValueError, match="two vectors"):
         dense.whitening(vectors[:1])
 

@@ -18,6 +18,7 @@ from distillkit import lessons
 from distillkit.lessons.l01_soft_labels import checks
 from distillkit.lessons.l05_rejection import checks as rejection
 from distillkit.lessons.l06_lora import checks as lora
+from distillkit.lessons.l11_retrieval import checks as retrieval
 from distillkit.teaching import record
 from distillkit.teaching.compare import difference, same, short
 from distillkit.teaching.exercise import DONE, OPEN, WRONG, Exercise, Mistake, hint, whose
@@ -38,7 +39,7 @@ MISTAKES = [
 # Five of these were accepted once: small letters, // 2, only neighbours, no warm-up, alpha // r
 MISTAKES += [
     pytest.param(exercise, slip, id=f"{exercise.name}-rarer-{at}")
-    for module in (rejection, lora)
+    for module in (rejection, lora, retrieval)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
     for at, slip in enumerate(exercise.slips)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from distillkit.models.downloads import ModelError
 from distillkit.retrieval import dense
 from distillkit.retrieval.lexical import bm25, tf_idf
@@ -37,6 +39,14 @@ def of_words(download: bool = True) -> dict[str, Retriever]:
 
 
 def of_student(model: Any, tokenizer: Any) -> dict[str, Retriever]:
-    """Return the retrievers that use the student's own hidden states."""
-    embed = dense.hidden_means(model, tokenizer)
+    """Return the retrievers that use the student's own hidden states; both read a text once."""
+    means = dense.hidden_means(model, tokenizer)
+    known: dict[tuple[str, ...], np.ndarray] = {}
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        key = tuple(texts)
+        if key not in known:
+            known[key] = means(texts)
+        return known[key]
+
     return {"hidden states": by_vectors(embed), "hidden states, whitened": by_vectors(embed, True)}
