@@ -48,6 +48,7 @@ SECTIONS = (
     machines.few_bits,
     machines.card,
     machines.speed,
+    machines.distilling,
     machines.sampling_card,
     machines.busy,
     machines.ways,

@@ -191,8 +191,12 @@ def recall() -> str:
                                                        k=k)}  # fmt: skip
                 found = (rate(own[size], "recall") if size in own else "" for size in sizes)
                 lines.append(f"{corpus} | {retriever} | {told} | {' | '.join(found)}")
-    hidden, white = (row(path, corpus="handbook", retriever=name, size=64, k=3)["recall"]
-                     for name in ("hidden states", "hidden states, whitened"))  # fmt: skip
+
+    def both(corpus: str) -> str:
+        known = (row(path, corpus=corpus, retriever=name, size=64, k=3)["recall"]
+                 for name in ("hidden states", "hidden states, whitened"))  # fmt: skip
+        return "{} % without and {} % with it".format(*map(percent, known))
+
     return section(
         "Finding the passage",
         origin(path, f"{RUN}recall", WILSON),
@@ -204,6 +208,6 @@ def recall() -> str:
         f"""60 questions in other words than the text's: about 55 of Python's help topics, and about
         the handbook.  With a fixed number of passages larger ones find more; with a fixed number of
         words to read the size hardly matters from 32 words on.  Means of the student's hidden
-        states are far behind, also after whitening (on the handbook {percent(hidden)} % without and
-        {percent(white)} % with it).""",
+        states are far behind, also after whitening (three passages of 64 words: on Python's pages
+        {both("python")}, on the handbook {both("handbook")}).""",
     )
