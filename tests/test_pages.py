@@ -15,7 +15,7 @@ import pytest
 from benchmarks.report import pages, parts
 from distillkit import cli
 from distillkit.evaluation import statistics
-from tests.test_benchmarks import COMMAND, EXPERIMENTS, MEASURED, ROOT
+from tests.test_benchmarks import COMMAND, EXPERIMENTS, NAMES, ROOT
 from tests.test_rooms import MODULES, ROOMS
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")  # of a picture, too
@@ -79,7 +79,7 @@ def test_a_front_page_without_a_place_for_numbers_is_refused(checkout):
         pages.main(["--check"])
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_recorded_table_stands_on_the_page_with_its_command(name):
     page = (ROOT / pages.PAGE).read_text(encoding="utf-8")
     table = f"data/{EXPERIMENTS[name].csv}"

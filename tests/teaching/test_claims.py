@@ -54,4 +54,11 @@ def test_the_command_prints_it(capsys):
     assert cli.main(["claims"]) == 0
     printed = capsys.readouterr().out
     assert "20 claims: " in printed and "+5.8 fewer errors in 100 digits" in printed
-    assert "not measured yet" in printed
+    assert ", 0 open" in printed and "not measured yet" not in printed
+
+
+def test_an_open_claim_says_that_it_is_not_measured(monkeypatch, tmp_path):
+    row = "1,s,01,e,open,,,,,,,"
+    (tmp_path / "claims.csv").write_text(f"{HEAD}\n{row}\n", encoding="utf-8")
+    monkeypatch.setattr(kit, "data_path", lambda name: tmp_path / name)
+    assert "not measured yet" in kit.listing(kit.ledger())

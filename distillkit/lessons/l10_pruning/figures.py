@@ -104,7 +104,7 @@ def draw_layers(rows: Sequence[Mapping], way: str, gone: int) -> Drawn:
         axes.bar(range(len(alone)), values, color=[GREY if i in absent else BLUE for i in alone],
                  hatch=["xx" if i in absent else "" for i in range(len(alone))])  # fmt: skip
         axes.set(ylabel=title, yscale="log")
-        axes.set_xticks(range(len(alone)))
+        axes.set_xticks(range(0, len(alone), 2))
         axes.tick_params(labelsize=8)
         axes.yaxis.label.set_size(8)
     panels[1].set_xlabel("layer (grey and crossed: gone)")
@@ -162,8 +162,8 @@ def draw_bytes(rows: Sequence[Mapping], shown: Mapping[str, str]) -> Drawn:
     for (cut, form, size), (x, y) in found.items():
         axes.plot(x, y, FORMS[form], color=colors[cut], markersize=7,
                   fillstyle="full" if cut == "none" else "left")  # fmt: skip
-        if size != 10:  # among the others there is no room for its label
-            axes.annotate(f"−{size} %" if size else form, (x, y), fontsize=7, xytext=(5, 3),
+        if size > 10:  # among the smaller cuts there is no room
+            axes.annotate(f"−{size} %", (x, y), fontsize=7, xytext=(5, 3),
                           textcoords="offset points")  # fmt: skip
     for cut, name in shown.items():
         axes.plot([], [], "o", color=colors[cut], label=name)
