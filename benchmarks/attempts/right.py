@@ -673,6 +673,62 @@ def ece__sums(confidence, right, bins=10):
     return sum(map(abs, gaps)) / len(right)
 
 
+# 10
+def block_influence__by_hand(hidden):
+    before, after = hidden[:-1], hidden[1:]
+    cos = (before * after).sum(-1) / (before.norm(dim=-1) * after.norm(dim=-1))
+    return 1 - cos.mean(-1)
+
+
+def block_influence__loop(hidden):
+    found = []
+    for i in range(len(hidden) - 1):
+        found.append((1 - F.cosine_similarity(hidden[i], hidden[i + 1], dim=-1)).mean())
+    return torch.stack(found)
+
+
+def leave_one_out__loop(loss, layers):
+    result = []
+    base = loss([])
+    for layer in range(layers):
+        result.append(loss([layer]) - base)
+    return result
+
+
+def leave_one_out__each_time(loss, layers):
+    return [loss([i]) - loss([]) for i in range(layers)]
+
+
+def channel_importance__norm(activations_TC):
+    return activations_TC.norm(p=1, dim=0) / len(activations_TC)
+
+
+def channel_importance__sum(activations_TC):
+    return torch.abs(activations_TC).sum(dim=0) / activations_TC.shape[0]
+
+
+def mended_cut__mask(gate_CE, up_CE, down_EC, importance_C, n):
+    kept = torch.zeros(len(importance_C), dtype=torch.bool)
+    kept[importance_C.argsort(descending=True)[:n]] = True
+    return gate_CE[kept], up_CE[kept], down_EC[:, kept]
+
+
+def mended_cut__sorted(gate_CE, up_CE, down_EC, importance_C, n):
+    kept = sorted(sorted(range(len(importance_C)), key=lambda c: -importance_C[c])[:n])
+    return gate_CE[kept], up_CE[kept], down_EC[:, kept]
+
+
+def states_gap__norms(student_NE, parent_NE):
+    parent_NE = parent_NE.detach()
+    return ((student_NE - parent_NE).norm(dim=-1) / parent_NE.norm(dim=-1)) ** 2
+
+
+def states_gap__no_grad(student_NE, parent_NE):
+    with torch.no_grad():
+        size = (parent_NE**2).sum(1)
+    return ((student_NE - parent_NE.detach()) ** 2).sum(1) / size
+
+
 # 11
 def windows__loop(n, size, overlap):
     found, first = [], 0
