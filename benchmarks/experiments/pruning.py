@@ -62,19 +62,20 @@ LAYERS = {QWEN: {10: 3, 20: 6, 33: 11}, SMOLLM: {10: 4, 20: 8, 33: 13}}
 DEPTH = ("block influence", "leave-one-out", "neighbours", "last layers", "random layers")
 WIDTH = ("activation", "random channels")
 ALL, MIDDLE = (10, 20, 33), (20,)
+STATES = "forward KL and states"
+TOP = "forward KL, head and last 3 layers"
 # how -> objective, what is trained, the peak of the rate
 REPAIRS = {
     "plain": ("next token", "LoRA", 5e-4),
     "forward KL": ("KL", "LoRA", 5e-4),
-    "forward KL and states": ("states", "LoRA", 5e-4),
+    STATES: ("states", "LoRA", 5e-4),
     "forward KL, LoRA near the cut": ("KL", "LoRA near", 5e-4),
     "forward KL, all weights near the cut": ("KL", "near", 1e-4),
     "forward KL, all weights near the cut, rate 3e-4": ("KL", "near", 3e-4),
-    "forward KL, head and last 3 layers": ("KL", "top", 1e-4),
+    TOP: ("KL", "top", 1e-4),
     "same shape from scratch": ("KL", "scratch", 5e-4),
 }
 CHOSEN, WIDE, LAST = "leave-one-out", "activation", "last layers"
-TOP = "forward KL, head and last 3 layers"
 COMMON = [  # for both parents
     ("none", "before"),
     *((way, "before") for way in DEPTH if way != "neighbours"),
@@ -88,7 +89,7 @@ ONLY_QWEN = [
     ("neighbours", "before"),
     ("random channels", "before"),
     *((CHOSEN, how) for how in REPAIRS if "rate" in how or "LoRA near" in how),
-    *((WIDE, how) for how in ("plain", "forward KL and states", TOP)),
+    *((WIDE, how) for how in ("plain", STATES, TOP)),
     *((way, "forward KL") for way in ("block influence", "random layers", "random channels")),
 ]
 ONE_LAYER = (QWEN, "one layer", "before")
@@ -100,7 +101,6 @@ ARMS = [
     ONE_LAYER,
     *ONE_BY_ONE,
 ]
-STATES = "forward KL and states"
 # In all sizes, also in few bits
 MAIN = {(CHOSEN, "forward KL"), (CHOSEN, STATES), (WIDE, "forward KL")}
 FEW_BITS, MORE = ("q8_0", "q4_0"), ("q5_0", "q4_k")  # the second ones for the whole Qwen, too
@@ -300,18 +300,12 @@ def forms_of(arm):
 
 def left_out(arm, bench):
     """Leave out layer after layer, alone or together with those before: a row for each."""
-    return [without(gone, bench) | ({"influence": found} if arm == ONE_LAYER else {})
-            for gone, found in cuts_of(arm)]  # fmt: skip
-
-
-def cuts_of(arm):
-    """Return which layers are left out in each row of an arm, with the first one's influence."""
-    whole, _ = loaded(QWEN, None)
-    layers = whole.config.num_hidden_layers
-    influence = importance_of(QWEN, "block influence", 0).tolist()
-    cuts = [[i] for i in range(layers)] if arm == ONE_LAYER else [
-        gone_of(QWEN, ONE_BY_ONE[arm], n, 0) for n in range(1, min(9, layers))]  # fmt: skip
-    return [(gone, round(influence[gone[0]], 4)) for gone in cuts]
+    layers = loaded(QWEN, None)[0].config.num_hidden_layers
+    if arm == ONE_LAYER:
+        influence = importance_of(QWEN, "block influence", 0).tolist()
+        return [without([i], bench) | {"influence": round(influence[i], 4)} for i in range(layers)]
+    cuts = [gone_of(QWEN, ONE_BY_ONE[arm], n, 0) for n in range(1, min(9, layers))]
+    return [without(gone, bench) for gone in cuts]
 
 
 def without(gone, bench):

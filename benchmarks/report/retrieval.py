@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics as stdlib
-
 from benchmarks.report.parts import (
     WILSON,
     Rows,
@@ -22,10 +20,12 @@ from benchmarks.report.parts import (
     values,
 )
 from distillkit.evaluation.statistics import unpaired_difference
+from distillkit.lessons.l11_retrieval import measured
+from distillkit.teaching.recorded import Rows as Recorded
 
 RUN = "python -m benchmarks.experiments."
 WAYS = "data/distil_or_retrieve.csv"
-EDITION = ("changed facts", "other facts after the change")
+EDITION = (measured.CHANGED, measured.OTHERS)
 SHARED = (
     "shares with 95 % Wilson intervals, of a training the mean of its seeds (each behind the "
     "colon), whose units are the questions; differences with Newcombe's intervals of two groups"
@@ -33,21 +33,38 @@ SHARED = (
 TOGETHER = "fifteen runs at once on one card, so their seconds say nothing"
 
 
-def _right(found: Rows) -> tuple[float, int]:
-    """Return the share of right answers, a mean over seeds, and how many were asked."""
-    return stdlib.mean(float(r["right"]) for r in found), int(found[0]["n"])
+def _asked(task: str) -> Recorded:
+    """Return the rows of a task as the lesson reads them, right answers in %."""
+    found = rows(WAYS, task=task)
+    return Recorded({**r, "right": 100 * float(r["right"]), "n": int(r["n"])} for r in found)
+
+
+def _right(way: str, measure: str = "facts", task: str = "facts") -> measured.Right:
+    return measured.right(_asked(task), way, measure)
+
+
+def _edition(way: str) -> measured.Right:
+    return measured.edition(_asked("facts"), way)
+
+
+def _share(found: measured.Right) -> str:
+    """Write the right answers with their Wilson interval."""
+    share, n = found
+    return rate_of(share * n / 100, n)
 
 
 def _rate(found: Rows) -> str:
-    """Write the right answers with their Wilson interval, and each seed where there are several."""
-    share, n = _right(found)
+    """Write the right answers of a way, and each seed where there are several."""
+    one = found[0]
     seeds = ", ".join(plain(100 * float(r["right"])) for r in found)
-    return rate_of(share * n, n) + (f": {seeds}" if len(found) > 1 else "")
+    share = _share(_right(one["way"], one["measure"], one["task"]))
+    return share + (f": {seeds}" if len(found) > 1 else "")
 
 
-def _more(before: tuple[float, int], after: tuple[float, int], bold: bool = False) -> str:
+def _more(before: measured.Right, after: measured.Right, bold: bool = False) -> str:
     """Write how many more of 100 are right, with the interval of two groups."""
-    found = unpaired_difference(*before, *after)
+    (p, n), (q, m) = before, after
+    found = unpaired_difference(p / 100, n, q / 100, m)
     return change(tuple(100 * x for x in found), bold=bold)
 
 
@@ -55,15 +72,13 @@ def _of(way: str, measure: str = "facts", task: str = "facts") -> Rows:
     return rows(WAYS, task=task, way=way, measure=measure)
 
 
-def _loss(found: Rows) -> str:
-    return mean((float(r["general_loss"]) for r in found), 2)
+def _mean(found: Rows, column: str, digits: int = 0) -> str:
+    """Write the mean of a column, and nothing for rows that have no number there."""
+    return mean((float(r[column]) for r in found), digits) if found[0][column] else ""
 
 
-def _edition(way: str) -> tuple[float, int]:
-    """Return what is right of the whole next edition."""
-    parts = [_right(_of(way, measure)) for measure in EDITION]
-    asked = sum(n for _, n in parts)
-    return sum(share * n for share, n in parts) / asked, asked
+def _origin(task: str) -> str:
+    return origin(WAYS, f"{RUN}distil_or_retrieve --device cuda", SHARED, TOGETHER, task=task)
 
 
 def _ways(task: str) -> list[str]:
@@ -79,10 +94,11 @@ def reading() -> str:
     measures = ("facts", "facts, must answer", "not there")
 
     def line(way: str) -> str:
-        known, base = _of(way), _right(_of("retrieved"))
-        more = "" if way == "retrieved" else _more(base, _right(known), bold=True)
+        known = _of(way)
+        more = "" if way == "retrieved" else _more(_right("retrieved"), _right(way), bold=True)
         right = [_rate(_of(way, measure)) for measure in measures]
-        cells = [way, plain(known[0]["prompt_tokens"]), right[0], more, *right[1:], _loss(known)]
+        cells = [way, plain(known[0]["prompt_tokens"]), right[0], more, *right[1:],
+                 _mean(known, "general_loss", 2)]  # fmt: skip
         return " | ".join(cells)
 
     def obeyed(way: str) -> str:
@@ -91,11 +107,11 @@ def reading() -> str:
 
     students = {"distilled from passages": "retrieved, few-shot",
                 "distilled": "handbook in the prompt"}  # fmt: skip
-    passages, whole = (_more(_right(_of(teacher)), _right(_of(student)))
+    passages, whole = (_more(_right(teacher), _right(student))
                        for student, teacher in students.items())  # fmt: skip
     return section(
         "Reading found passages, or learning facts",
-        origin(WAYS, f"{RUN}distil_or_retrieve --device cuda", SHARED, TOGETHER, task="facts"),
+        _origin("facts"),
         table(
             "way | tokens read | facts | difference from retrieved | facts, must answer | not "
             "there | loss on other text, nats a token",
@@ -128,17 +144,15 @@ def changing() -> str:
         changed, others = (_of(way, measure) for measure in EDITION)
         whole = _edition(way)
         more = "" if way == "retrieved" else _more(_edition("retrieved"), whole, bold=True)
-        steps = changed[0]["steps"]
-        tokens = mean(float(r["computed_tokens"]) for r in changed) if steps else ""
-        size = plain(changed[0]["bytes"])
-        cells = [way, stale, _rate(changed), _rate(others), rate_of(whole[0] * whole[1], whole[1]),
-                 more, steps, tokens, size]  # fmt: skip
+        again = changed[0]["steps"], _mean(changed, "computed_tokens")
+        cells = [way, stale, _rate(changed), _rate(others), _share(whole), more, *again,
+                 plain(changed[0]["bytes"])]  # fmt: skip
         return " | ".join(cells)
 
     ways = [way for way in _ways("facts") if way not in ("untouched", "few-shot")]
     return section(
         "Facts that change",
-        origin(WAYS, f"{RUN}distil_or_retrieve --device cuda", SHARED, TOGETHER, task="facts"),
+        _origin("facts"),
         table(
             "way | old value before it is trained again | changed facts | the other facts "
             "| whole next edition | difference from retrieved | steps again | tokens computed "
@@ -155,19 +169,19 @@ def changing() -> str:
 
 def skill() -> str:
     """Equations in tags: examples in the prompt, found ones, and training."""
-    base = _right(_of("few-shot", "skill", "skill"))
+    base = _right("few-shot", "skill", "skill")
 
     def line(way: str) -> str:
         found = _of(way, "skill", "skill")
-        more = "" if way == "few-shot" else _more(base, _right(found), bold=True)
-        steps = found[0]["steps"]
-        tokens = mean(float(r["computed_tokens"]) for r in found) if steps else ""
-        written = mean(float(r["answer_tokens"]) for r in found)
-        return " | ".join([way, _rate(found), more, steps, tokens, written, _loss(found)])
+        after = _right(way, "skill", "skill")
+        more = "" if way == "few-shot" else _more(base, after, bold=True)
+        cost = [_mean(found, "computed_tokens"), _mean(found, "answer_tokens"),
+                _mean(found, "general_loss", 2)]  # fmt: skip
+        return " | ".join([way, _rate(found), more, found[0]["steps"], *cost])
 
     return section(
         "A skill: examples, found examples, or training",
-        origin(WAYS, f"{RUN}distil_or_retrieve --device cuda", SHARED, TOGETHER, task="skill"),
+        _origin("skill"),
         table(
             "way | right | difference from few-shot | steps | tokens computed | tokens an answer "
             "there | loss on other text, nats a token",

@@ -167,8 +167,10 @@ def draw_bytes(rows: Sequence[Mapping], shown: Mapping[str, str]) -> Drawn:
                           textcoords="offset points")  # fmt: skip
     for cut, name in shown.items():
         axes.plot([], [], "o", color=colors[cut], label=name)
-    for form in [form for form in FORMS if form in {key[1] for key in found}]:
-        axes.plot([], [], FORMS[form], color=GREY, label=form)
+    there = {form for _, form, _ in found}
+    for form, mark in FORMS.items():
+        if form in there:
+            axes.plot([], [], mark, color=GREY, label=form)
     axes.set_ylim(-3, 106)
     ticks = [200, 300, 500, 1000]
     axes.set_xticks(ticks, map(str, ticks))
