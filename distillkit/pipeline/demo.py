@@ -13,7 +13,7 @@ from peft import PeftModel
 from distillkit.evaluation.scoring import AnswerRow, evaluate, summary
 from distillkit.models.downloads import ModelError
 from distillkit.models.loading import Loaded, load, resolve
-from distillkit.pipeline.recipes import Settings, examples, unseen_problems
+from distillkit.pipeline.recipes import Settings, examples, taught_problems, unseen_problems
 from distillkit.pipeline.report import (
     Report,
     accuracy_table,
@@ -25,8 +25,7 @@ from distillkit.pipeline.report import (
     with_interval,
     write_report,
 )
-from distillkit.problems.equations import Problem, make_problems, overlap
-from distillkit.problems.wordings import reworded
+from distillkit.problems.equations import Problem, overlap
 from distillkit.runtime.files import (
     odd_field,
     read_json,
@@ -177,11 +176,8 @@ def problems_to_teach(job: Job) -> list[Problem]:
     settings = job.settings
     problems = job.teacher.problems(settings.families)
     if problems is None:
-        turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
         n = round(settings.traces * job.teacher.spare)
-        problems = make_problems(n, turns, "train", settings.seed, avoid=job.unseen)
-        if settings.curriculum == "broad":
-            problems = reworded(problems, settings.seed)
+        problems = taught_problems(settings, n, avoid=job.unseen)
     shared = overlap(problems, job.unseen)
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")

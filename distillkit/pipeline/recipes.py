@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.problems.equations import (
@@ -61,12 +61,14 @@ TIERS = {
 
 
 # What is taught and asked.  "broad" is for equations as other people write them: more terms, other
-# letters and words, larger numbers; its solutions are longer, so everything takes longer.
+# letters and words, larger numbers, stories.  What failed most gets the most: division by larger
+# numbers ("scaled") and many terms ("broad").  1,500 traces hold about 240,000 tokens of answers.
+SHARES = {"broad": 9.0, "scaled": 9.0, "fractions": 3.0, "systems": 4.0, "stories": 4.0}
 CURRICULA = {
     "narrow": {},
-    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 12.0},
-              "traces": 3072, "batch_size": 4,
-              "max_new_tokens": 560},  # more than the longest solution taught
+    "broad": {"teacher": "solver:digits", "families": (*BROAD, "stories"), "shares": SHARES,
+              "traces": 1536, "batch_size": 4,
+              "max_new_tokens": 704},  # more than the longest solution taught
 }  # fmt: skip
 
 
@@ -89,15 +91,40 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
     every length.
     """
-    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
+    test = mixed_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
     broad, most = settings.curriculum == "broad", max(60, settings.ood)
     kinds = FAR if broad else OUT_OF_DISTRIBUTION
     ood = make_problems(most, kinds, "ood", TEST_SEED, avoid=test)
     if broad:
-        told = stories(most, "ood", TEST_SEED, avoid=test)
-        ood = [p for three in zip(ood[::2], ood[1::2], told) for p in three]
         test = reworded(test, TEST_SEED)
     return test[: settings.test], ood[: settings.ood]
+
+
+def taught_problems(
+    settings: Settings, n: int, avoid: Collection[Problem] = ()
+) -> list[Problem]:
+    """Return n new equations to teach, the families by their shares, as the curriculum words them.
+
+    Raises ValueError for an unknown family.
+    """
+    turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
+    problems = mixed_problems(n, turns, "train", settings.seed, avoid)
+    return reworded(problems, settings.seed) if settings.curriculum == "broad" else problems
+
+
+def mixed_problems(
+    n: int, turns: Sequence[str], split: str, seed: int, avoid: Collection[Problem] = ()
+) -> list[Problem]:
+    """Return n problems, the families in turn; "stories", word problems, is one beside others.
+
+    Raises ValueError for an unknown family.
+    """
+    kinds = [turns[i % len(turns)] for i in range(n)]
+    told = stories(kinds.count("stories"), split, seed, avoid)
+    families = [family for family in turns if family != "stories"]
+    made = make_problems(n - len(told), families, split, seed, avoid)
+    parts = iter(told), iter(made)
+    return [next(parts[kind != "stories"]) for kind in kinds]
 
 
 def broad_problems(n: int) -> list[Problem]:

@@ -177,6 +177,37 @@ def _sum(terms: Sequence[str]) -> str:
     return " + ".join(terms).replace("+ -", "- ")
 
 
+def scaled(rng: random.Random) -> str:
+    """ax = c, ax + b = c or b - ax = c: a of up to six digits, a solution of up to three."""
+    size = rng.choice([1, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 6])
+    a = rng.randint(max(2, 10 ** (size - 1)), 10**size - 1)
+    x = rng.randint(2, 999 if size < 3 and rng.random() < 0.2 else 99) * rng.choice([1] * 9 + [-1])
+    b = rng.randint(1, 10 ** rng.choice([2, 2, 2, size])) if rng.random() < 0.8 else 0
+    kind = rng.choice(["plus", "plus", "minus", "from"])
+    if kind == "from" and b:
+        return f"{b} - {a}x = {b - a * x}"
+    b, a = -b if kind == "minus" else b, -a if rng.random() < 0.08 else a
+    return f"{_line(a, b)} = {a * x + b}"
+
+
+def near(rng: random.Random) -> str:
+    """A trained kind whose solution is 0, 1 or -1."""
+    a, b, x = _small(rng, 2, 19), _shift(rng, 99), rng.choice([0, 0, 0, 1, -1])
+    kind, c = rng.choice(["two-step", "brackets", "both-sides"]), _small(rng)
+    if kind == "brackets":
+        return f"{c}({_line(1, b)}) = {c * (x + b)}"
+    if kind == "both-sides" and a != c:
+        return f"{_line(a, b)} = {_line(c, (a - c) * x + b)}"
+    return f"{_line(a, b)} = {a * x + b}"
+
+
+def nested(rng: random.Random) -> str:
+    """A bracket inside a bracket: a(b(x + c) + d) = e."""
+    a, b, c, d, x = _small(rng, 2, 5), _small(rng, 2, 5), _shift(rng, 9), _shift(rng, 9), _root(rng)
+    inside = f"{b}({_line(1, c)}) {'-' if d < 0 else '+'} {abs(d)}"
+    return f"{a}({inside}) = {a * (b * (x + c) + d)}"
+
+
 def systems(rng: random.Random) -> str:
     """Two equations in x and y."""
     x, y = _root(rng, 9), _root(rng, 9)
@@ -200,13 +231,16 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "reversed": reversed_sides,
     "large": large,
     "unsimplified": unsimplified,
+    "scaled": scaled,
+    "near": near,
+    "nested": nested,
     "broad": broad,
     "systems": systems,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
 SMALL = (*NARROW, "brackets-both")  # every kind with one unknown and small numbers
-BROAD = (*SMALL, "large", "broad")
-FAR = ("systems", "fractions")  # never taught, in no curriculum
+BROAD = (*SMALL, "large", "scaled", "near", "fractions", "systems", "broad")
+FAR = ("rational", "nested")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 
 

@@ -31,13 +31,13 @@ LETTERS = "abcdfghjkmnpqrstuvwxyz"  # without e, i, l and o, which look like som
 def reworded(problems: Sequence[Problem], seed: int = 0) -> list[Problem]:
     """Return the problems asked in other words; each has another letter, order and signs, too.
 
-    The answer follows the letter; family, split and id stay.  Systems stay as they are.
+    The answer follows the letter; family, split and id stay.  Systems and stories stay as they are.
     """
     return [_reworded(problem, random.Random(f"{seed}-{problem.id}")) for problem in problems]
 
 
 def _reworded(problem: Problem, rng: random.Random) -> Problem:
-    if "," in problem.equation:
+    if "," in problem.equation or problem.equation not in problem.text:
         return problem
     equation = re.sub("[A-Za-z]", rng.choice(LETTERS), problem.equation)
     if rng.random() < 0.5:
@@ -68,6 +68,39 @@ STORIES = (
     ("Mia has m coins. She gets {b} more, and then has {a} times as many as at first, "
      "and {c} besides. What is m?", "m + {b} = {a}m + {c}", 2, 12),
 )  # fmt: skip
+TAUGHT_STORIES = (  # the same for training: whoever has seen these has seen none of those above
+    ("A plumber asks {b} euros for coming and {a} euros for each quarter of an hour. After q "
+     "quarters of an hour the bill is {c} euros. What is q?", "{b} + {a}q = {c}", 2, 30),
+    ("{a} boxes with p pencils each and {b} single pencils make {c} pencils. What is p?",
+     "{a}p + {b} = {c}", 3, 40),
+    ("A tank holds {b} litres. Every minute {a} litres run out, and m minutes later {c} litres are "
+     "still in it. What is m?", "{b} - {a}m = {c}", 1, 15),
+    ("A boy has k cards and his sister has {b} more than he has. The two of them have {c} cards. "
+     "What is k?", "k + k + {b} = {c}", 3, 50),
+    ("A garden is a rectangle, g metres by a side that is {b} metres longer. Once round it is {c} "
+     "metres. What is g?", "2g + 2(g + {b}) = {c}", 4, 60),
+    ("A cat weighs v kilograms and a dog {a} times as much. On the scales with each other they "
+     "weigh {c} kilograms. What is v?", "v + {a}v = {c}", 2, 40),
+    ("Paul had u marbles. Now he finds {b} marbles, which makes {a} times what he had, "
+     "and {c} on top. What is u?", "u + {b} = {a}u + {c}", 2, 15),
+    ("{a} times a number y, less {b}, gives {c}. What is y?", "{a}y - {b} = {c}", 5, 50),
+    ("When {b} is added to a number z and the sum is multiplied by {a}, the result is {c}. "
+     "What is z?", "{a}(z + {b}) = {c}", 2, 40),
+    ("Lena saves {a} euros every week. She began with {b} euros, and w weeks later she owns {c} "
+     "euros. What is w?", "{b} + {a}w = {c}", 2, 40),
+    ("Each of {a} rows in a hall has t seats, and {b} chairs stand along the wall. That is room for "
+     "{c} people. What is t?", "{a}t + {b} = {c}", 4, 50),
+    ("Dora reads {a} pages a day of a book with {b} pages. When d days are over, {c} pages remain. "
+     "What is d?", "{b} - {a}d = {c}", 1, 15),
+    ("A red rope is r metres long and a blue rope {b} metres longer. Tied end to end they measure "
+     "{c} metres. What is r?", "r + r + {b} = {c}", 3, 50),
+    ("A picture is p cm high and {b} cm wider than that. Its frame needs {c} cm of wood. What is p?",
+     "2p + 2(p + {b}) = {c}", 5, 60),
+    ("In the first bag are f apples, in the second bag {a} times that number. There are {c} apples "
+     "in all. What is f?", "f + {a}f = {c}", 3, 40),
+    ("A shirt costs s euros and a coat {b} euros more. One shirt and {a} coats cost {c} euros. "
+     "What is s?", "s + {a}(s + {b}) = {c}", 5, 60),
+)  # fmt: skip
 
 
 def stories(
@@ -75,16 +108,17 @@ def stories(
 ) -> list[Problem]:
     """Return `n` different word problems, the stories in turn; none equivalent to one in `avoid`.
 
-    Their equations belong to the split, as those of `make_problems` do.  Raises ValueError if there
-    are fewer.
+    Their equations belong to the split, as those of `make_problems` do, and training tells other
+    stories than tests.  Raises ValueError if there are fewer.
     """
+    told = TAUGHT_STORIES if split == "train" else STORIES
     rng = random.Random(f"stories-{seed}")
     seen = {canonical(problem.equation) for problem in avoid}
     found: list[Problem] = []
     for _ in range(200 * n + 2000):
         if len(found) == n:
             return found
-        text, equation, low, high = STORIES[len(found) % len(STORIES)]
+        text, equation, low, high = told[len(found) % len(told)]
         root, numbers = rng.randint(low, high), {"a": rng.randint(2, 9), "b": rng.randint(3, 99)}
         left, right = parse_equation(equation.format(**numbers, c=0))
         c = value_at(left, root) - value_at(right, root)
