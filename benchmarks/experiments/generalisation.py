@@ -5,12 +5,9 @@
 
 Asks the student of that finished run and the untouched one with solved examples the same questions:
 a row a student, split and family, with the paired gain.  The distilled student's answers go to
-`generalisation_answers.jsonl` beside the table.  The split "outside" holds questions by others, the
-simple equations of reasoning-gym (in an environment of its own), in `runs/outside.jsonl`:
-
-    pip install reasoning-gym==0.1.25
-    python -c "import json, reasoning_gym as r; [print(json.dumps(q)) for q in
-    r.create_dataset('simple_equations', size=200, seed=0)]" > runs/outside.jsonl
+`generalisation_answers.jsonl` beside the table.  "Stories" are others than those that were taught,
+and "far" holds kinds that never were.  "Outside" are questions by others, which
+`benchmarks/recordings/outside_questions.py` writes to `runs/` in an environment of its own.
 """
 
 from functools import cache
@@ -29,9 +26,13 @@ ARMS = {  # split -> n questions, none of which was trained on
     "narrow": lambda n: make_problems(n, NARROW, "test", TEST_SEED),
     "unknown on both sides": lambda n: make_problems(n, BOTH_SIDES, "test", TEST_SEED),
     "broad": broad_problems,
-    "far": lambda n: [*make_problems(2 * (n // 3), FAR, "test", TEST_SEED),
-                      *stories(n - 2 * (n // 3))],
+    "fractions": lambda n: make_problems(n, ("fractions",), "test", TEST_SEED),
+    "systems": lambda n: make_problems(n, ("systems",), "test", TEST_SEED),
+    "stories": stories,
+    "far": lambda n: make_problems(n, FAR, "test", TEST_SEED),
     "outside": lambda n: read_questions(RUNS / "outside.jsonl")[0][:n],
+    "outside fractions": lambda n: read_questions(RUNS / "outside_fractions.jsonl")[0][:n],
+    "outside systems": lambda n: read_questions(RUNS / "outside_systems.jsonl")[0][:n],
 }  # fmt: skip
 LIMIT = CURRICULA["broad"]["max_new_tokens"]
 
@@ -48,7 +49,7 @@ def run(arm, seed, bench):
     model, tokenizer, settings = distilled()
     if settings["dtype"] != bench.machine.dtype:
         raise ValueError(f"the run was made in {settings['dtype']}: give --dtype")
-    solved = examples("broad" if arm in ("broad", "outside") else "narrow")
+    solved = examples("broad" if arm == "broad" or arm.startswith("outside") else "narrow")
     untouched = bench.load(settings["student"]).model
     students = {"distilled": (model, ()), "few-shot": (untouched, solved)}
     found = {}

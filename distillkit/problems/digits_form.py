@@ -77,9 +77,9 @@ def _gathered(
 
 def _sum(values: Sequence[Fraction], name: str) -> list[str]:
     """Write how several numbers, or multiples of the unknown, are added two at a time."""
-    if len(values) == 2 and all(abs(value) < IN_PASSING for value in values):
-        if all(value.denominator == 1 for value in values):
-            return []
+    small = all(abs(value) < IN_PASSING and value.denominator == 1 for value in values)
+    if small and len(values) == 2:
+        return []
     lines, total = [], values[0] if values else Fraction(0)
     for value in values[1:]:
         if total:
@@ -90,21 +90,17 @@ def _sum(values: Sequence[Fraction], name: str) -> list[str]:
 
 def addition(a: Fraction, b: Fraction, name: str = "") -> str:
     """Write a + b with its columns: the sign is settled first, then the larger number leads."""
-    whole = a.denominator == b.denominator == 1
-    total, large = a + b, whole and _large(abs(int(a)), abs(int(b)), (a > 0) != (b > 0))
-    if not whole or (a > 0) == (b > 0) and not (large and total < 0) or not total:
-        shown, (one, two) = _term(a, name) + signed(_term(b, name)).replace(" ", ""), (a, b)
-    else:
-        one, two = (abs(a), abs(b)) if (a > 0) == (b > 0) else sorted((abs(a), abs(b)))[::-1]
-        two = two if (a > 0) == (b > 0) else -two
-        shown = _term(one, name) + signed(_term(two, name)).replace(" ", "")
-    notes = ""
-    if whole and large and total:
-        notes = _columns(int(abs(one)), int(abs(two)), (one > 0) != (two > 0))
-    inside = f"{shown} ({notes})" if notes else shown
-    if total < 0 and one > 0:
-        inside = f"-({inside})"
-    return f"{inside}={_term(total, name)}"
+    whole, minus = a.denominator == b.denominator == 1, (a > 0) != (b > 0)
+    total, notes = a + b, ""
+    if whole and total and _large(int(abs(a)), int(abs(b)), minus):
+        big, small = (a, b) if abs(a) >= abs(b) or not minus else (b, a)
+        notes = f" ({_columns(int(abs(big)), int(abs(small)), minus)})"
+    if whole and total and (minus or (notes and total < 0)):
+        if minus and abs(b) > abs(a):
+            a, b = b, a
+        a, b = (-a, -b) if a < 0 else (a, b)
+    shown = _term(a, name) + signed(_term(b, name)).replace(" ", "") + notes
+    return f"{f'-({shown})' if total < 0 < a else shown}={_term(total, name)}"
 
 
 def _large(a: int, b: int, minus: bool) -> bool:
@@ -173,10 +169,9 @@ def _divided(a: Fraction, d: Fraction, name: str) -> list[str]:
     lines: list[str] = []
     if not d or abs(a) == 1:
         return lines
-    if (share := lcm(a.denominator, d.denominator)) > 1:
-        for number in (a, d):  # multiply both sides; the unknown's is short: (3/4)x * 4 = 3x
-            if number is d and number.denominator == 1:
-                lines += product(int(abs(d)), share)
+    if (share := lcm(a.denominator, d.denominator)) > 1:  # (3/4)x * 4 is 3x
+        if d.denominator == 1:
+            lines += product(int(abs(d)), share)
         a, d = a * share, d * share
         lines.append(f"{_term(a, name)} = {show_number(d)}")
     if a < 0:
@@ -214,10 +209,10 @@ def quotient(number: int, divisor: int) -> list[str]:
 
 
 def _tries(part: int, divisor: int) -> list[int]:
-    """Return the digits that are tried; of ten guesses beyond the table one is off by one, so that
-    it is seen how to go on from there."""
+    """Return the digits that are tried; of eight guesses beyond the table one is off by one, so
+    that it is seen how to go on from there."""
     digit, off = part // divisor, 1 if part % 2 else -1
-    slipped = divisor > TABLE and (31 * part + 17 * divisor) % 10 == 0
+    slipped = divisor > TABLE and (31 * part + 17 * divisor) % 8 == 0
     return [digit + off, digit] if slipped and digit and 0 < digit + off < 10 else [digit]
 
 
@@ -252,7 +247,10 @@ def _system(equation: str) -> list[str]:
         if rows[0][two] * rows[1][two] > 0:
             factors[1] = -factors[1]
         scaled = [scale(row, factor) for row, factor in zip(rows, factors, strict=True)]
-        lines += [_row(row, names) for row in scaled if _row(row, names) not in lines]
+        for row, factor in zip(rows, factors, strict=True):
+            lines += _product(row.get("", Fraction(0)), factor)
+            lines.append(_row(scale(row, factor), names))
+        lines = list(dict.fromkeys(lines))
         unknown = [row[one] for row in scaled if one in row]
         lines += _gathered(unknown, [-row.get("", Fraction(0)) for row in scaled], one)
     back = min((row for row in rows if two in row), key=lambda row: abs(row[two]))
@@ -261,9 +259,16 @@ def _system(equation: str) -> list[str]:
     if one in back and value:
         a = back[one]
         if abs(a) != 1:
+            lines += _product(value, a)
             lines.append(f"{show_number(a)}*{_factor(value)}={show_number(a * value)}")
         numbers.append(-a * value)
     return lines + _gathered([back[two]], numbers, two)
+
+
+def _product(a: Fraction, b: Fraction) -> list[str]:
+    """Write the product of two whole numbers, signs aside, where it is beyond the table."""
+    known = max(abs(a), abs(b)) <= TABLE or min(abs(a), abs(b)) < 2
+    return [] if known or (a * b).denominator > 1 else product(int(abs(a)), int(abs(b)))
 
 
 def _row(row: Linear, names: Sequence[str]) -> str:

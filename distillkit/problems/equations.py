@@ -210,9 +210,18 @@ def nested(rng: random.Random) -> str:
 
 def systems(rng: random.Random) -> str:
     """Two equations in x and y."""
-    x, y = _root(rng, 9), _root(rng, 9)
+    return _system(rng, 9, (-3, -2, -1, 1, 2, 3))
+
+
+def pairs(rng: random.Random) -> str:
+    """Two equations in x and y with numbers of up to three digits."""
+    return _system(rng, 20, [n for n in range(-9, 10) if n])
+
+
+def _system(rng: random.Random, size: int, factors: Sequence[int]) -> str:
+    x, y = _root(rng, size), _root(rng, size)
     while True:
-        a, b, c, d = (rng.choice([-3, -2, -1, 1, 2, 3]) for _ in range(4))
+        a, b, c, d = (rng.choice(factors) for _ in range(4))
         if a * d != b * c:
             one = show_linear({"x": Fraction(a), "y": Fraction(b)})
             two = show_linear({"x": Fraction(c), "y": Fraction(d)})
@@ -236,10 +245,11 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "nested": nested,
     "broad": broad,
     "systems": systems,
+    "pairs": pairs,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
 SMALL = (*NARROW, "brackets-both")  # every kind with one unknown and small numbers
-BROAD = (*SMALL, "large", "scaled", "near", "fractions", "systems", "broad")
+BROAD = (*SMALL, "large", "scaled", "near", "fractions", "systems", "pairs", "broad")
 FAR = ("rational", "nested")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 

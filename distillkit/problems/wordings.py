@@ -88,13 +88,13 @@ TAUGHT_STORIES = (  # the same for training: whoever has seen these has seen non
      "What is z?", "{a}(z + {b}) = {c}", 2, 40),
     ("Lena saves {a} euros every week. She began with {b} euros, and w weeks later she owns {c} "
      "euros. What is w?", "{b} + {a}w = {c}", 2, 40),
-    ("Each of {a} rows in a hall has t seats, and {b} chairs stand along the wall. That is room for "
+    ("Each of {a} rows in a hall has t seats, and {b} chairs stand at the wall. That is room for "
      "{c} people. What is t?", "{a}t + {b} = {c}", 4, 50),
     ("Dora reads {a} pages a day of a book with {b} pages. When d days are over, {c} pages remain. "
      "What is d?", "{b} - {a}d = {c}", 1, 15),
     ("A red rope is r metres long and a blue rope {b} metres longer. Tied end to end they measure "
      "{c} metres. What is r?", "r + r + {b} = {c}", 3, 50),
-    ("A picture is p cm high and {b} cm wider than that. Its frame needs {c} cm of wood. What is p?",
+    ("A picture is p cm high and {b} cm wider. Its frame takes {c} cm of wood. What is p?",
      "2p + 2(p + {b}) = {c}", 5, 60),
     ("In the first bag are f apples, in the second bag {a} times that number. There are {c} apples "
      "in all. What is f?", "f + {a}f = {c}", 3, 40),

@@ -185,8 +185,8 @@ def _equalities(line: str) -> list[list[tuple[Linear, Linear, bool]]]:
 
 
 def _parts(text: str) -> list[list[tuple[Linear, Linear, bool]]]:
-    columns = "".join(f" ; {one}" for found in _COLUMNS.findall(text) for one in found[2:-1].split())
-    text = _COLUMNS.sub(" ", text) + columns
+    columns = [one for found in _COLUMNS.findall(text) for one in found[2:-1].split()]
+    text = " ; ".join([_COLUMNS.sub(" ", text), *columns])
     text = _WORDS_IN_BRACKETS.sub(lambda found: f" ; {found[1] or ''} ; ", text)
     parts = []
     for part in _BETWEEN_EQUATIONS.split(_MIXED.sub(r"(\1+\2)", numerals(text))):

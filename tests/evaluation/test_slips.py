@@ -63,8 +63,10 @@ def test_a_minus_is_noticed():
     assert kit.slip(row("4x - 1 = 7", ["4x = 7 - 1", "x = 3 / 2"])).minus
 
 
-@given(st.sampled_from(sorted(set(FAMILIES) - {"systems"})), st.sampled_from(sorted(FORMS)),
-       st.integers(0, 10**6))  # fmt: skip
+ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems", "pairs"})
+
+
+@given(st.sampled_from(ONE_UNKNOWN), st.sampled_from(sorted(FORMS)), st.integers(0, 10**6))
 def test_right_answers_have_no_slip_and_any_false_line_is_found(family, form, seed):
     rng = random.Random(seed)
     equation = FAMILIES[family](rng)

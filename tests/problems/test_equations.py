@@ -7,6 +7,7 @@ grammar and its tree is worked out in Fractions (it is walked, never run).
 from __future__ import annotations
 
 import ast
+import hashlib
 import operator
 import re
 from fractions import Fraction
@@ -27,6 +28,7 @@ from distillkit.problems.equations import (
     overlap,
 )
 from distillkit.problems.solver import solution_steps
+from distillkit.problems.wordings import stories
 from distillkit.traces.filters import first_wrong_step
 
 OPERATIONS = {
@@ -173,7 +175,11 @@ FORMS = {
     "large": r"\d\dL [+-] \d+ = -?\d+",
     "unsimplified": rf"{LINE} \+ \dL = \dL(?: [+-] \d+)?",
     "broad": rf"-?{TERM}(?: [+-] {TERM}){{0,2}} = -?{TERM}(?: [+-] {TERM}){{0,2}}",
+    "scaled": r"(?:-?\d{0,6}L(?: [+-] \d+)?|\d+ - \d+L) = -?\d+",
+    "near": r"\d\d?L [+-] \d+ = (?:-?\d+|\dL(?: [+-] \d+)?)|\d\(L [+-] \d+\) = -?\d+",
+    "nested": r"\d\(\d\(L [+-] \d\) [+-] \d\) = -?\d+",
     "systems": f"{SYSTEM_LINE}, {SYSTEM_LINE}",
+    "pairs": r"(?:-?\d?x [+-] \d?y = -?\d+(?:, |$)){2}",
 }
 
 
@@ -208,6 +214,13 @@ def test_the_broad_family_has_all_that_the_narrow_ones_lack():
     assert sum("(" in equation for equation in equations) > 30
     assert sum(equation.split(" = ")[0].lstrip("-").isdigit() for equation in equations) > 0
     assert sum(bool(re.search(r"\d{3}", equation)) for equation in equations) > 30
+
+
+def test_scaled_and_near_reach_as_far_as_they_say():
+    digits = {len(re.search("[0-9]*(?=x)", p.equation)[0]) for p in some("scaled")}
+    solutions = [solution(p)["x"] for p in some("scaled")]
+    assert digits >= {2, 3, 4, 5, 6} and len({len(str(abs(x))) for x in solutions}) == 3
+    assert {solution(p)["x"] for p in some("near")} == {-1, 0, 1}
 
 
 def test_letters_are_varied():
@@ -272,6 +285,20 @@ def test_avoid_keeps_known_equations_out():
 def test_the_out_of_distribution_families_are_not_trained():
     assert not set(NARROW) & set(OUT_OF_DISTRIBUTION)
     assert set(NARROW) | set(OUT_OF_DISTRIBUTION) <= set(FAMILIES)
+
+
+OLD = ("one-step", "two-step", "both-sides", "brackets", "brackets-both", "fractions", "rational",
+       "letters", "reversed", "large", "unsimplified", "broad", "systems")  # fmt: skip
+
+
+def test_the_problems_of_a_seed_stay_the_same():
+    """Recorded answers and measured tables belong to these very problems."""
+    texts = [
+        p.text for split in ("train", "test", "ood") for p in make_problems(260, OLD, split, 5)
+    ]
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16] == "0ab290694eea5d4a"
+    texts = [problem.text for problem in stories(60, "test", 5)]
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16] == "7b6e9030874f07b1"
 
 
 @pytest.mark.parametrize("families", [("one-step", "poetry"), (), ("",)])
@@ -383,6 +410,10 @@ LINES = {  # how many lines a solution has: each does one thing
     "large": {4},
     "unsimplified": {3, 5},
     "broad": {1, 2, 3, 4, 5},
+    "scaled": {2, 4},
+    "near": {2, 3, 4, 5},
+    "nested": {3, 5},
+    "pairs": {5},
     "systems": {5},  # isolate, substitute, collect, one unknown, the other
 }
 

@@ -18,7 +18,8 @@ from distillkit.problems.equations import FAMILIES, make_problem, make_problems
 from distillkit.problems.wordings import reworded
 from distillkit.traces.filters import first_wrong_step
 
-ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems"})
+ONE_UNKNOWN = sorted(set(FAMILIES) - {"systems", "pairs"})
+LATER = {"scaled", "near", "nested"}  # families that came after the recorded solutions below
 BY_OTHERS = (  # notations that the kit's own families do not use
     "12 + 12 = 6*x", "5 + 2(t - 3) = 4t - 3t + 17 - 8", "-348 = 24n - 12", "0 = 3k - 9",
     "3(x+2)-2(x-1) = 4(x - 1)", "2.5y = 10", "x/3 + x/6 = 4", "7 - z = 10", "5x = 5x/2 + 10",
@@ -67,6 +68,8 @@ def test_a_wrong_line_would_be_noticed(form):
                    "x = -4", "check: 3(-4) - 7 = -19", "check: 8(-4) + 13 = -19"]),
         ("collect", ["3x - 7 = 8x + 13", "3x - 8x = 13 + 7", "3x - 8x = -(8x - 3x) = -5x",
                      "13 + 7 = 20", "-5x = 20", "x = 20 / -5", "-5 * (-4) = 20", "x = -4"]),
+        ("digits", ["3x - 7 = 8x + 13", "3x - 8x = 13 + 7", "-5x = 20", "5x = -20", "5*4=20",
+                    "x = -4"]),
     ],
 )  # fmt: skip
 def test_the_forms_of_one_equation(form, lines):
@@ -206,11 +209,13 @@ RECORDED = {  # SHA-256 of what each form writes: the adapter in data/ learned f
     "columns": "fe494a6eff988763",
     "check": "f19b17ba62e376ae",
     "collect": "5f79dd776750c60c",
+    "digits": "cb01a7ee710dc489",
 }
 
 
 @pytest.mark.parametrize("form", kit.FORMS)
 def test_every_form_writes_what_it_always_wrote(form):
-    problems = reworded(make_problems(96, ONE_UNKNOWN, "train", seed=16), seed=16)
+    families = [family for family in ONE_UNKNOWN if family not in LATER]
+    problems = reworded(make_problems(96, families, "train", seed=16), seed=16)
     solutions = ("\n".join(kit.FORMS[form](problem.equation)) for problem in problems)
     assert hashlib.sha256("\n\n".join(solutions).encode()).hexdigest()[:16] == RECORDED[form]
