@@ -24,6 +24,13 @@ PHRASES = (  # {x}: the unknown, {e}: the equation
     "Determine the value of {x}: {e}",
     "Calculate {x} from {e}.",
 )
+SYSTEM_PHRASES = (  # {x}: both unknowns
+    "Solve for {x}: {e}",
+    "Solve {e} for {x}.",
+    "Find {x} if {e}.",
+    "{e}. What are {x}?",
+    "It holds that {e}. Determine {x}.",
+)
 SIGNS = ("", "", "*", "·", " * ")  # between a factor and the unknown or a bracket
 LETTERS = "abcdfghjkmnpqrstuvwxyz"  # without e, i, l and o, which look like something else
 
@@ -31,14 +38,16 @@ LETTERS = "abcdfghjkmnpqrstuvwxyz"  # without e, i, l and o, which look like som
 def reworded(problems: Sequence[Problem], seed: int = 0) -> list[Problem]:
     """Return the problems asked in other words; each has another letter, order and signs, too.
 
-    The answer follows the letter; family, split and id stay.  Systems and stories stay as they are.
+    The answer follows the letter; family, split and id stay.  Stories stay as they are.
     """
     return [_reworded(problem, random.Random(f"{seed}-{problem.id}")) for problem in problems]
 
 
 def _reworded(problem: Problem, rng: random.Random) -> Problem:
-    if "," in problem.equation or problem.equation not in problem.text:
+    if problem.equation not in problem.text:
         return problem
+    if "," in problem.equation:
+        return _reworded_system(problem, rng)
     equation = re.sub("[A-Za-z]", rng.choice(LETTERS), problem.equation)
     if rng.random() < 0.5:
         left, right = (side.strip() for side in equation.split("="))
@@ -47,6 +56,16 @@ def _reworded(problem: Problem, rng: random.Random) -> Problem:
     name = same.answer.split(" = ")[0]
     shown = re.sub(r"(?<=[0-9])(?=[A-Za-z(])", rng.choice(SIGNS), equation)
     return replace(same, text=rng.choice(PHRASES).format(x=name, e=shown))
+
+
+def _reworded_system(problem: Problem, rng: random.Random) -> Problem:
+    old = sorted(set(re.findall("[A-Za-z]", problem.equation)))
+    names = sorted(rng.sample(LETTERS, len(old))) if rng.random() < 0.5 else old
+    letters = str.maketrans(dict(zip(old, names, strict=True)))
+    same = make_problem(problem.equation.translate(letters), problem.family, problem.split)
+    shown = rng.choice((", ", " and ")).join(same.equation.split(", "))
+    text = rng.choice(SYSTEM_PHRASES).format(x=" and ".join(names), e=shown)
+    return replace(same, text=text)
 
 
 # A story, its equation, and the range of the solution; {a} and {b} are drawn, and {c} follows.

@@ -59,9 +59,21 @@ def test_the_seed_decides_the_words():
     assert kit.reworded(problems, 1) == kit.reworded(problems, 1) != kit.reworded(problems, 2)
 
 
-def test_a_system_stays_as_it_is():
-    problems = make_problems(5, ("systems",))
-    assert kit.reworded(problems) == problems
+def test_a_system_is_asked_in_other_words_and_letters_too():
+    problems = make_problems(200, ("systems", "pairs"))
+    others = kit.reworded(problems)
+    for problem, other in zip(problems, others):
+        assert (other.id, other.family, other.split) == (problem.id, problem.family, problem.split)
+        assert canonical(other.equation) == canonical(problem.equation)
+        assert parse_answer(other.answer).values == parse_answer(problem.answer).values
+        names = re.findall("[a-z](?= = )", other.answer)
+        assert f"{names[0]} and {names[1]}" in other.text
+        assert all(equation in other.text for equation in other.equation.split(", "))
+    assert len({other.text[:5] for other in others}) > 5
+    assert (
+        60 < sum(other.answer == problem.answer for problem, other in zip(problems, others)) < 140
+    )
+    assert 60 < sum(other.equation in other.text for other in others) < 140
 
 
 @pytest.mark.parametrize(
