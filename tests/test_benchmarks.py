@@ -35,6 +35,7 @@ EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
 WAITING = {  # arms that are still to be run, by a part of their name
+    "generalisation": ("fractions", "systems", "stories"),
     "shipped_forms": ("q6_k", "q5_k", "q5_1", "q4_1", "in blocks of 32", "nf4"),
     "step_by_step": ("signs",),
 }
