@@ -3,7 +3,7 @@
 In an environment of its own, as neither package is one of the kit's:
 
     pip install reasoning-gym==0.1.25 mathgenerator==1.5.0
-    python benchmarks/recordings/outside_questions.py runs
+    python -m benchmarks.recordings.outside_questions runs
 
 Writes 200 questions a file: `outside.jsonl` (reasoning-gym's simple equations),
 `outside_fractions.jsonl` (mathgenerator's one unknown, solutions mostly below 1) and
