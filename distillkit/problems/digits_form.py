@@ -82,7 +82,7 @@ def _sum(values: Sequence[Fraction], name: str) -> list[str]:
         return []
     lines, total = [], values[0] if values else Fraction(0)
     for value in values[1:]:
-        if total:
+        if total and value:
             lines.append(addition(total, value, name))
         total += value
     return lines

@@ -6,7 +6,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from distillkit.evaluation import slips as kit
@@ -74,6 +74,7 @@ def test_right_answers_have_no_slip_and_any_false_line_is_found(family, form, se
     lines = [line.removeprefix("check: ") for line in lines if not line.startswith("check")]
     assert kit.slip(row(equation, lines)) is None
     at = rng.randrange(len(lines))
+    assume(" = 0 / " not in lines[at])  # with another divisor it is true as well
     wrong = re.sub(r"\d+(?=\D*$)", lambda n: str(int(n[0]) + 1), lines[at])
     found = kit.slip(row(equation, [*lines[:at], wrong, *lines[at + 1 :]], "x = 1/77"))
     assert found.line == wrong and found.digits >= 1
