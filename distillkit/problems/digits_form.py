@@ -211,7 +211,7 @@ def quotient(number: int, divisor: int) -> list[str]:
 def _tries(part: int, divisor: int) -> list[int]:
     """Return the digits that are tried; of eight guesses beyond the table one is off by one, so
     that it is seen how to go on from there."""
-    digit, off = part // divisor, 1 if part % 2 else -1
+    digit, off = part // divisor, 1 if part // 8 % 2 else -1
     slipped = divisor > TABLE and (31 * part + 17 * divisor) % 8 == 0
     return [digit + off, digit] if slipped and digit and 0 < digit + off < 10 else [digit]
 

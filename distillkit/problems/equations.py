@@ -183,7 +183,7 @@ def scaled(rng: random.Random) -> str:
     a = rng.randint(max(2, 10 ** (size - 1)), 10**size - 1)
     x = rng.randint(2, 999 if size < 3 and rng.random() < 0.2 else 99) * rng.choice([1] * 9 + [-1])
     b = rng.randint(1, 10 ** rng.choice([2, 2, 2, size])) if rng.random() < 0.8 else 0
-    kind = rng.choice(["plus", "plus", "minus", "from"])
+    kind = rng.choice(["plus", "minus", "from"])
     if kind == "from" and b:
         return f"{b} - {a}x = {b - a * x}"
     b, a = -b if kind == "minus" else b, -a if rng.random() < 0.08 else a
