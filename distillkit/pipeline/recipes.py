@@ -62,7 +62,7 @@ TIERS = {
 
 # What is taught and asked.  "broad" is for equations as other people write them: more terms, other
 # letters and words, larger numbers, stories.  What failed most gets the most: division by larger
-# numbers ("scaled") and many terms ("broad").  With these shares 1,680 traces hold about 330,000
+# numbers ("scaled") and many terms ("broad").  With these shares 1,680 traces hold about 320,000
 # tokens of Qwen2.5's, of which 40,000 are questions.  To try another mix, change the shares.
 SHARES = {"broad": 9.0, "scaled": 10.0, "fractions": 3.0, "systems": 4.0, "stories": 4.0}
 CURRICULA = {
