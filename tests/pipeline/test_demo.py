@@ -460,7 +460,7 @@ def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path
     assert Counter(problem["family"] for problem in asked) == Counter(turn)
     told = [p for p in asked if p["family"] == "stories"]
     assert all(p["equation"] not in p["text"] for p in told)
-    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 704
+    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 768
 
 
 def test_what_the_broad_curriculum_asks_is_never_taught():
