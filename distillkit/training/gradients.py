@@ -15,7 +15,7 @@ from distillkit.training.memory import most_tokens, shape_of
 from distillkit.training.objectives import Objective, next_token, read
 from distillkit.training.packing import Example, pack, parts_of, supervised, weight_of
 
-CPU_TOKENS = 192  # of a part: more only costs memory, the processor is busy
+CPU_TOKENS = 384  # of a part: fewer repeat the shared beginning, more only cost memory
 NO_ROOM = (
     "training does not fit into the device's memory, in parts of {} tokens: close other programs "
     "that use it, take a 4-bit student (--quant nf4) or a smaller one, or shorter traces"

@@ -10,11 +10,38 @@ import math
 import torch
 
 IGNORE = -100  # the label of a position that is not trained on
+AT_ONCE = 2**21  # logits in float32: 8 MiB, which a processor's cache holds
 
 
 def negative_log_likelihood(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
-    """Return -log p(label), in nats, at each position."""
-    return -logits_NV.log_softmax(-1, dtype=torch.float32).gather(-1, labels_N[:, None])[:, 0]
+    """Return -log p(label), in nats, at each position: `-log_softmax(logits)[label]`.
+
+    Computed in float32 a few positions at a time, so that no copy of all logits is written.
+    """
+    return _NegativeLogLikelihood.apply(logits_NV, labels_N)
+
+
+class _NegativeLogLikelihood(torch.autograd.Function):
+    """log Σ exp(logits) - logits[label]; its gradient is softmax(logits) - onehot(label)."""
+
+    @staticmethod
+    def forward(ctx, logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+        ctx.rows = max(1, AT_ONCE // logits_NV.shape[-1])
+        parts = [part_NV.float().logsumexp(-1) for part_NV in logits_NV.split(ctx.rows)]
+        total_N = torch.cat(parts)
+        ctx.save_for_backward(logits_NV, labels_N, total_N)
+        return total_N - logits_NV.gather(-1, labels_N[:, None])[:, 0].float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_N: torch.Tensor) -> tuple[torch.Tensor, None]:
+        saved = [tensor.split(ctx.rows) for tensor in (*ctx.saved_tensors, grad_N)]
+        grad_NV = torch.empty_like(ctx.saved_tensors[0])
+        for out_NV, logits, labels, total, grad in zip(grad_NV.split(ctx.rows), *saved):
+            probs_NV = (logits.float() - total[:, None]).exp_()
+            probs_NV.scatter_add_(-1, labels[:, None], -torch.ones_like(total)[:, None])
+            out_NV.copy_(probs_NV.mul_(grad[:, None]))
+        return grad_NV, None
 
 
 def cross_entropy(logits_NV: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
