@@ -35,7 +35,6 @@ EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
 WAITING = {  # arms that are still to be run, by a part of their name
-    "generalisation": ("fractions", "systems", "stories"),
     "shipped_forms": ("q6_k", "q5_k", "q5_1", "q4_1", "in blocks of 32", "nf4"),
     "step_by_step": ("signs",),
 }
@@ -245,6 +244,8 @@ LITTLE = {
     "FIRST": 4,
     "NEW": 4,
     "KEEP": 2,
+    "POOL": 4,
+    "MORE": 12,
     "ALONE": 1,
     "PROBLEMS": 12,
     "COLD": 2,
@@ -266,12 +267,14 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "far"],
+    "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
         "qwen / none / before",
         "qwen / one layer / before",
         "qwen / leave-one-out / forward KL and states",
     ],
     "ranks": ["0 / narrow", "8 / broad"],
+    "reach": ["narrow", "far"],
     "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 64"],
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
@@ -306,6 +309,10 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         settings = {"dtype": "float32", "student": "tiny", "curriculum": "broad", "traces": 8,
                     "seed": 5}  # fmt: skip
         monkeypatch.setattr(module, "distilled", lambda: (adapted, student.tokenizer, settings))
+    if name == "reach":
+        run = (adapted, student.tokenizer, {"dtype": "float32", "student": "tiny", "traces": 8,
+                                            "seed": 5})  # fmt: skip
+        monkeypatch.setattr(module, "trained", lambda: (run, run))
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))

@@ -5,11 +5,12 @@ In an environment of its own, as neither package is one of the kit's:
     pip install reasoning-gym==0.1.25 mathgenerator==1.5.0
     python -m benchmarks.recordings.outside_questions runs
 
-Writes 200 questions a file: `outside.jsonl` (reasoning-gym's simple equations),
-`outside_fractions.jsonl` (mathgenerator's one unknown, solutions mostly below 1) and
-`outside_systems.jsonl` (its systems of two).  Of mathgenerator's, those are left out whose own
-answer is wrong (10 in 100 with one unknown), that lack a term ("8x +  = 48") or have no single
-solution.
+Writes 200 questions a file: `outside.jsonl` (reasoning-gym's simple equations, seed 0: the wrong
+answers to these were read before the curriculum was widened), `outside_fresh.jsonl` (the same, seed
+1000: nobody had looked at these), `outside_fractions.jsonl` (mathgenerator's one unknown, solutions
+mostly below 1) and `outside_systems.jsonl` (its systems of two).  Of mathgenerator's, those are
+left out whose own answer is wrong (10 in 100 with one unknown), that lack a term ("8x +  = 48") or
+have no single solution.
 """
 
 import json
@@ -63,8 +64,9 @@ if __name__ == "__main__":
     from mathgenerator import algebra
 
     folder = Path(sys.argv[1])
-    asked = reasoning_gym.create_dataset("simple_equations", size=SIZE, seed=0)
-    lines = "".join(json.dumps(question) + "\n" for question in asked)
-    (folder / "outside.jsonl").write_text(lines)
+    # The question at place i has the seed plus i: seeds nearer than 200 would share questions
+    for seed, name in ((0, "outside.jsonl"), (1000, "outside_fresh.jsonl")):
+        asked = reasoning_gym.create_dataset("simple_equations", size=SIZE, seed=seed)
+        (folder / name).write_text("".join(json.dumps(question) + "\n" for question in asked))
     write(folder / "outside_fractions.jsonl", lambda: one_unknown(algebra))
     write(folder / "outside_systems.jsonl", lambda: system(algebra))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -16,9 +16,11 @@ from distillkit.runtime.files import read_json, whole_folder, write_json
 from distillkit.runtime.session import cache_dir, quiet
 
 if TYPE_CHECKING:
+    import numpy as np
     from gguf import GGUFReader, ReaderTensor
 
 WEIGHTS = "model.safetensors"
+STORED = {"float32": ("F32", 4), "bfloat16": ("BF16", 2)}  # name and bytes of a number in a file
 STAMP = "distillkit.json"  # written last into a converted folder: what it is and from where
 
 
@@ -101,10 +103,7 @@ def _write_float32(file: Path, folder: Path) -> None:
 
 def _write_one_by_one(stored: dict[str, ReaderTensor], names: dict[str, str], model,
                       folder: Path) -> None:  # fmt: skip
-    """Write the tensors of a file as float32, with one of them in memory at a time.
-
-    Source of the format: https://huggingface.co/docs/safetensors (a head in JSON, then the bytes).
-    """
+    """Write the tensors of a file as float32, with one of them in memory at a time."""
     import numpy as np
     from gguf import dequantize
 
@@ -116,25 +115,41 @@ def _write_one_by_one(stored: dict[str, ReaderTensor], names: dict[str, str], mo
         del names["lm_head.weight"]
         names["model.embed_tokens.weight"] = "output.weight"
         model.config.tie_word_embeddings = True
-    head, end = {"__metadata__": {"format": "pt"}}, 0
-    for source in names:
-        shape = list(model.get_parameter(source).shape)
-        begin, end = end, end + 4 * prod(shape)
-        head[source] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(folder / WEIGHTS, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
+    shapes = {source: list(model.get_parameter(source).shape) for source in names}
+
+    def values() -> Iterator[np.ndarray]:
         for source, name in names.items():
-            values = dequantize(stored[name].data, stored[name].tensor_type)
-            if list(values.shape) != head[source]["shape"]:
-                raise ModelError(f"the GGUF file is damaged: {name} has the shape {values.shape}, "
-                                 f"and {tuple(head[source]['shape'])} is expected")  # fmt: skip
-            values = in_halves(values, source, model.config)
-            file.write(np.ascontiguousarray(values, np.float32))
+            found = dequantize(stored[name].data, stored[name].tensor_type)
+            if list(found.shape) != shapes[source]:
+                raise ModelError(f"the GGUF file is damaged: {name} has the shape {found.shape}, "
+                                 f"and {tuple(shapes[source])} is expected")  # fmt: skip
+            yield np.ascontiguousarray(in_halves(found, source, model.config), np.float32)
+
+    write_tensors(folder / WEIGHTS, "float32", shapes, values())
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
+
+
+def write_tensors(
+    path: Path, dtype: str, shapes: dict[str, list[int]], tensors: Iterable[np.ndarray]
+) -> None:
+    """Write a safetensors file of one type, with one tensor in memory at a time.
+
+    `tensors` are the bytes of those that `shapes` names, in its order.
+    Source of the format: https://huggingface.co/docs/safetensors (a head in JSON, then the bytes).
+    """
+    kind, size = STORED[dtype]
+    head, end = {"__metadata__": {"format": "pt"}}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + size * prod(shape)
+        head[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for values in tensors:
+            file.write(values)
 
 
 def _alike(a, b, rows: int = 4096) -> bool:

@@ -28,9 +28,18 @@ from distillkit.models.downloads import (
     explained,
     fetch,
     file_sha256,
+    need_space,
     one_at_a_time,
 )
-from distillkit.models.gguf import STAMP, WEIGHTS, Resolved, converted, stamp, stamped
+from distillkit.models.gguf import (
+    STAMP,
+    WEIGHTS,
+    Resolved,
+    converted,
+    stamp,
+    stamped,
+    write_tensors,
+)
 from distillkit.runtime.files import whole_folder
 from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
@@ -151,6 +160,8 @@ def load(
     if quant:
         extra = {"quantization_config": _quantised(quant, dtype), "device_map": device}
     resolved = resolve(name, say)
+    if device == "cpu" and not quant:
+        resolved = _in_type(resolved, dtype, say)
     if name.lower() not in resolved.name.lower() and not Path(name).exists():
         say(folded(f"{name} cannot be had here: {resolved.name} takes its place"))
     say(f"{resolved.name}: its weights are being read …")
@@ -362,7 +373,7 @@ def prefetch(
 
 def _write_of_type(
     resolved: Resolved, target: Path, dtype: str, say: Callable[[str], None]
-) -> None:
+) -> Resolved:
     """Write a converted model with weights of one type, unless it is there: whole, of that type.
 
     A file of the type that is computed in is not copied into memory: all processes share its pages.
@@ -371,19 +382,19 @@ def _write_of_type(
     """
     import torch
     from safetensors import safe_open
-    from safetensors.torch import save_file
 
     with one_at_a_time(target, say):
         if not (target / STAMP).exists():
-            with safe_open(resolved.path / WEIGHTS, "pt") as file:
-                kind = getattr(torch, dtype)
-                names = file.keys()  # a safe_open is no mapping
-                weights = {name: file.get_tensor(name).to(kind) for name in names}
             with whole_folder(target) as made:
                 for part in resolved.path.iterdir():
                     if part.is_file() and part.name not in (WEIGHTS, STAMP):
                         shutil.copy(part, made)
-                save_file(weights, made / WEIGHTS, metadata={"format": "pt"})
+                with safe_open(resolved.path / WEIGHTS, "pt") as file:
+                    shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+                    kind = getattr(torch, dtype)
+                    weights = (file.get_tensor(name).to(kind).reshape(-1) for name in shapes)
+                    write_tensors(made / WEIGHTS, dtype, shapes,
+                                  (flat.view(torch.uint8).numpy() for flat in weights))  # fmt: skip
                 stamp(made, resolved.name, resolved.source, resolved.sha256)
         with (
             _said_in_words(stamped(target), "cpu"),
@@ -396,6 +407,25 @@ def _write_of_type(
             f"{target} holds weights in {', '.join(sorted(types))}, not in {dtype}: an earlier "
             f"call filled it. Give another folder, or remove {target} and run the command again"
         )
+    return stamped(target)
+
+
+def _in_type(resolved: Resolved, dtype: str, say: Callable[[str], None]) -> Resolved:
+    """Return a copy, beside it in the cache, of a model that the kit has converted to float32.
+
+    It is made once; a disk without room for it does without.
+    """
+    ours = cache_dir() / "models"
+    if dtype != "bfloat16" or resolved.path.parent != ours or resolved.path.name.endswith(dtype):
+        return resolved
+    target = resolved.path.with_name(f"{resolved.path.name}-{dtype}")
+    if not (target / STAMP).exists():
+        try:
+            need_space(ours, (resolved.path / WEIGHTS).stat().st_size)
+        except ModelError:
+            return resolved
+        say(f"{resolved.name}: a copy in {dtype} is being written, once")
+    return _write_of_type(resolved, target, dtype, say)
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:

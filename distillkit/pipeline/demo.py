@@ -13,8 +13,15 @@ from peft import PeftModel
 from distillkit.evaluation.scoring import AnswerRow, evaluate, summary
 from distillkit.models.downloads import ModelError
 from distillkit.models.loading import Loaded, load, resolve
-from distillkit.pipeline.recipes import Settings, examples, taught_problems, unseen_problems
+from distillkit.pipeline.recipes import (
+    PLAIN_TOKENS,
+    Settings,
+    examples,
+    taught_problems,
+    unseen_problems,
+)
 from distillkit.pipeline.report import (
+    LONG_TOKENS,
     Report,
     accuracy_table,
     build_report,
@@ -40,7 +47,9 @@ from distillkit.traces.candidates import Candidate, Teacher, TeacherRecord, cand
 from distillkit.traces.filters import Funnel, Trace, choose, mix, reject, to_traces
 from distillkit.traces.teachers import teacher as open_teacher
 from distillkit.traces.templates import TEMPLATES, THINK
+from distillkit.training.checkpoints import LogRow
 from distillkit.training.loop import Run, TrainingConfig, distill
+from distillkit.training.lora import lora, upper_part
 
 REPORT = {  # what `load_run` needs of a report
     "settings": {"tier": str, "student": str, "quant": str},
@@ -70,14 +79,16 @@ class Job:
         """Return all equations that are asked, those of the taught families first."""
         return [*self.test, *self.ood]
 
-    def answers(self, name: str, model: Any, shots: Sequence[Problem] = ()) -> list[AnswerRow]:
-        """Let a model answer the unseen equations, journaled under a name."""
+    def answers(
+        self, name: str, model: Any, shots: Sequence[Problem] = (), most: int | None = None
+    ) -> list[AnswerRow]:
+        """Let a model answer the unseen equations, journaled under a name, `most` tokens each."""
         journal, settings = self.out / f"{name}.jsonl", self.settings
         ids = [problem.id for problem in self.unseen]
         with self.stages.timed("evaluate"):
             return evaluate(
                 model, self.student.tokenizer, self.unseen, shots=shots, width=settings.width,
-                max_new_tokens=settings.max_new_tokens, journal=journal,
+                max_new_tokens=most or settings.max_new_tokens, journal=journal,
                 on_done=rows_progress(self.stages, name.replace("_", "-"), ids, journal),
             )  # fmt: skip
 
@@ -104,7 +115,7 @@ def run_demo(settings: Settings, out: Path, command: Sequence[str] = ()) -> Repo
     job = prepare(settings, out, command)
     before = answer_before(job)
     taught = teach(job)
-    run = train(job, taught.traces)
+    run = train(job, taught.traces, before)
     after = answer_after(job, run, before)
     return report_run(job, before, taught, run, after)
 
@@ -139,18 +150,21 @@ def answer_before(job: Job) -> Before:
     """Stage 1: ask the untouched student, zero-shot and with solved examples."""
     say, n = job.stages.say, len(job.test)
     say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
-    zero_shot = job.answers("before", job.student.model)
+    zero_shot = finished_answers(job.student.sha256, job.unseen)
+    recorded = bool(zero_shot)
+    zero_shot = zero_shot or job.answers("before", job.student.model, most=PLAIN_TOKENS)
     say(indented(zero_shot[0]))
+    plain = summary(zero_shot[:n])
+    if recorded:
+        say(f"  its plain answers were recorded once, with room for {LONG_TOKENS} tokens: the "
+            f"right value for {with_interval(plain, 'lenient')}")  # fmt: skip
+    else:
+        say(f"  {percent(plain['cut'])} of its plain answers were cut after {PLAIN_TOKENS} tokens: "
+            "a cut text is not a wrong one")  # fmt: skip
     few_shot = job.answers("few_shot", job.student.model, examples(job.settings.curriculum))
     say(indented(few_shot[0]))
-    plain = summary(zero_shot[:n])
     say(f"  in the asked form: {percent(plain['exact'])}, with six solved examples "
         f"{percent(summary(few_shot[:n])['exact'])}")  # fmt: skip
-    say(f"  {percent(plain['cut'])} of its plain answers were cut after "
-        f"{job.settings.max_new_tokens} tokens: a cut text is not a wrong one")  # fmt: skip
-    if finished := finished_answers(job.student.sha256, zero_shot[:n]):
-        say("  allowed to finish (recorded), its text holds the right value for "
-            f"{with_interval(summary(finished), 'lenient')}")  # fmt: skip
     return Before(zero_shot, few_shot)
 
 
@@ -192,20 +206,26 @@ def sample_teacher(job: Job, problems: list[Problem]) -> list[Candidate]:
     return job.teacher.sample(problems, k, seed=job.settings.seed, journal=journal, on_done=report)
 
 
-def train(job: Job, traces: Sequence[Trace]) -> Run:
+def train(job: Job, traces: Sequence[Trace], before: Before) -> Run:
     """Stage 3: train an adapter and save it; raises KeyboardInterrupt where Ctrl-C ended it."""
     settings, student = job.settings, job.student
     job.stages.say("\n[3/4] training a LoRA adapter on the verified traces")
+    show, ask = steps_progress(job.stages), first_solved(job, before)
+    layers = upper_part(student.model, settings.layers) if settings.layers < 1 else None
+
+    def on_step(row: LogRow) -> None:
+        show(row)
+        ask(row)
+
     with job.stages.timed("train"):
         run = distill(
             student.model,
             student.tokenizer,
             traces,
-            config=TrainingConfig(
-                settings.rate, settings.batch_size, settings.epochs, settings.seed
-            ),
+            lora(layers=layers),
+            TrainingConfig(settings.rate, settings.batch_size, settings.epochs, settings.seed),
             out=job.out / "training",
-            on_step=steps_progress(job.stages),
+            on_step=on_step,
         )
     if not run.finished:
         raise KeyboardInterrupt
@@ -214,6 +234,27 @@ def train(job: Job, traces: Sequence[Trace]) -> Run:
     job.stages.say(f"  loss {run.log[0]['loss']:.2f} → {run.log[-1]['loss']:.3f}, "
                    f"{run.tokens / run.seconds:.0f} tokens/s")  # fmt: skip
     return run
+
+
+def first_solved(job: Job, before: Before) -> Callable[[LogRow], None]:
+    """Return what asks, at half and at three quarters of the steps, a few equations that the
+    student could not solve, until it solves one: that one is shown."""
+    old = {row["id"]: row for row in before.few_shot[: len(job.test)] if not row["exact"]}
+    waiting = [problem for problem in job.test if problem.id in old][:4]
+
+    def on_step(row: LogRow) -> None:
+        if not waiting or row["step"] not in (row["steps"] // 2, row["steps"] * 3 // 4):
+            return
+        answers = evaluate(job.student.model, job.student.tokenizer, waiting,
+                           max_new_tokens=job.settings.max_new_tokens)  # fmt: skip
+        for answer in (answer for answer in answers if answer["exact"]):
+            said = old[answer["id"]]["read"] or "no answer"
+            job.stages.say(f"  after {row['step']} steps it solves what it could not "
+                           f"({said}, with examples):\n{indented(answer)}")  # fmt: skip
+            waiting.clear()
+            return
+
+    return on_step
 
 
 def answer_after(job: Job, run: Run, before: Before) -> list[AnswerRow]:
@@ -245,9 +286,8 @@ def report_run(
 def shown_pairs(
     job: Job, before: Before, after: Sequence[AnswerRow]
 ) -> list[tuple[AnswerRow, AnswerRow]]:
-    """Return the answers that are shown, before (allowed to finish, if recorded) and after."""
-    plain = finished_answers(job.student.sha256, before.zero_shot) or before.zero_shot
-    return [(plain[at], after[at]) for at in pick_shown(before.few_shot, after)]
+    """Return the answers that are shown, before (plainly asked) and after."""
+    return [(before.zero_shot[at], after[at]) for at in pick_shown(before.few_shot, after)]
 
 
 def read_run(folder: Path) -> dict[str, Any]:

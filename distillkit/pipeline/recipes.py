@@ -17,6 +17,7 @@ from distillkit.problems.wordings import reworded, stories
 from distillkit.runtime.session import Session
 from distillkit.traces.templates import SHOTS
 
+PLAIN_TOKENS = 128  # of a plain answer of the untouched student, where none is recorded
 TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
 
 
@@ -43,6 +44,7 @@ class Settings:
     dtype: str = "float32"
     curriculum: str = "narrow"
     max_new_tokens: int = 128
+    layers: float = 1.0  # the upper share of the student's layers that get an adapter
 
 
 # Steps that move a term across are the hardest, so the teacher's both-sides equations count three

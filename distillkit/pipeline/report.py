@@ -20,8 +20,9 @@ from distillkit.evaluation.scoring import AnswerRow, Summary, agreement, by, sum
 from distillkit.evaluation.statistics import mcnemar, p_words, paired_difference, wilson
 from distillkit.models.loading import Loaded
 from distillkit.pipeline.figures import BARS, draw_accuracy, draw_loss
-from distillkit.pipeline.recipes import Settings
+from distillkit.pipeline.recipes import PLAIN_TOKENS, Settings
 from distillkit.plots import draw_funnel, to_png
+from distillkit.problems.equations import Problem
 from distillkit.runtime.files import read_jsonl, write_atomic
 from distillkit.runtime.progress import printable
 from distillkit.runtime.session import command_name, data_path, processor
@@ -90,7 +91,7 @@ class Report(TypedDict):
     before: dict[str, Summary]  # by split: test, ood
     few_shot: dict[str, Summary]
     after: dict[str, Summary]
-    finished: NotRequired[dict[str, Summary]]  # zero-shot again, with room for LONG_TOKENS
+    finished: NotRequired[dict[str, Summary]]  # these are `before`, recorded once, not cut
     families: dict[str, dict[str, Summary]]  # these four -> family -> summary
     change: Change
     funnel: dict[str, Any]  # the fields of a `Funnel`
@@ -190,9 +191,9 @@ def accuracy_table(report: Report) -> list[list[str]]:
     Where the untouched student was not recorded with room to finish, the first row counts what it
     wrote before the cut.
     """
-    tokens, splits = report["settings"]["max_new_tokens"], list(report["after"])
+    splits = list(report["after"])
     rows = [
-        [f"untouched: the right value, cut after {tokens} tokens", "before", "lenient"],
+        [f"untouched: the right value, cut after {PLAIN_TOKENS} tokens", "before", "lenient"],
         ["untouched: in the asked form", "before", "exact"],
         ["untouched, six solved examples in its prompt", "few_shot", "exact"],
         ["after distillation", "after", "exact"],
@@ -290,21 +291,20 @@ def _result(report: Report) -> list[str]:
 
 
 def _about_the_form(report: Report) -> str:
-    """Say what the rows of the untouched student mean: asked for a form, and cut."""
+    """Say what the rows of the untouched student mean: asked for a form, recorded or cut."""
     before, after = report["before"]["test"], report["after"]["test"]
-    cut = report["settings"]["max_new_tokens"]
     words = (
         "In the asked form: steps and answer stand in their tags and the value is exactly right. "
         f"Asked plainly, the untouched student does not write that form (after training "
-        f"{percent(after['format'])} of the answers have it), and {percent(before['cut'])} of its "
-        f"texts were cut after {cut} tokens: a cut text is not a wrong one. "
+        f"{percent(after['format'])} of the answers have it)"
     )
     if "finished" not in report:
-        return words
-    finished = report["finished"]["test"]
+        return (f"{words}, and {percent(before['cut'])} of its texts were cut after "
+                f"{PLAIN_TOKENS} tokens: a cut text is not a wrong one. ")  # fmt: skip
     return words + (
-        f"Allowed to finish ({LONG_TOKENS} tokens; recorded once for this student), its text holds "
-        f"the right value for {percent(finished['lenient'])} of the equations."
+        f". These plain answers were recorded once for this student, with room for {LONG_TOKENS} "
+        f"tokens; their text holds the right value for "
+        f"{percent(report['finished']['test']['lenient'])} of the equations. "
     )
 
 
@@ -355,10 +355,10 @@ def build_report(
     old = [row["exact"] for row in few_shot[:split_at]]
     new = [row["exact"] for row in after[:split_at]]
     difference, low, high = paired_difference(old, new)
-    answered = [*before, *few_shot, *after]
+    answered = [*few_shot, *after]
     recorded = _recorded_answers(before, after, split_at) if settings.teacher == "recorded" else {}
     equations = sum("family" in trace for trace in traces)
-    finished = finished_answers(student.sha256, before)
+    finished = before if _recorded(before) else []
     return {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
         "teacher": {
@@ -399,16 +399,20 @@ def _by_split(rows: Sequence[AnswerRow], split_at: int) -> dict[str, Summary]:
     return {name: summary(part) for name, part in parts.items() if part}
 
 
-def finished_answers(sha256: str, asked: Sequence[AnswerRow]) -> list[AnswerRow]:
+def finished_answers(sha256: str, problems: Sequence[Problem]) -> list[AnswerRow]:
     """Return the recorded answers of a student that was allowed to finish, in the order asked.
 
     [] if it is another student, or was not asked all of these questions.
     """
     rows = {row["id"]: row for row in read_jsonl(data_path(UNTOUCHED))
             if row["student"]["sha256"] == sha256}  # fmt: skip
-    same = all(row["id"] in rows and rows[row["id"]]["problem"]["text"] == row["problem"]["text"]
-               for row in asked)  # fmt: skip
-    return [rows[row["id"]] for row in asked] if same else []
+    same = all(p.id in rows and rows[p.id]["problem"]["text"] == p.text for p in problems)
+    return [rows[problem.id] for problem in problems] if same else []
+
+
+def _recorded(rows: Sequence[AnswerRow]) -> bool:
+    """Say whether answers were recorded: each then says which student gave it."""
+    return all("student" in row for row in rows)
 
 
 def _recorded_answers(

@@ -101,13 +101,15 @@ def activations(shape: Shape, tokens: int, r: int, kind: str) -> float:
 
 
 def training(
-    shape: Shape, kind: str, r: int | None = 16, tokens: int = 192, learned: int = 120
+    shape: Shape, kind: str, r: int | None = 16, tokens: int = 384, learned: int = 240
 ) -> dict[str, float]:
     """Return the parts of the peak while `distill` trains; r=None trains all weights instead.
 
     `tokens` and `learned` are L and N of the largest part of a batch.  Training all weights needs
-    them, their gradients and both of Adam's moments in float32.
+    them, their gradients and both of Adam's moments in float32.  The logits are there with their
+    gradient, in the type that is computed in.
     """
+    number = FLOAT if kind == "float32" or not r else 2
     trained = shape.adapter(r) if r else shape.matrices() + shape.others()
     parts = {
         "frozen weights": weights(shape, kind) if r else 0.0,
@@ -115,7 +117,7 @@ def training(
         "gradients": FLOAT * trained,
         "Adam's moments": 2 * FLOAT * trained,
         "activations": activations(shape, tokens, r or 0, kind if r else "float32"),
-        "logits": 3 * FLOAT * learned * shape.vocabulary,
+        "logits": 2 * number * learned * shape.vocabulary,
     }
     return {name: float(size) for name, size in parts.items()}
 

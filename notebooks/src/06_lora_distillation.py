@@ -556,7 +556,8 @@ dk.show_arms(rows.arms("change"))
 #   moments of Adam, all in float32;
 # - the **activations** that the gradient needs again: they grow with the number
 #   of tokens that are computed at once;
-# - the **logits**: learned tokens × 151,936 words, three times in float32.
+# - the **logits** and their gradient: learned tokens × 151,936 words each, in
+#   the type that is computed in.
 #
 # ### Exercise 6: what does not depend on the batch
 #
@@ -612,10 +613,10 @@ def draw_needs(model_name, tokens):
 dk.explore(
     draw_needs,
     model_name=list(dk.memory.SHAPES),
-    tokens=[64, 192, 512, 2048, 4096],
+    tokens=[64, 384, 512, 2048, 4096],
     static=[
-        {"model_name": "Qwen2.5-0.5B", "tokens": 192},
-        {"model_name": "Qwen2.5-7B", "tokens": 192},
+        {"model_name": "Qwen2.5-0.5B", "tokens": 384},
+        {"model_name": "Qwen2.5-7B", "tokens": 384},
     ],
 )
 

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 
 from distillkit.models import downloads, loading
 from distillkit.models.downloads import ModelError, fetch, file_sha256
-from distillkit.models.gguf import STAMP, Resolved
+from distillkit.models.gguf import STAMP, Resolved, stamp
 
 MAPS = Path("/proc/self/maps")  # the files that lie in this process's memory (Linux)
 PARTS = [b"first part " * 1000, b"second part " * 1000]
@@ -267,6 +267,48 @@ def test_a_folder_that_was_filled_in_another_type_is_refused(index, tiny_folder,
     weights.write_bytes(b"\xff" * weights.stat().st_size)
     with pytest.raises(ModelError, match=r"damaged or truncated weights"):
         loading.prefetch(folder, ["toy"], silent, "float32")
+
+
+@pytest.fixture
+def converted_toy(index, tiny_folder, tmp_path, monkeypatch):
+    """The catalog's toy, as if it had been converted: in float32, in the cache."""
+    folder = tmp_path / "cache" / "models" / "toy"
+    shutil.copytree(tiny_folder, folder)
+    stamp(folder, "nobody/toy", "here", "0" * 64)
+    monkeypatch.setattr(loading, "hub_answers", lambda: False)
+    return folder
+
+
+def test_a_processor_for_16_bits_gets_a_copy_in_16_bits_once(converted_toy, tiny_folder):
+    said = []
+    loaded = loading.load("toy", "cpu", "bfloat16", said.append)
+    place = converted_toy.with_name("toy-bfloat16")
+    assert any("copy in bfloat16" in line for line in said)
+    assert same_weights(loaded, loading.load(str(tiny_folder), "cpu", "bfloat16", silent))
+    assert loaded.sha256 == "0" * 64 and loaded.source == "here"
+    if MAPS.exists():
+        assert str(place / "model.safetensors") in MAPS.read_text()
+    said.clear()
+    loading.load("toy", "cpu", "bfloat16", said.append)
+    assert not any("copy" in line for line in said)
+    assert same_weights(loading.load("toy", "cpu", "float32", silent),
+                        loading.load(str(tiny_folder), "cpu", "float32", silent))  # fmt: skip
+    assert sorted(folder.name for folder in place.parent.iterdir() if folder.is_dir()) == [
+        "toy", "toy-bfloat16"]  # fmt: skip
+
+
+def test_a_full_disk_does_without_the_copy_and_a_cut_one_is_named(converted_toy, monkeypatch):
+    with monkeypatch.context() as patch:
+        full = shutil.disk_usage(converted_toy)._replace(free=10)
+        patch.setattr(shutil, "disk_usage", lambda _: full)
+        assert loading.load("toy", "cpu", "bfloat16", silent).model.dtype == torch.bfloat16
+    assert not converted_toy.with_name("toy-bfloat16").exists()
+    loading.load("toy", "cpu", "bfloat16", silent)
+    weights = converted_toy.with_name("toy-bfloat16") / "model.safetensors"
+    with open(weights, "rb+") as file:
+        file.truncate(100)
+    with pytest.raises(ModelError, match="toy-bfloat16 and run the command again"):
+        loading.load("toy", "cpu", "bfloat16", silent)
 
 
 def same_weights(one, other):

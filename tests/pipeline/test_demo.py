@@ -412,11 +412,9 @@ def test_the_record_of_the_untouched_student_is_that_of_the_demo():
         again = score(row["text"], row["finish"], row["problem"]["answer"])
         assert all(row[name] == again[name] for name in ("exact", "lenient", "format"))
     sha256 = read_json(data_path("demo_report.json"))["student"]["sha256"]
-    short = [{"id": p.id, "problem": p.record()} for p in asked[:48]]
-    assert len(finished_answers(sha256, short)) == 48
-    assert finished_answers("of another file", short) == []
-    other = [{**short[0], "problem": {**short[0]["problem"], "text": "in other words"}}]
-    assert finished_answers(sha256, other) == []
+    assert len(finished_answers(sha256, asked[:48])) == 48
+    assert finished_answers("of another file", asked[:48]) == []
+    assert finished_answers(sha256, [replace(asked[0], text="in other words")]) == []
 
 
 def test_the_curve_has_a_line_for_each_kind():

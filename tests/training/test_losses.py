@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -147,6 +148,20 @@ def check_hard_equals_torch(losses):
     torch.testing.assert_close(got, want)
 
 
+def check_hard_gradient(losses):
+    """Weighted positions, of which a few are computed at once."""
+    logits = torch.randn(7, 11, generator=torch.Generator().manual_seed(0)) * 3
+    labels, weights = torch.arange(7), torch.linspace(0.2, 2, 7)
+    for kind, exact in ((torch.float32, 1e-6), (torch.bfloat16, 4e-3)):
+        ours, torchs = (logits.to(kind).clone().requires_grad_() for _ in range(2))
+        with patch.object(losses, "AT_ONCE", 3 * 11):  # three positions of eleven tokens
+            (weights * losses.negative_log_likelihood(ours, labels)).sum().backward()
+        (weights * functional.cross_entropy(torchs.float(), labels, reduction="none")
+         ).sum().backward()  # fmt: skip
+        assert ours.grad.dtype == kind
+        torch.testing.assert_close(ours.grad, torchs.grad, rtol=exact, atol=exact)
+
+
 def check_hard_huge_logits(losses):
     logits, labels = torch.tensor([[1e4, 0.0, -1e4]]), torch.tensor([1])
     assert losses.cross_entropy(logits, labels).item() == pytest.approx(1e4)
@@ -243,8 +258,16 @@ MUTANTS = {
     "probabilities for log-probabilities": (
         "log_softmax(-1)\n    return", "softmax(-1)\n    return", "soft_value"),
     "log of softmax": (".log_softmax(-1)", ".softmax(-1).log()", "huge_logits"),
-    "log of softmax, hard": ("log_softmax(-1, dtype=torch.float32)",
-                             "softmax(-1, dtype=torch.float32).log()", "hard_huge_logits"),
+    "log of softmax, hard": (
+        "part_NV.float().logsumexp(-1)", "part_NV.float().exp().sum(-1).log()",
+        "hard_huge_logits"),
+    "hard gradient without the label": (
+        "probs_NV.scatter_add_(-1", "probs_NV.scatter_add(-1", "hard_gradient"),
+    "hard gradient that forgets the weights": (
+        "probs_NV.mul_(grad[:, None])", "probs_NV", "hard_gradient"),
+    "hard gradient of the first positions only": (
+        "grad_NV.split(ctx.rows), *saved", "grad_NV[: ctx.rows].split(ctx.rows), *saved",
+        "hard_gradient"),
     "sum over positions": ("temperature).mean()", "temperature).sum()", "soft_value"),
     "mean over the vocabulary too": ("gap_NV).sum(-1)", "gap_NV).mean(-1)", "soft_value"),
     "teacher's logits used twice": ("(student_NV[", "(teacher_NV[", "soft_value"),
@@ -253,7 +276,8 @@ MUTANTS = {
     "no gradient for the student": (
         "student_NV[..., :v].float()", "student_NV[..., :v].detach().float()", "soft_gradient"),
     "0 · log 0 is NaN": (".masked_fill(p_NV.isneginf(), 0.0)", "", "ruled_out_tokens"),
-    "sign of the hard loss": ("return -logits_NV", "return logits_NV", "hard_value"),
+    "sign of the hard loss": ("return total_N - logits_NV", "return -total_N + logits_NV",
+                              "hard_value"),
     "prompt counted in the mean": (
         "labels_N).mean()", "labels_N).sum() / len(kept_N)", "hard_value"),
     "prompt tokens in the loss": (
