@@ -109,6 +109,10 @@ def draw_answers(question: str, right: str, answers: Mapping[str, Text]) -> Draw
     return figure, caption
 
 
+STAGES = (("few-shot", "untouched, solved examples in the prompt"),
+          ("distilled", "distilled, no examples"))  # fmt: skip
+
+
 def gains(table: Sequence[Mapping[str, Any]]) -> str:
     """Write a line a split: few-shot, distilled, and the paired gain with its interval, in %.
 
@@ -125,17 +129,19 @@ def gains(table: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw_splits(table: Sequence[Mapping[str, Any]]) -> Drawn:
-    """Draw exact answers by family, few-shot and distilled, with 95 % Wilson intervals.
+def draw_splits(
+    table: Sequence[Mapping[str, Any]], stages: Sequence[tuple[str, str]] = STAGES
+) -> Drawn:
+    """Draw exact answers by family of two students, with 95 % Wilson intervals.
 
-    `table` holds rows of data/generalisation.csv, as `dk.data` gives them: shares in percent.
+    `table` holds rows of data/generalisation.csv or data/reach.csv, as `dk.data` gives them: shares
+    in percent.  `stages` name the students, before and after, and say who they are.
     """
     names = list(dict.fromkeys((row["split"], row["family"]) for row in table))
     figure, axes = new_figure(7.4, 1.0 + 0.4 * len(names), xlim=(0, 102),
                               xlabel="exact answers, %")  # fmt: skip
     gains = {}
-    for at, (stage, label) in enumerate((("few-shot", "untouched, solved examples in the prompt"),
-                                         ("distilled", "distilled, no examples"))):  # fmt: skip
+    for at, (stage, label) in enumerate(stages):
         rows = {(row["split"], row["family"]): row for row in table if row["stage"] == stage}
         found = [[rows[name][key] for key in ("exact", "low", "high")]
                  for name in names if name in rows]  # fmt: skip
@@ -145,15 +151,17 @@ def draw_splits(table: Sequence[Mapping[str, Any]]) -> Drawn:
                   error_kw=whiskers, **bar_look(1 - at))  # fmt: skip
         for name in names:
             if name in rows:
-                sign = 1 if stage == "distilled" else -1
+                sign = 1 if at else -1
                 gains[name] = gains.get(name, 0) + sign * rows[name]["exact"]
-    axes.set_yticks(range(len(names)), [" / ".join(dict.fromkeys(name)) for name in names])
+    labels = [" / ".join(dict.fromkeys(part for part in name if part != "all")) for name in names]
+    axes.set_yticks(range(len(names)), labels)
     axes.set_ylim(len(names) - 0.5, -0.5)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    gains = dict(zip(labels, gains.values(), strict=True))
     best, worst = max(gains, key=gains.get), min(gains, key=gains.get)
     caption = (
-        f"The largest gain over solved examples: {best[1]} ({gains[best]:+.0f} points); the "
-        f"smallest: {worst[1]} ({gains[worst]:+.0f} points). Lines: 95 % intervals."
+        f"The largest gain: {best} ({gains[best]:+.0f} points); the smallest: {worst} "
+        f"({gains[worst]:+.0f} points). Lines: 95 % intervals."
     )
     return figure, caption
 
