@@ -25,7 +25,7 @@ UNTRAINED = {"untouched": (), "few-shot": examples("broad")}  # name -> examples
 ARMS = {
     **UNTRAINED,
     "base": {},
-    **{form: {"form": form} for form in FORMS if form not in ("arithmetic", "digits")},
+    **{form: {"form": form} for form in FORMS if form != "arithmetic"},
     "one wording": {"words": False},
     "easy to hard": {"sort": True},
     "half the problems twice": {"epochs": 2},

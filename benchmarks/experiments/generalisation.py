@@ -1,18 +1,13 @@
 """How far does a distilled student carry its skill?  200 unseen questions of each split.
 
-    python3 kit.py demo --resume runs/broad
+    python3 kit.py demo --curriculum broad --out runs/broad
     python -m benchmarks.experiments.generalisation
 
-The run is the one that made `data/adapter_broad/`: write the "settings" of its `report.json` to
-`runs/broad/settings.json` (what the curriculum teaches now is measured by `reach`).
 Asks the student of that finished run and the untouched one with solved examples the same questions:
 a row a student, split and family, with the paired gain.  The distilled student's answers go to
 `generalisation_answers.jsonl` beside the table.  The split "outside" holds questions by others, the
-simple equations of reasoning-gym (in an environment of its own), in `runs/outside.jsonl`:
-
-    pip install reasoning-gym==0.1.25
-    python -c "import json, reasoning_gym as r; [print(json.dumps(q)) for q in
-    r.create_dataset('simple_equations', size=200, seed=0)]" > runs/outside.jsonl
+simple equations of reasoning-gym, which `python -m benchmarks.recordings.outside_questions runs`
+writes to `runs/outside.jsonl` in an environment of its own.
 """
 
 from functools import cache
@@ -22,12 +17,11 @@ from distillkit.evaluation.scoring import evaluate, read_questions
 from distillkit.evaluation.slips import slips
 from distillkit.evaluation.statistics import paired_difference
 from distillkit.pipeline.demo import load_run
-from distillkit.pipeline.recipes import TEST_SEED, broad_problems, examples
-from distillkit.problems.equations import NARROW, make_problems
+from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems, examples
+from distillkit.problems.equations import FAR, NARROW, make_problems
 from distillkit.problems.wordings import stories
 
 BOTH_SIDES = ("both-sides", "brackets-both")
-FAR = ("systems", "fractions")  # kinds that this run never saw
 ARMS = {  # split -> n questions, none of which was trained on
     "narrow": lambda n: make_problems(n, NARROW, "test", TEST_SEED),
     "unknown on both sides": lambda n: make_problems(n, BOTH_SIDES, "test", TEST_SEED),
@@ -36,7 +30,7 @@ ARMS = {  # split -> n questions, none of which was trained on
                       *stories(n - 2 * (n // 3))],
     "outside": lambda n: read_questions(RUNS / "outside.jsonl")[0][:n],
 }  # fmt: skip
-LIMIT = 560  # tokens of an answer; longer than any solution that was taught
+LIMIT = CURRICULA["broad"]["max_new_tokens"]
 
 
 @cache

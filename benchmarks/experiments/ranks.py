@@ -1,10 +1,9 @@
 """How low a rank does a learned adapter need?  Cut by singular values, and asked again.
 
-    python3 kit.py demo --resume runs/broad
+    python3 kit.py demo --curriculum broad --out runs/broad
     python -m benchmarks.experiments.ranks
 
-The run is the one of `data/adapter_broad/`, see `generalisation`.  One row a rank and split; rank 0
-is the untouched student with solved examples.
+One row a rank and split; rank 0 is the untouched student with solved examples.
 """
 
 from peft import PeftModel

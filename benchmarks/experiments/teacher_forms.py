@@ -47,7 +47,7 @@ EXPERIMENT = Experiment(
     csv="teacher_forms.csv",
     key="form",
     columns="form teacher n correct kept low high tokens seconds dtype machine date",
-    arms=[form for form in FORMS if form != "digits"],  # made for training, not for prompts
+    arms=FORMS,
     run=run,
     test=60,
 )

@@ -23,7 +23,7 @@ SECTIONS = (
     demo.claims,
     demo.demo,
     demo.further,
-    demo.reach,
+    demo.second_course,
     demo.ranks,
     demo.sizes,
     learning.decoding,

@@ -17,7 +17,6 @@ from distillkit.pipeline.recipes import (
     PLAIN_TOKENS,
     Settings,
     examples,
-    taught_problems,
     unseen_problems,
 )
 from distillkit.pipeline.report import (
@@ -32,7 +31,8 @@ from distillkit.pipeline.report import (
     with_interval,
     write_report,
 )
-from distillkit.problems.equations import Problem, overlap
+from distillkit.problems.equations import Problem, make_problems, overlap
+from distillkit.problems.wordings import reworded
 from distillkit.runtime.files import (
     odd_field,
     read_json,
@@ -49,7 +49,6 @@ from distillkit.traces.teachers import teacher as open_teacher
 from distillkit.traces.templates import TEMPLATES, THINK
 from distillkit.training.checkpoints import LogRow
 from distillkit.training.loop import Run, TrainingConfig, distill
-from distillkit.training.lora import lora, upper_part
 
 REPORT = {  # what `load_run` needs of a report
     "settings": {"tier": str, "student": str, "quant": str},
@@ -190,8 +189,11 @@ def problems_to_teach(job: Job) -> list[Problem]:
     settings = job.settings
     problems = job.teacher.problems(settings.families)
     if problems is None:
+        turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
         n = round(settings.traces * job.teacher.spare)
-        problems = taught_problems(settings, n, avoid=job.unseen)
+        problems = make_problems(n, turns, "train", settings.seed, avoid=job.unseen)
+        if settings.curriculum == "broad":
+            problems = reworded(problems, settings.seed)
     shared = overlap(problems, job.unseen)
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")
@@ -211,7 +213,6 @@ def train(job: Job, traces: Sequence[Trace], before: Before) -> Run:
     settings, student = job.settings, job.student
     job.stages.say("\n[3/4] training a LoRA adapter on the verified traces")
     show, ask = steps_progress(job.stages), first_solved(job, before)
-    layers = upper_part(student.model, settings.layers) if settings.layers < 1 else None
 
     def on_step(row: LogRow) -> None:
         show(row)
@@ -222,8 +223,9 @@ def train(job: Job, traces: Sequence[Trace], before: Before) -> Run:
             student.model,
             student.tokenizer,
             traces,
-            lora(layers=layers),
-            TrainingConfig(settings.rate, settings.batch_size, settings.epochs, settings.seed),
+            config=TrainingConfig(
+                settings.rate, settings.batch_size, settings.epochs, settings.seed
+            ),
             out=job.out / "training",
             on_step=on_step,
         )

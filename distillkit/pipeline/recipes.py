@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.problems.equations import (
@@ -44,7 +44,6 @@ class Settings:
     dtype: str = "float32"
     curriculum: str = "narrow"
     max_new_tokens: int = 128
-    layers: float = 1.0  # the upper share of the student's layers that get an adapter
 
 
 # Steps that move a term across are the hardest, so the teacher's both-sides equations count three
@@ -63,15 +62,12 @@ TIERS = {
 
 
 # What is taught and asked.  "broad" is for equations as other people write them: more terms, other
-# letters and words, larger numbers, stories.  What failed most gets the most: division by larger
-# numbers ("scaled") and many terms ("broad").  With these shares 1,680 traces hold about 320,000
-# tokens of Qwen2.5's, of which 40,000 are questions.  To try another mix, change the shares.
-SHARES = {"broad": 9.0, "scaled": 10.0, "fractions": 3.0, "systems": 4.0, "stories": 4.0}
+# letters and words, larger numbers; its solutions are longer, so everything takes longer.
 CURRICULA = {
     "narrow": {},
-    "broad": {"teacher": "solver:digits", "families": (*BROAD, "stories"), "shares": SHARES,
-              "traces": 1680, "batch_size": 4,
-              "max_new_tokens": 768},  # more than the longest solution taught
+    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 12.0},
+              "traces": 3072, "batch_size": 4,
+              "max_new_tokens": 560},  # more than the longest solution taught
 }  # fmt: skip
 
 
@@ -94,38 +90,15 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
     every length.
     """
-    test = mixed_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
+    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
     broad, most = settings.curriculum == "broad", max(60, settings.ood)
     kinds = FAR if broad else OUT_OF_DISTRIBUTION
     ood = make_problems(most, kinds, "ood", TEST_SEED, avoid=test)
     if broad:
+        told = stories(most, "ood", TEST_SEED, avoid=test)
+        ood = [p for three in zip(ood[::2], ood[1::2], told) for p in three]
         test = reworded(test, TEST_SEED)
     return test[: settings.test], ood[: settings.ood]
-
-
-def taught_problems(settings: Settings, n: int, avoid: Collection[Problem] = ()) -> list[Problem]:
-    """Return n new equations to teach, the families by their shares, as the curriculum words them.
-
-    Raises ValueError for an unknown family.
-    """
-    turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
-    problems = mixed_problems(n, turns, "train", settings.seed, avoid)
-    return reworded(problems, settings.seed) if settings.curriculum == "broad" else problems
-
-
-def mixed_problems(
-    n: int, turns: Sequence[str], split: str, seed: int, avoid: Collection[Problem] = ()
-) -> list[Problem]:
-    """Return n problems, the families in turn; "stories", word problems, is one beside others.
-
-    Raises ValueError for an unknown family.
-    """
-    kinds = [turns[i % len(turns)] for i in range(n)]
-    told = stories(kinds.count("stories"), split, seed, avoid)
-    families = [family for family in turns if family != "stories"]
-    made = make_problems(n - len(told), families, split, seed, avoid)
-    parts = iter(told), iter(made)
-    return [next(parts[kind != "stories"]) for kind in kinds]
 
 
 def broad_problems(n: int) -> list[Problem]:

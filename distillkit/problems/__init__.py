@@ -5,7 +5,6 @@
 - `wordings`: the same problem in other words, and as a story
 - `solver`: exact steps
 - `collect_form`: the form that leaves nothing to keep in mind
-- `digits_form`: the form that works every number out digit by digit
 - `trace_forms`: other ways to write the steps
 - `judging`: is this worked solution right?
 - `answers`: which answer does a text give?

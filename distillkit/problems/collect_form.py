@@ -7,13 +7,36 @@ Whatever a line computes stands in that line, so nothing has to be kept in mind:
 from __future__ import annotations
 
 from fractions import Fraction
+from math import lcm
 
-from distillkit.problems.algebra import Linear, parse_linear, show_linear, show_number
-from distillkit.problems.solver import Working, bracketed, finish, places, signed
+from distillkit.problems.algebra import (
+    Linear,
+    add,
+    parse_linear,
+    parse_system,
+    scale,
+    show_linear,
+    show_number,
+    solve,
+)
+from distillkit.problems.solver import (
+    Working,
+    bracketed,
+    finish,
+    joined,
+    places,
+    signed,
+    solution_steps,
+)
 
 
 def collected(equation: str) -> list[str]:
-    """Return the solution, one thing a line; raises ParseError, ValueError without one solution."""
+    """Return the solution of an equation, or of a system of two, one thing a line.
+
+    Raises ParseError, and ValueError without one solution or for a larger system.
+    """
+    if len(parse_system(equation)) > 1:
+        return _both(equation)
     work = Working(equation, _term)
     work.lines.append(equation.strip())
 
@@ -39,6 +62,47 @@ def collected(equation: str) -> list[str]:
     add_alike()
     (a, d), ends = work.ends(), work.divided()
     return work.lines + ends[:-1] + quotient(d, a) + ends[-1:]
+
+
+def _both(equation: str) -> list[str]:
+    """Eliminate the second unknown: each equation times a number, their sum, and back."""
+    rows = [add(left, right, -1) for left, right in parse_system(equation)]
+    solution = solve(parse_system(equation))
+    whole = all(value.denominator == 1 for row in rows for value in row.values())
+    if len(rows) != 2 or len(solution) != 2 or not whole:
+        return solution_steps(equation)
+    one, two = sorted(solution)
+    rows.sort(key=lambda row: two in row)  # stable: only one that lacks it comes first
+    lines = [_row(row) for row in rows]
+    alone = rows[0]
+    if two in rows[0]:
+        share = Fraction(lcm(*(int(row[two]) for row in rows)))
+        factors = [share / row[two] for row in rows]
+        factors = [abs(factors[0]), -factors[1] * (1 if factors[0] > 0 else -1)]
+        scaled = [scale(row, factor) for row, factor in zip(rows, factors, strict=True)]
+        for row, factor in zip(scaled, factors, strict=True):
+            number = row.get("", Fraction(0))
+            if abs(factor) > 1:
+                lines += product(abs(number / factor), abs(factor))
+            lines.append(_row(row))
+        sides = [[(row[kind] * sign, kind) for row in scaled if row.get(kind)]
+                 for kind, sign in ((one, 1), ("", -1))]  # fmt: skip
+        left, right = (joined([_term(*part) for part in side]) for side in sides)
+        lines += collected(f"{left} = {right}")
+    else:
+        lines += collected(_row(alone))
+    back, value = rows[1], solution[one]
+    a = back.get(one, Fraction(0)) * value
+    if a and abs(back[one]) > 1:
+        lines.append(f"{show_number(back[one])} * {bracketed(value)} = {show_number(a)}")
+    rest = joined([*([show_number(a)] if a else []), _term(back[two], two)])
+    lines += collected(f"{rest} = {show_number(-back.get('', Fraction(0)))}")
+    return list(dict.fromkeys(lines))
+
+
+def _row(row: Linear) -> str:
+    left = joined([_term(row[name], name) for name in sorted(row) if name])
+    return f"{left} = {show_number(-row.get('', Fraction(0)))}"
 
 
 def multiplied(term: str, value: Linear) -> list[str]:

@@ -201,13 +201,6 @@ def near(rng: random.Random) -> str:
     return f"{_line(a, b)} = {a * x + b}"
 
 
-def nested(rng: random.Random) -> str:
-    """A bracket inside a bracket: a(b(x + c) + d) = e."""
-    a, b, c, d, x = _small(rng, 2, 5), _small(rng, 2, 5), _shift(rng, 9), _shift(rng, 9), _root(rng)
-    inside = f"{b}({_line(1, c)}) {'-' if d < 0 else '+'} {abs(d)}"
-    return f"{a}({inside}) = {a * (b * (x + c) + d)}"
-
-
 def systems(rng: random.Random) -> str:
     """Two equations in x and y."""
     return _system(rng, 9, (-3, -2, -1, 1, 2, 3))
@@ -242,15 +235,14 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
     "unsimplified": unsimplified,
     "scaled": scaled,
     "near": near,
-    "nested": nested,
     "broad": broad,
     "systems": systems,
     "pairs": pairs,
 }
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
 SMALL = (*NARROW, "brackets-both")  # every kind with one unknown and small numbers
-BROAD = (*SMALL, "large", "scaled", "near", "fractions", "systems", "pairs", "broad")
-FAR = ("rational", "nested")  # never taught, in no curriculum
+BROAD = (*SMALL, "large", "broad")
+FAR = ("systems", "fractions")  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 
 

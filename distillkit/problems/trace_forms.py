@@ -21,7 +21,6 @@ from distillkit.problems.algebra import (
     solve,
 )
 from distillkit.problems.collect_form import collected
-from distillkit.problems.digits_form import by_digits
 from distillkit.problems.solver import Working, bracketed, places, signed, solution_steps, terms
 
 Work = Callable[[Fraction, Fraction], list[str]]  # two numbers -> lines that show how it is done
@@ -136,7 +135,7 @@ def _columns(equation: str) -> list[str]:
 def trace_form(name: str) -> Callable[[str], list[str]]:
     """Return what writes an equation's solution in a form; raises ValueError for an unknown one.
 
-    A system of equations has the forms "terse" and "digits" only.
+    A system of equations has the forms "terse" and "collect" only.
     """
     if name not in FORMS:
         raise ValueError(f"unknown trace form {name!r}: choose one of {', '.join(FORMS)}")
@@ -150,5 +149,4 @@ FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equa
     "columns": _columns,
     "check": lambda equation: one_operation(equation) + checked(equation),
     "collect": collected,
-    "digits": by_digits,
 }

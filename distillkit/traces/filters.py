@@ -39,8 +39,6 @@ _BETWEEN_EQUATIONS = re.compile(
     r"|(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+"
 )
 _MIXED = re.compile(r"(?<![0-9./])([0-9]+) ([0-9]+/[0-9]+)(?![0-9./])")
-# The columns of a sum or product stand in brackets behind it: 39+62 (9+2=11 3+6+1=10)=101
-_COLUMNS = re.compile(r" \((?:[0-9]+(?:[-+*][0-9]+)+=[0-9]+(?: (?=[0-9])|(?=\))))+\)")
 MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
 
 
@@ -130,8 +128,7 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
 
     A line that displays an equation must have the same solutions as the problem (for a system:
     be implied by it) or rewrite an expression, as ``3(x + 2) = 3x + 6`` does; ``x = x`` says
-    nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.  Columns in
-    brackets, ``39+62 (9+2=11 3+6+1=10)=101``, are equalities of their own.
+    nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.
     Words and the marks of Markdown and LaTeX round an equation are read over, but an equals sign
     between things that cannot be read is a wrong step: nobody has checked it.  At least one step
     must be displayed.
@@ -185,8 +182,6 @@ def _equalities(line: str) -> list[list[tuple[Linear, Linear, bool]]]:
 
 
 def _parts(text: str) -> list[list[tuple[Linear, Linear, bool]]]:
-    columns = [one for found in _COLUMNS.findall(text) for one in found[2:-1].split()]
-    text = " ; ".join([_COLUMNS.sub(" ", text), *columns])
     text = _WORDS_IN_BRACKETS.sub(lambda found: f" ; {found[1] or ''} ; ", text)
     parts = []
     for part in _BETWEEN_EQUATIONS.split(_MIXED.sub(r"(\1+\2)", numerals(text))):

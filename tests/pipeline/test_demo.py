@@ -16,14 +16,7 @@ from distillkit.evaluation.scoring import score, summary
 from distillkit.pipeline import report as report_module
 from distillkit.pipeline.demo import pick_shown
 from distillkit.pipeline.figures import draw_accuracy, draw_loss
-from distillkit.pipeline.recipes import (
-    CURRICULA,
-    TIERS,
-    Settings,
-    settings_for,
-    taught_problems,
-    unseen_problems,
-)
+from distillkit.pipeline.recipes import CURRICULA, TIERS, Settings, settings_for, unseen_problems
 from distillkit.pipeline.report import (
     UNTOUCHED,
     accuracy_table,
@@ -31,12 +24,11 @@ from distillkit.pipeline.report import (
     verdict,
     write_report,
 )
-from distillkit.problems.equations import BROAD, FAR, overlap
+from distillkit.problems.equations import BROAD, FAR, make_problems, overlap
 from distillkit.runtime.files import read_json, read_jsonl, write_json
 from distillkit.runtime.progress import Stages
 from distillkit.runtime.session import Session, data_path
 from distillkit.traces.filters import judge
-from distillkit.traces.templates import render_solution
 from tests import forked
 
 NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
@@ -434,7 +426,7 @@ def test_no_training_equation_is_a_test_equation(tier, curriculum):
     assert isinstance(settings, Settings)
     unseen = [p for part in unseen_problems(settings) for p in part]
     for seed in range(5):
-        train = taught_problems(replace(settings, seed=seed), 200)
+        train = make_problems(200, settings.families, "train", seed)
         assert overlap(train, unseen) == []
 
 
@@ -448,28 +440,16 @@ def test_a_shorter_test_is_the_beginning_of_a_longer_one(curriculum):
 def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path, tiny_folder):
     assert not any(set(FAR) & set(c.get("families", ())) for c in CURRICULA.values())
     out = tmp_path / "run"
-    shares = CURRICULA["broad"]["shares"]
-    turn = [family for family in (*BROAD, "stories") for _ in range(round(shares.get(family, 1)))]
     words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--curriculum", "broad",
-             "--traces", str(len(turn)), "--test", "3", "--out", str(out)]  # fmt: skip
+             "--traces", "22", "--test", "3", "--out", str(out)]  # fmt: skip
     assert main(words) == 0
-    asked = [row["problem"] for row in read_jsonl(out / "candidates.jsonl")]
-    assert sum(not problem["text"].startswith("Solve for") for problem in asked) > 4
-    assert Counter(problem["family"] for problem in asked) == Counter(turn)
-    told = [p for p in asked if p["family"] == "stories"]
-    assert all(p["equation"] not in p["text"] for p in told)
-    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 768
-
-
-def test_what_the_broad_curriculum_asks_is_never_taught():
-    settings = settings_for(Session("cpu", "cpu", "float32", "any", 0), "broad")
-    unseen = [problem for part in unseen_problems(settings) for problem in part]
-    taught = taught_problems(settings, 300, unseen)
-    assert overlap(taught, unseen) == []
-    assert {p.family for p in taught} == set(settings.families)
-    assert not {p.family for p in taught} & set(FAR)
-    longest = max(len(render_solution(p, form="digits")) for p in taught)
-    assert longest < settings.max_new_tokens  # a token is a character or more
+    asked = [row["problem"]["text"] for row in read_jsonl(out / "candidates.jsonl")]
+    assert sum(not text.startswith("Solve for") for text in asked) > 4
+    families = [row["problem"]["family"] for row in read_jsonl(out / "candidates.jsonl")]
+    share = round(CURRICULA["broad"]["shares"]["broad"])
+    turn = families[: len(BROAD) - 1 + share]
+    assert Counter(turn) == {**dict.fromkeys(BROAD, 1), "broad": share}
+    assert json.loads((out / "settings.json").read_text())["max_new_tokens"] == 560
 
 
 @pytest.mark.real

@@ -177,7 +177,6 @@ FORMS = {
     "broad": rf"-?{TERM}(?: [+-] {TERM}){{0,2}} = -?{TERM}(?: [+-] {TERM}){{0,2}}",
     "scaled": r"(?:-?\d{0,6}L(?: [+-] \d+)?|\d+ - \d+L) = -?\d+",
     "near": r"\d\d?L [+-] \d+ = (?:-?\d+|\dL(?: [+-] \d+)?)|\d\(L [+-] \d+\) = -?\d+",
-    "nested": r"\d\(\d\(L [+-] \d\) [+-] \d\) = -?\d+",
     "systems": f"{SYSTEM_LINE}, {SYSTEM_LINE}",
     "pairs": r"(?:-?\d?x [+-] \d?y = -?\d+(?:, |$)){2}",
 }
@@ -412,7 +411,6 @@ LINES = {  # how many lines a solution has: each does one thing
     "broad": {1, 2, 3, 4, 5},
     "scaled": {2, 4},
     "near": {2, 3, 4, 5},
-    "nested": {3, 5},
     "pairs": {5},
     "systems": {5},  # isolate, substitute, collect, one unknown, the other
 }
