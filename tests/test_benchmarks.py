@@ -244,8 +244,6 @@ LITTLE = {
     "FIRST": 4,
     "NEW": 4,
     "KEEP": 2,
-    "POOL": 4,
-    "MORE": 12,
     "ALONE": 1,
     "PROBLEMS": 12,
     "COLD": 2,
@@ -267,7 +265,6 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "far"],
-    "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
         "qwen / none / before",
         "qwen / one layer / before",

@@ -253,33 +253,6 @@ def self_improvement() -> str:
     )
 
 
-def own_errors() -> str:
-    """Which problems teach most in the same minutes?"""
-    path = "data/own_errors.csv"
-    told = {
-        "first": "64 of the solver's solutions",
-        "own errors": "and those of the equations that it got wrong, of 192",
-        "as many": "and as many of any kind",
-        "equal minutes": "and as many of any kind as fit into the same minutes",
-    }
-    of = {arm: rows(path, arm=arm) for arm in told}
-    lines = []
-    for arm, name in told.items():
-        moved = "" if arm == "first" else change(gap(of["first"], of[arm]), bold=True)
-        chosen = mean(values(of[arm], "chosen", 1))
-        lines.append(f"{name} | {chosen} | {spread(values(of[arm]), end=100)} | {moved}")
-    many, minutes = (change(gap(of[arm], of["own errors"])) for arm in ("as many", "equal minutes"))
-    return section(
-        "Which equations teach most",
-        origin(path, f"{RUN}own_errors", SEEDS, PAIRED),
-        table("learns from | chosen | right in 100 | difference from the first", lines),
-        f"""In the kit's own words, the form "arithmetic".  A student learns 64 solutions, answers
-        192 new equations, and the solver's solutions of those that it got wrong are taught next.
-        Against as many of any kind: {many}; against what fits into the same minutes, answering
-        counted: {minutes}.""",
-    )
-
-
 def teacher_forms() -> str:
     """A real teacher's solutions by the form of its examples."""
     path = "data/teacher_forms.csv"

@@ -44,8 +44,6 @@ def memory() -> str:
     path = "data/memory.csv"
     found = rows(path)
     off = [int(r["formula_mb"]) / int(r["measured_mb"]) - 1 for r in found]
-    on_cpu = ["CPU" in r["machine"] for r in found]
-    cpu, card = ([x for x, here in zip(off, on_cpu) if here is wanted] for wanted in (True, False))
     lines = []
     for r, x in zip(found, off):
         peaks = f"{plain(r['measured_mb'])} | {plain(r['formula_mb'])} | {signed(100 * x, 1)} %"
@@ -57,9 +55,8 @@ def memory() -> str:
             "model | precision | tokens | measured, MB | the calculator says | off | machine", lines
         ),
         f"""`distillkit.training.memory` counts what a training step needs from a model's shape.
-        Its sum lies within {plain(100 * max(map(abs, cpu)))} % of every peak on a CPU (every tensor
-        alive at once, two models); libraries come on top.  On the card it lies
-        {plain(-100 * max(card))} to {plain(-100 * min(card))} % below what torch allocated.""",
+        Its sum lies within {plain(100 * max(map(abs, off)))} % of every peak on a CPU (every tensor
+        alive at once, two models); libraries come on top.""",
     )
 
 

@@ -33,7 +33,6 @@ SECTIONS = (
     learning.curriculum,
     learning.amount,
     learning.self_improvement,
-    learning.own_errors,
     learning.teacher_forms,
     objectives.step_by_step,
     objectives.soft_labels,
@@ -72,7 +71,8 @@ kept in a table* hold what a command printed once.  Negative results are here as
 How to read a number: `94 % (88–97)` is a share with its 95 % interval; `+15 (+7 to +23)` is a
 difference with its interval, **bold** in a table if the interval does not hold 0.  Where all seeds
 give the same number, their interval has no width, which is chance and no proof.  "x86_64 CPU" is a
-machine with matrix units (AMX).  What each file is and where it comes from says
+machine with matrix units (AMX); for a part of the rows of 2026-11-27 it was one with AVX-512 and
+its bfloat16 products.  What each file is and where it comes from says
 [`data/README.md`](../../data/README.md).
 """
 

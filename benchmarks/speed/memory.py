@@ -93,7 +93,7 @@ def main():
     traces = to_traces(Solver(form="collect").sample(make_problems(64, BROAD, "train", 0)))
     there = {(row["model"], row["dtype"], row["machine"]) for row in read_csv(OUT)}
     for shape_name in options.models.split(","):
-        for dtype in ("float32", "bfloat16", "int8", "nf4") if on_card else ("float32", "bfloat16"):
+        for dtype in memory.WEIGHT_BITS:
             if (shape_name, dtype, processor()) in there:
                 continue
             quant = dtype if dtype in ("int8", "nf4") else ""

@@ -239,13 +239,14 @@ def train(job: Job, traces: Sequence[Trace], before: Before) -> Run:
 
 
 def first_solved(job: Job, before: Before) -> Callable[[LogRow], None]:
-    """Return what asks, at half and at three quarters of the steps, a few equations that the
-    student could not solve, until it solves one: that one is shown."""
+    """Return what asks, after each quarter of the steps, a few equations that the student could
+    not solve, until it solves one: that one is shown."""
     old = {row["id"]: row for row in before.few_shot[: len(job.test)] if not row["exact"]}
     waiting = [problem for problem in job.test if problem.id in old][:4]
 
     def on_step(row: LogRow) -> None:
-        if not waiting or row["step"] not in (row["steps"] // 2, row["steps"] * 3 // 4):
+        quarters = [max(1, row["steps"] * quarter // 4) for quarter in (1, 2, 3)]
+        if not waiting or row["step"] not in quarters:
             return
         answers = evaluate(job.student.model, job.student.tokenizer, waiting,
                            max_new_tokens=job.settings.max_new_tokens)  # fmt: skip

@@ -39,7 +39,7 @@ class Settings:
     batch_size: int = 8
     shares: dict[str, float] = field(default_factory=dict)  # a family not named here counts 1
     epochs: float = 1.0
-    width: int = 96
+    width: int = 160
     quant: str = ""
     dtype: str = "float32"
     curriculum: str = "narrow"

@@ -96,7 +96,7 @@ def read(model: Any, batch: Batch, before: DynamicCache | None = None) -> ModelO
     with sdpa_kernel(ATTENTION), disable_input_dtype_casting(model, active=twice):
         logits_1NV, hidden_1NE = own_logits(causal, lambda hidden: hidden[:, filled],
                                             past_key_values=before, **tree)  # fmt: skip
-    return ModelOut(logits_1NV[0, :n], hidden_1NE[0, :n])
+    return ModelOut(logits_1NV.squeeze(0)[:n], hidden_1NE.squeeze(0)[:n])  # [0, :n] copies twice
 
 
 _TRIED: WeakSet = WeakSet()  # models that read a prefix tree as they read its texts
