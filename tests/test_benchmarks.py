@@ -215,6 +215,11 @@ def test_no_row_is_missing_from_a_recorded_table(name):
                 ("activation", "forward KL"),
             )
         ],
+        "second_course": [
+            (("second", split), seed)
+            for seed in (1, 2)
+            for split in ("narrow", "broad", "fractions", "systems", "stories", "outside")
+        ],
     }
     assert missing == too_long.get(name, [])
 

@@ -27,7 +27,7 @@ from distillkit.traces.teachers import Solver
 from distillkit.training.loop import TrainingConfig, distill
 from distillkit.training.lora import ready_student
 
-NEW = {"scaled": 5, "near": 1, "fractions": 2, "systems": 3, "pairs": 1, "stories": 3}  # shares
+WEAK = {"scaled": 5, "near": 1, "fractions": 2, "systems": 3, "pairs": 1, "stories": 3}  # shares
 OLD = {**dict.fromkeys(SMALL, 1), "large": 1, "broad": 3}  # rehearsal
 SIZE, LIMIT = 24, 640  # solutions for a share of one; tokens of an answer
 
@@ -77,7 +77,7 @@ def answered(student, asked, journal):
 
 def lesson(seed, asked):
     """Return the solver's verified solutions of the course, and general examples beside them."""
-    turns = [f for family, share in (NEW | OLD).items() for f in [family] * (share * SIZE)]
+    turns = [f for family, share in (WEAK | OLD).items() for f in [family] * (share * SIZE)]
     told = stories(turns.count("stories"), "train", seed)
     families = [family for family in turns if family != "stories"]
     made = make_problems(len(families), families, "train", seed, avoid=told)
