@@ -6,6 +6,7 @@ Whatever a line computes stands in that line, so nothing has to be kept in mind:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -74,23 +75,7 @@ def _both(equation: str) -> list[str]:
     one, two = sorted(solution)
     rows.sort(key=lambda row: two in row)  # stable: only one that lacks it comes first
     lines = [_row(row) for row in rows]
-    alone = rows[0]
-    if two in rows[0]:
-        share = Fraction(lcm(*(int(row[two]) for row in rows)))
-        factors = [share / row[two] for row in rows]
-        factors = [abs(factors[0]), -factors[1] * (1 if factors[0] > 0 else -1)]
-        scaled = [scale(row, factor) for row, factor in zip(rows, factors, strict=True)]
-        for row, factor in zip(scaled, factors, strict=True):
-            number = row.get("", Fraction(0))
-            if abs(factor) > 1:
-                lines += product(abs(number / factor), abs(factor))
-            lines.append(_row(row))
-        sides = [[(row[kind] * sign, kind) for row in scaled if row.get(kind)]
-                 for kind, sign in ((one, 1), ("", -1))]  # fmt: skip
-        left, right = (joined([_term(*part) for part in side]) for side in sides)
-        lines += collected(f"{left} = {right}")
-    else:
-        lines += collected(_row(alone))
+    lines += _without(two, rows) if two in rows[0] else collected(_row(rows[0]))
     back, value = rows[1], solution[one]
     a = back.get(one, Fraction(0)) * value
     if a and abs(back[one]) > 1:
@@ -98,6 +83,20 @@ def _both(equation: str) -> list[str]:
     rest = joined([*([show_number(a)] if a else []), _term(back[two], two)])
     lines += collected(f"{rest} = {show_number(-back.get('', Fraction(0)))}")
     return list(dict.fromkeys(lines))
+
+
+def _without(name: str, rows: Sequence[Linear]) -> list[str]:
+    """Multiply two equations so that an unknown falls out of their sum, and solve that."""
+    first, second = (Fraction(lcm(*(int(row[name]) for row in rows))) / row[name] for row in rows)
+    lines, scaled = [], []
+    for row, factor in zip(rows, (abs(first), -second if first > 0 else second), strict=True):
+        number = row.get("", Fraction(0))
+        lines += product(abs(number), abs(factor)) if abs(factor) > 1 else []
+        scaled.append(scale(row, factor))
+        lines.append(_row(scaled[-1]))
+    left = [_term(row[kind], kind) for row in scaled for kind in row if kind not in ("", name)]
+    right = [_term(-row[""], "") for row in scaled if row.get("")]
+    return lines + collected(f"{joined(left)} = {joined(right)}")
 
 
 def _row(row: Linear) -> str:

@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from distillkit import plots
 from distillkit.cli import main
 from distillkit.evaluation.scoring import score, summary
+from distillkit.pipeline import demo as demo_module
 from distillkit.pipeline import report as report_module
 from distillkit.pipeline.demo import pick_shown
 from distillkit.pipeline.figures import draw_accuracy, draw_loss
@@ -387,6 +389,29 @@ def test_the_table_says_what_the_untouched_student_was_allowed(finished):
     assert accuracy_table(report)[1] == [
         "untouched: the right value, allowed to finish", "75 % (30–95, n=4)"]  # fmt: skip
     assert "holds the right value for 75 % of" in page_of(report)
+
+
+def test_what_it_could_not_solve_is_asked_after_each_quarter_until_it_does(monkeypatch):
+    problems = make_problems(6)
+    wrong = [{"id": p.id, "exact": i in (0, 2), "read": "7"} for i, p in enumerate(problems)]
+    asked, said = [], []
+
+    def evaluate(model, tokenizer, waiting, max_new_tokens):
+        asked.append([p.id for p in waiting])
+        return [{"id": p.id, "problem": p.record(), "text": "steps", "finish": "stop", "tokens": 3,
+                 "exact": len(asked) == 2 and p is waiting[1], "lenient": False}
+                for p in waiting]  # fmt: skip
+
+    monkeypatch.setattr(demo_module, "evaluate", evaluate)
+    student = SimpleNamespace(model=None, tokenizer=None)
+    job = SimpleNamespace(test=problems[:5], student=student, stages=SimpleNamespace(
+        say=said.append), settings=SimpleNamespace(max_new_tokens=9))  # fmt: skip
+    ask = demo_module.first_solved(job, demo_module.Before([], wrong))
+    for step in range(1, 21):
+        ask({"step": step, "steps": 20})
+    ids = [problems[i].id for i in (1, 3, 4)]
+    assert asked == [ids, ids]  # after steps 5 and 10; then one is solved and nothing is asked
+    assert len(said) == 1 and "after 10 steps" in said[0] and problems[3].text in said[0]
 
 
 def page_of(report):
