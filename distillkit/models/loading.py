@@ -419,12 +419,13 @@ def _in_type(resolved: Resolved, dtype: str, say: Callable[[str], None]) -> Reso
     if dtype != "bfloat16" or resolved.path.parent != ours or resolved.path.name.endswith(dtype):
         return resolved
     target = resolved.path.with_name(f"{resolved.path.name}-{dtype}")
-    if not (target / STAMP).exists():
-        try:
-            need_space(ours, (resolved.path / WEIGHTS).stat().st_size)
-        except ModelError:
-            return resolved
-        say(f"{resolved.name}: a copy in {dtype} is being written, once")
+    if (target / STAMP).exists():
+        return stamped(target)
+    try:
+        need_space(ours, (resolved.path / WEIGHTS).stat().st_size)
+    except ModelError:
+        return resolved
+    say(f"{resolved.name}: a copy in {dtype} is being written, once")
     return _write_of_type(resolved, target, dtype, say)
 
 
