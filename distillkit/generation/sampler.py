@@ -21,6 +21,8 @@ from transformers import AttentionInterface
 from distillkit.models.chats import token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
+CPU_TOKENS = 512  # of prompts that are read at once on a CPU
+
 
 @dataclass
 class Completion:
@@ -84,7 +86,7 @@ class SharedPrefixCache:
         with_own = (grouped @ k_RHTD.transpose(2, 3)).reshape(r, h, q // h, s, -1)
         mask = mask.expand(r, s, -1)[:, None, None]
         with_own = with_own.masked_fill(~mask, float("-inf")).flatten(2, 3)
-        weights = torch.cat([with_prefix, with_own], -1).float().softmax(-1).to(q_RQSD.dtype)
+        weights = torch.cat([with_prefix, with_own], -1).softmax(-1)  # calculates in float32
         out = weights[..., p:] @ v_RHTD
         if p:
             flat = weights[..., :p].transpose(0, 1).reshape(h, -1, p)
@@ -209,7 +211,16 @@ class Reader:
             _empty_prefix(self.cache, base)
 
     def prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
-        """Read what follows the prefix into rows `first`, …; the logits after each, (R, V)."""
+        """Read what follows the prefix into rows `first`, …; the logits after each, (R, V).
+
+        On a CPU a few rows at once: what they need then stays in its cache, and rows of about the
+        same length need little padding.
+        """
+        n = len(own) if self.device.type != "cpu" else max(1, CPU_TOKENS // max(map(len, own)))
+        parts = [self._prompts(own[at : at + n], first + at) for at in range(0, len(own), n)]
+        return torch.cat(parts)
+
+    def _prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
         lengths = [len(row) for row in own]
         longest = self.cache.reach = max(lengths)
         batch_RS = torch.tensor([row + [0] * (longest - len(row)) for row in own])

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model
 
+from distillkit.generation import sampler as kit
 from distillkit.generation.sampler import (
     Completion,
     Ending,
@@ -79,9 +80,11 @@ def early(request, tiny, tiny_llama):
 # --- greedy: token for token what `generate` writes -----------------------------------------------
 
 
+@pytest.mark.parametrize("at_once", [1, 24, 512])
 @pytest.mark.parametrize("width", [1, 2, 5])
 @pytest.mark.parametrize("prompts", [SHARED, APART, NESTED], ids=["shared", "apart", "nested"])
-def test_greedy_is_generate_token_for_token(early, prompts, width):
+def test_greedy_is_generate_token_for_token(early, prompts, width, at_once, monkeypatch):
+    monkeypatch.setattr(kit, "CPU_TOKENS", at_once)
     got = sample(early.model, early.tokenizer, prompts, max_new_tokens=24, width=width)
     want = [generated(early.model, early.tokenizer, p, max_new_tokens=24) for p in prompts]
     assert texts(got) == [[shown(early.model, ids)] for ids in want]
@@ -92,6 +95,13 @@ def test_the_rows_of_the_test_above_end_at_different_times(early):
     got = sample(early.model, early.tokenizer, SHARED, max_new_tokens=24)
     assert len({row[0].tokens for row in got}) > 2
     assert len({row[0].text for row in got}) == len(SHARED)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_weights_of_16_bit_attention_are_calculated_in_float32(dtype):
+    scores = (8 * torch.randn(7, 3, 1, 530, generator=torch.Generator().manual_seed(0))).to(dtype)
+    scores[..., 500:] = float("-inf")
+    assert torch.equal(scores.softmax(-1), scores.float().softmax(-1).to(dtype))
 
 
 def test_several_greedy_candidates_are_all_the_same(tiny):
