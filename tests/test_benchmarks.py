@@ -24,7 +24,7 @@ from benchmarks.speed.memory import LiveTensors
 from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.loading import Loaded
 from distillkit.problems.equations import SMALL, make_problems
-from distillkit.runtime.files import read_csv, read_jsonl, write_json
+from distillkit.runtime.files import read_csv, read_jsonl, write_json, write_jsonl
 from distillkit.traces.candidates import candidate_ids
 from distillkit.traces.teachers import Local, Recorded
 from distillkit.training.lora import lora, with_adapter
@@ -35,7 +35,6 @@ EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
 WAITING = {  # arms that are still to be run, by a part of their name
-    "shipped_forms": ("q6_k", "q5_k", "q5_1", "q4_1", "in blocks of 32", "nf4"),
     "step_by_step": ("signs",),
 }
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
@@ -215,11 +214,6 @@ def test_no_row_is_missing_from_a_recorded_table(name):
                 ("activation", "forward KL"),
             )
         ],
-        "second_course": [
-            (("second", split), seed)
-            for seed in (1, 2)
-            for split in ("narrow", "broad", "fractions", "systems", "stories", "outside")
-        ],
     }
     assert missing == too_long.get(name, [])
 
@@ -261,6 +255,8 @@ LITTLE = {
     "HISTORIES": 8,
     "TEACHER": 1,
     "EACH": 1,
+    "POOL": 6,
+    "MORE": 30,
 }
 TRIED = {  # an arm that trains and one that does not, where there are both
     "algorithm_distillation": ["references", "last tenth"],
@@ -269,7 +265,9 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "decoding": ["T 1.5, top-k 20", "4 beams"],
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
-    "generalisation": ["narrow", "far"],
+    "generalisation": ["narrow", "never taught"],
+    "more_kinds": ["thirteen kinds, 20 minutes"],
+    "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
         "qwen / none / before",
         "qwen / one layer / before",
@@ -279,7 +277,6 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "recall": ["handbook / BM25 / 64", "handbook / hidden states, whitened / 64"],
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
-    "second_course": ["none / narrow", "second / stories"],
     "self_improvement": ["round 2", "first, repeated"],
     "shipped_forms": ["q4_0", "3 bits in blocks of 32, no file format"],
     "sizes": ["distilled", "untouched"],
@@ -311,9 +308,10 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         settings = {"dtype": "float32", "student": "tiny", "curriculum": "broad", "traces": 8,
                     "seed": 5}  # fmt: skip
         monkeypatch.setattr(module, "distilled", lambda: (adapted, student.tokenizer, settings))
-    if name == "second_course":
-        monkeypatch.setattr(module, "ready_student", lambda _: dataclasses.replace(
-            student, model=copy.deepcopy(adapted)))  # fmt: skip
+    if name == "more_kinds":
+        write_jsonl(tmp_path / "outside_fresh.jsonl", [{"question": "x = 1?", "answer": "1"}])
+        few = {arm: dataclasses.replace(c, traces=8) for arm, c in module.COURSES.items()}
+        monkeypatch.setattr(module, "COURSES", few)
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))

@@ -7,7 +7,7 @@ Asks the student of that finished run and the untouched one with solved examples
 a row a student, split and family, with the paired gain.  The distilled student's answers go to
 `generalisation_answers.jsonl` beside the table.  The split "outside" holds questions by others, the
 simple equations of reasoning-gym, which `python -m benchmarks.recordings.outside_questions runs`
-writes to `runs/outside.jsonl` in an environment of its own.
+writes to `runs/outside_fresh.jsonl` in an environment of its own.
 """
 
 from functools import cache
@@ -26,10 +26,12 @@ ARMS = {  # split -> n questions, none of which was trained on
     "narrow": lambda n: make_problems(n, NARROW, "test", TEST_SEED),
     "unknown on both sides": lambda n: make_problems(n, BOTH_SIDES, "test", TEST_SEED),
     "broad": broad_problems,
-    "far": lambda n: [*make_problems(2 * (n // 3), FAR, "test", TEST_SEED),
-                      *stories(n - 2 * (n // 3))],
-    "outside": lambda n: read_questions(RUNS / "outside.jsonl")[0][:n],
-}  # fmt: skip
+    "fractions": lambda n: make_problems(n, ("fractions",), "test", TEST_SEED),
+    "systems": lambda n: make_problems(n, ("systems",), "test", TEST_SEED),
+    "stories": stories,  # others than those that are told in training
+    "never taught": lambda n: make_problems(n, FAR, "test", TEST_SEED),
+    "outside": lambda n: read_questions(RUNS / "outside_fresh.jsonl")[0][:n],
+}
 LIMIT = CURRICULA["broad"]["max_new_tokens"]
 
 
@@ -51,7 +53,7 @@ def run(arm, seed, bench):
     found = {}
     for stage, (student, shots) in students.items():
         found[stage] = evaluate(student, tokenizer, asked, shots=shots, max_new_tokens=LIMIT,
-                                width=100)  # fmt: skip
+                                width=200)  # fmt: skip
         print(f"{arm}, {stage}: {slips(found[stage])}", flush=True)
     kept = ("problem", "template", "text", "finish", "exact", "lenient")
     answers = [{"split": arm, **{key: row[key] for key in kept}} for row in found["distilled"]]

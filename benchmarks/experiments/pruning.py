@@ -2,15 +2,16 @@
 
     python -m benchmarks.experiments.pruning
 
-Two parents: Qwen-0.5B with the broad adapter merged (it was taught seven kinds of equations), and
-SmolLM2-135M, which is first taught two kinds.  An arm is a parent, a way to choose what goes, and a
-repair.  The cuts take 3, 6 or 11 of Qwen's 24 layers (4, 8 or 13 of SmolLM's 30), about 10, 20 and
-33 % of the weights, or as many weights from the MLPs of all layers.  All repairs learn the same
-384 solutions in 48 steps; they and the texts that importance is read from are the seed's.  The
-equations asked are of the kinds repaired with ("exact") and of others that the parent knows
-("others"); the general loss is that of pages of Python's documentation, which none of them learned.
-The forms of few bits are rounded as a GGUF file keeps them.  "one layer" leaves out each of
-Qwen's layers alone, "one by one" up to eight, with an answer of each.
+Two parents: Qwen-0.5B with the broad adapter merged, and SmolLM2-135M, which is first taught two
+kinds.  (The recorded rows of Qwen are of the adapter that came with the kit until 2026-11-27, which
+had learned seven of today's thirteen kinds, the ones asked here among them.) An arm is a parent, a
+way to choose what goes, and a repair.  The cuts take 3, 6 or 11 of Qwen's 24 layers (4, 8 or 13 of
+SmolLM's 30), about 10, 20 and 33 % of the weights, or as many weights from the MLPs of all layers.
+All repairs learn the same 384 solutions in 48 steps; they and the texts that importance is read
+from are the seed's.  The equations asked are of the kinds repaired with ("exact") and of others
+that the parent knows ("others"); the general loss is that of pages of Python's documentation, which
+none of them learned.  The forms of few bits are rounded as a GGUF file keeps them.  "one layer"
+leaves out each of Qwen's layers alone, "one by one" up to eight, with an answer of each.
 """
 
 import copy

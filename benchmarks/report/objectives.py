@@ -166,17 +166,17 @@ def pruning() -> str:
             "| other kinds, 20 % | loss on other text, nats a token, 20 %",
             lines,
         ),
-        f"""Qwen-0.5B with the broad adapter merged, and SmolLM2-135M after 1,536 solutions of two
-        kinds; "activation" cuts the MLPs' quietest channels, the others whole layers; a repair is
-        48 steps on 384 solutions.  Of Qwen a fifth is cut in what follows.  The comparison that was
-        planned first, forward KL from the parent against plain training, gives
-        {more("plain", kl, WIDE)} right answers in 100 in width and {more("plain", kl)} in depth.
-        With the hidden states matched behind the cut, too, the cut in depth gains
-        {more("plain", STATES)} over plain training.  Which layers go decides more than how they are
-        repaired: block influence is ahead of leave-one-out by {more(kl, kl, to=influence)}, and
-        width ahead of block influence by {more(kl, kl, influence, WIDE)}.  The last quarter of the
-        layers gone, head and last three layers tuned: {mean(values(last))}.  No repair brings other
-        kinds or other text back.""",
+        f"""Qwen-0.5B with the broad adapter that came with the kit until 2026-11-27 merged (seven
+        of today's thirteen kinds), and SmolLM2-135M after 1,536 solutions of two kinds;
+        "activation" cuts the MLPs' quietest channels, the others whole layers; a repair is 48 steps
+        on 384 solutions.  Of Qwen a fifth is cut in what follows.  The comparison that was planned
+        first, forward KL from the parent against plain training, gives {more("plain", kl, WIDE)}
+        right answers in 100 in width and {more("plain", kl)} in depth.  With the hidden states
+        matched behind the cut, too, the cut in depth gains {more("plain", STATES)} over plain
+        training.  Which layers go decides more than how they are repaired: block influence is ahead
+        of leave-one-out by {more(kl, kl, to=influence)}, and width ahead of block influence by
+        {more(kl, kl, influence, WIDE)}. The last quarter of the layers gone, head and last three
+        layers tuned: {mean(values(last))}. No repair brings other kinds or other text back.""",
         _in_few_bits(),
     )
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.problems.equations import (
-    BROAD,
     FAR,
     NARROW,
     OUT_OF_DISTRIBUTION,
+    SMALL,
     Problem,
     make_problems,
 )
-from distillkit.problems.wordings import reworded, stories
+from distillkit.problems.wordings import reworded, worded_problems
 from distillkit.runtime.session import Session
 from distillkit.traces.templates import SHOTS
 
@@ -62,12 +62,15 @@ TIERS = {
 
 
 # What is taught and asked.  "broad" is for equations as other people write them: more terms, other
-# letters and words, larger numbers; its solutions are longer, so everything takes longer.
+# letters and words, larger numbers, systems, word problems; its solutions are longer, so everything
+# takes longer.
+WIDE = {**dict.fromkeys(SMALL, 1), "fractions": 2, "near": 1, "large": 1, "scaled": 6, "systems": 3,
+        "pairs": 2, "stories": 3, "broad": 10}  # fmt: skip
 CURRICULA = {
     "narrow": {},
-    "broad": {"teacher": "solver:collect", "families": BROAD, "shares": {"broad": 12.0},
-              "traces": 3072, "batch_size": 4,
-              "max_new_tokens": 560},  # more than the longest solution taught
+    "broad": {"teacher": "solver:collect", "families": tuple(WIDE), "shares": WIDE,
+              "traces": 3200, "batch_size": 4,
+              "max_new_tokens": 640},  # more than the longest solution taught
 }  # fmt: skip
 
 
@@ -90,14 +93,10 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
     every length.
     """
-    test = make_problems(max(100, settings.test), settings.families, "test", TEST_SEED)
     broad, most = settings.curriculum == "broad", max(60, settings.ood)
-    kinds = FAR if broad else OUT_OF_DISTRIBUTION
-    ood = make_problems(most, kinds, "ood", TEST_SEED, avoid=test)
-    if broad:
-        told = stories(most, "ood", TEST_SEED, avoid=test)
-        ood = [p for three in zip(ood[::2], ood[1::2], told) for p in three]
-        test = reworded(test, TEST_SEED)
+    made = worded_problems if broad else make_problems
+    test = made(max(100, settings.test), settings.families, "test", TEST_SEED)
+    ood = make_problems(most, FAR if broad else OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
     return test[: settings.test], ood[: settings.ood]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import lcm
 
 from distillkit.problems.algebra import (
     Linear,
@@ -61,6 +60,12 @@ def collected(equation: str) -> list[str]:
     work.sides[1] = [term for term in work.sides[1] if term != "0"]
     work.note()
     add_alike()
+    a, d = work.ends()
+    if a.denominator > 1 and a.numerator != 1:  # (2/3)x = 6: by 3 first
+        work.lines.append(f"{_term(a * a.denominator, work.name)} = {_times(d, a.denominator)}")
+        work.lines += product(abs(d), Fraction(a.denominator))
+        work.sides = [[_term(a * a.denominator, work.name)], [_term(d * a.denominator, "")]]
+        work.note()
     (a, d), ends = work.ends(), work.divided()
     return work.lines + ends[:-1] + quotient(d, a) + ends[-1:]
 
@@ -86,17 +91,29 @@ def _both(equation: str) -> list[str]:
 
 
 def _without(name: str, rows: Sequence[Linear]) -> list[str]:
-    """Multiply two equations so that an unknown falls out of their sum, and solve that."""
-    first, second = (Fraction(lcm(*(int(row[name]) for row in rows))) / row[name] for row in rows)
+    """Multiply two equations so that an unknown falls out of their sum, and solve that.
+
+    Each is multiplied by the other's number of that unknown; equal numbers are left.
+    """
+    first, second = (row[name] for row in rows)
+    one, two = (1, 1) if abs(first) == abs(second) else (abs(second), abs(first))
     lines, scaled = [], []
-    for row, factor in zip(rows, (abs(first), -second if first > 0 else second), strict=True):
-        number = row.get("", Fraction(0))
-        lines += product(abs(number), abs(factor)) if abs(factor) > 1 else []
+    for row, factor in zip(rows, (one, -two if first * second > 0 else two), strict=True):
         scaled.append(scale(row, factor))
-        lines.append(_row(scaled[-1]))
-    left = [_term(row[kind], kind) for row in scaled for kind in row if kind not in ("", name)]
-    right = [_term(-row[""], "") for row in scaled if row.get("")]
-    return lines + collected(f"{joined(left)} = {joined(right)}")
+        if factor != 1:
+            left, _, right = _row(row).partition(" = ")
+            lines.append(f"{factor}({left}) = {_times(Fraction(right), factor)}")
+            lines += product(abs(Fraction(right)), Fraction(abs(factor)))
+            lines.append(_row(scaled[-1]))
+    left = [(kind, _term(row[kind], kind)) for row in scaled for kind in sorted(row) if kind]
+    right = joined([_term(-row[""], "") for row in scaled if row.get("")])
+    lines.append(f"{joined([text for _, text in left])} = {right}")
+    return lines + collected(f"{joined([text for kind, text in left if kind != name])} = {right}")
+
+
+def _times(number: Fraction, factor: int | Fraction) -> str:
+    """Write factor * number."""
+    return f"{factor} * {bracketed(number)}"
 
 
 def _row(row: Linear) -> str:
@@ -148,6 +165,7 @@ def quotient(a: Fraction, b: Fraction) -> list[str]:
     if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
         return []
     rest, size, parts, lines = abs(a), abs(b), places(abs(a / b)), []
+    parts = parts if size > 1 else []
     for place in parts if abs(a / b) >= 10 else []:
         lines += product(size, place) or [f"{size} * {place} = {size * place}"]
         lines += [addition(rest, -size * place)] if rest > size * place else []

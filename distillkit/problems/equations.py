@@ -242,7 +242,7 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {  # in ascending difficul
 NARROW = ("one-step", "two-step", "both-sides", "brackets")
 SMALL = (*NARROW, "brackets-both")  # every kind with one unknown and small numbers
 BROAD = (*SMALL, "large", "broad")
-FAR = ("systems", "fractions")  # never taught, in no curriculum
+FAR = ("rational",)  # never taught, in no curriculum
 OUT_OF_DISTRIBUTION = ("letters", "reversed", "large", "unsimplified", "systems")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from distillkit.problems.algebra import parse_equation, value_at
-from distillkit.problems.equations import Problem, belongs, canonical, make_problem
+from distillkit.problems.equations import Problem, belongs, canonical, make_problem, make_problems
 
 PHRASES = (  # {x}: the unknown, {e}: the equation
     "Solve for {x}: {e}",
@@ -41,6 +41,22 @@ def reworded(problems: Sequence[Problem], seed: int = 0) -> list[Problem]:
     The answer follows the letter; family, split and id stay.  Stories stay as they are.
     """
     return [_reworded(problem, random.Random(f"{seed}-{problem.id}")) for problem in problems]
+
+
+def worded_problems(
+    n: int, families: Sequence[str], split: str, seed: int, avoid: Collection[Problem] = ()
+) -> list[Problem]:
+    """Return n different problems in other people's words, the families in turn.
+
+    As `make_problems`, with "stories" as one more family.
+    """
+    turns = [families[i % len(families)] for i in range(n)]
+    told = stories(turns.count("stories"), split, seed, avoid)
+    others = [family for family in families if family != "stories"]
+    made = make_problems(n - len(told), others, split, seed, [*avoid, *told]) if others else []
+    made = iter(reworded(made, seed))
+    told = iter(told)
+    return [next(told if family == "stories" else made) for family in turns]
 
 
 def _reworded(problem: Problem, rng: random.Random) -> Problem:

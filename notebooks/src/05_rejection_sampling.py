@@ -445,8 +445,8 @@ dk.show_arms(loss, unit=f"{hundredths} on held-out general answers")
 # and the arms differ by a hundredth, which may be chance. No general question
 # is answered with tags; perhaps the new habit is tied to its own system
 # message. What the recipe's 20 % costs in right answers is not known either:
-# look at the intervals. It may pay in longer trainings. What *is* forgotten,
-# and fast, are other kinds of equations: see lesson 07.
+# look at the intervals. It may pay in longer trainings. What *can* be
+# forgotten, and fast, are other kinds of equations: see lesson 07.
 #
 # ## Experiment: the student as its own teacher
 #
@@ -483,6 +483,31 @@ dk.show_arms(stages, "first")
 # What the rules do: each kept solution is right line by line, so errors do not
 # grow from round to round. Problems that the student cannot solve at all
 # never enter: the method sharpens what is there.
+#
+# ## Experiment: its errors, or any problems?
+#
+# It sounds clever: ask the student, and teach it what it got *wrong*. A student
+# learned 64 solutions. Then it answered 192 new problems, and learned the
+# solver's solutions of those that it failed (20 to 53 of them). Two controls:
+# *as many* solutions of any problems; and *equal minutes*: asking takes time,
+# and in that time about 200 solutions of any problems can be learned. *Predict:
+# which of the three is best, and which is worst?* `python -m
+# benchmarks.experiments.own_errors` makes it again.
+
+# %%
+ways = dk.data("own_errors").arms("arm")
+for name in ("as many", "equal minutes"):
+    dk.compare(ways, name, "own errors")
+dk.show_arms(ways, "first")
+
+# %% [markdown]
+# **The errors are the worst choice.** We had expected 3 to 8 points *more* than
+# with as many of any problems. Two explanations, neither of them tested: what a
+# student gets wrong is of few kinds, and learning these alone it forgets the
+# others; and a few steps at the full rate shake what was learned before,
+# whatever is in them: even "as many" is no better than the first 64 alone. Only
+# enough new problems of all kinds help. If you want to teach errors, mix them
+# with the rest (lesson 07), and count the minutes of asking.
 
 # %% [markdown]
 # ### Bonus: let them vote

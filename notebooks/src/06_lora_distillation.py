@@ -505,16 +505,17 @@ dk.explore(
 
 # %% [markdown]
 # Some matrices learn few directions, others use all sixteen. Does the *student*
-# need them all? An adapter that was trained for two hours (rank 16, on `demo
-# --curriculum broad`) was cut to a lower rank, by its singular values, and
-# asked again. `python -m benchmarks.experiments.ranks` makes it again.
+# need them all? The adapter of `demo --curriculum broad` (rank 16, 914,000
+# tokens) was cut to a lower rank, by its singular values, and asked again.
+# `python -m benchmarks.experiments.ranks` makes it again.
 
 # %%
 dk.show(*figures.draw_ranks(dk.data("ranks")))
 
 # %% [markdown]
-# Broad equations need more of the rank than narrow ones: their solutions are
-# three times as long, and one wrong step is enough to fail.
+# Rank 12 is as good as 16. With less, both kinds of equations lose: broad ones
+# sooner, whose solutions are three times as long, and one wrong step is enough
+# to fail.
 #
 # ## The trap: the learning rate
 #
@@ -683,10 +684,10 @@ dk.show_arms(rows.where(recipe=again).arms("recipe"), "128 traces")
 #
 # ## A student to go on with
 #
-# Two hours of training do not fit into a lesson. The result comes with the kit,
-# cut to rank 12: `data/adapter_broad/`. It was made from the weights of the
-# 4-bit file of Qwen2.5-Coder-0.5B-Instruct. *Ask it equations of your own: any
-# letter, several terms, brackets.*
+# A million tokens do not fit into a lesson (on two cores they take over an
+# hour). The result comes with the kit, cut to rank 12: `data/adapter_broad/`.
+# It was made from the weights of the 4-bit file of Qwen2.5-Coder-0.5B-Instruct.
+# *Ask it equations of your own: any letter, several terms, brackets.*
 
 # %%
 mine = ["5(t - 9) + 23 = 2t + 13 - 4t", "7(t - 3) + 12 = 4t - 2(t + 8)"]
@@ -697,7 +698,7 @@ for row in dk.evaluate(
     ready.model,
     ready.tokenizer,
     [dk.make_problem(equation) for equation in mine],
-    max_new_tokens=24 if machine.fast else 560,
+    max_new_tokens=24 if machine.fast else 640,
     on_done=dk.Count("the ready student", len(mine)),
 ):
     print(f"{row['problem']['equation']}\n{row['text']}")

@@ -39,17 +39,18 @@ machine = dk.start_lesson("07")
 # %% [markdown]
 # ## Predict first
 #
-# The student that comes with the kit was trained for two hours on exact
-# solutions of seven kinds of equations, up to six terms with numbers of
-# three digits. It has never seen a *story* ("A taxi costs 4 euros …"), nor a
-# fraction as a factor.
+# The student that comes with the kit has learned 3,200 exact solutions of
+# thirteen kinds: equations with up to six terms, fractions as factors, large
+# numbers, systems of two, and *stories* ("A taxi costs 4 euros …"). All their
+# solutions are whole numbers. An equation such as `3x + 1 = 8`, whose solution
+# is 7/3, it has never seen.
 #
-# **Write two guesses into the next cell.** Of 100 equations of the hardest kind
-# it was taught, how many does it solve? And of 100 stories?
+# **Write two guesses into the next cell.** Of 100 stories that nobody told it,
+# how many does it solve? And of 100 equations whose solution is a fraction?
 
 # %%
-guess_broad = None  # of 100
 guess_stories = None  # of 100
+guess_fractions = None  # of 100
 
 # %%
 import tempfile
@@ -161,14 +162,14 @@ dk.show(*figures.draw_splits([r for r in splits if r["family"] != "all"]))
 
 # %% [markdown]
 # *Outside* are equations that nobody here wrote (reasoning-gym), some with
-# numbers of eight digits; *far* is what no trace showed in any form.
+# numbers of eight digits. *Never taught* are equations whose solution is a
+# fraction. The stories are others than those that were told in training.
 #
-# **In plain words.** What was taught is learned well. What was *not* taught is
-# not: systems of two equations stay near nothing, and equations with fractions
-# as factors got *worse* than with examples in the prompt: the student now
-# treats them as what it knows. Stories in a fixed form improve, because what is
-# missing there is the form of the answer, not the sum. A student distilled on
-# a narrow task is a narrow student.
+# **In plain words.** What was taught is learned, and in other words, too. What
+# was *not* taught got **worse** than it was: with examples in the prompt the
+# untouched student writes 7/3 now and then; the distilled one makes a whole
+# number of it, as all solutions were that it has seen. A student distilled on
+# some tasks is a student of these tasks.
 #
 # ## Is it chance?
 #
@@ -351,19 +352,20 @@ kinds = dk.slips(broad)
 dk.show(*figures.draw_slips(kinds, len(broad)))
 
 # %% [markdown]
-# Errors spread over many kinds, and each solution has about 18 lines. Fewer
-# than one wrong line in a hundred is enough to spoil one solution in nine. That
-# is the limit of a student that computes in its head: either its lines get
+# Errors spread over many kinds, and each solution has about 18 lines. Hardly
+# more than one wrong line in a hundred is enough to spoil one solution in five.
+# That is the limit of a student that computes in its head: either its lines get
 # surer, or someone checks them and asks again.
 #
 # ## Exercise 4: teach what it cannot
 #
 # Choose a kind that the student fails, give it at most 50 solved examples, and
-# prove that the gain is not chance. The cell below does it for fractions as
-# factors. *Predict before you run it: does the student forget what it knew?*
+# prove that the gain is not chance. The cell below does it for equations whose
+# solution is a fraction. *Predict before you run it: does the student forget
+# what it knew?*
 
 # %%
-family, count = "fractions", 4 if machine.fast else 40
+family, count = "rational", 4 if machine.fast else 40
 writer = dk.teacher("solver:collect")
 
 new = dk.make_problems(count, (family,), "train", machine.seed)
@@ -387,47 +389,51 @@ for name, asked in questions.items():
     )
 
 # %% [markdown]
-# It learned the new kind, and it lost the old ones: **catastrophic
-# forgetting**. Ten steps on one kind were enough. The mend is *rehearsal*: put
-# solutions of the old kinds beside the new ones. Do it: restart the kernel, run
-# all, but let `new` be
+# It learned the new kind and kept the old ones: the new solutions are written
+# in the steps that it knows, and only their last line is new. Now restart the
+# kernel, run all, and let another writer teach it: `solver:arithmetic` has the
+# same solutions in another form. *Predict: what does it forget?*
 #
-#     [*dk.make_problems(count, (family,), "train", machine.seed),
-#      *dk.make_problems(count, dk.NARROW, "train", machine.seed)]
+# <details><summary>What we found (one run each, seed 0)</summary>
 #
-# Then try `systems`, fewer traces, or a teacher that writes shorter:
-# `solver:arithmetic`.
-#
-# <details><summary>What we found with rehearsal (one run, seed 0)</summary>
-#
-# Fractions: 5 → 18 of 24. As before: 12 → 8 of 12. The training took twice as
-# long. A short rehearsal helps, but does not mend everything: twenty steps at
-# the full rate move a student a long way.
+# In its own form: the new kind 5 → 22 of 24, as before 12 → 11 of 12. In the
+# other form: the new kind to 18 of 24, as before 12 → 8 of 12. That is
+# **catastrophic forgetting**, after ten steps. The usual mend is *rehearsal*:
+# put solutions of the old kinds beside the new ones, and lower the rate. With
+# 12 questions these are looks, not measurements.
 # </details>
 #
-# ### The same, at length
+# ### The same, from the start
 #
-# All wrong answers of this student to other people's equations were read and
-# sorted: most are a division by a longer number, then fractions, systems and
-# stories that it had never been taught. So it got a second course in these
-# kinds, at a lower rate, with its old kinds beside them. The stories and the
-# equations of others that it is asked here were not in the course. `python -m
-# benchmarks.experiments.second_course` makes it again.
+# An earlier student of this kit had learned seven kinds. All its wrong answers
+# to other people's equations were read and sorted: most were sums and divisions
+# of longer numbers, then fractions, systems and stories that it had never been
+# taught. A second course in these kinds did not mend it: it gained there, and
+# lost 17 of 100 broad equations, in spite of rehearsal. So the *first* course
+# was changed: thirteen kinds, for as many tokens as the seven had. Three
+# students of each, trained from the untouched one. *Predict: what does it
+# cost?* `python -m benchmarks.experiments.more_kinds` makes it again.
 
 # %%
-course = dk.data("second_course")
-for row in course:
-    row["family"], row["stage"] = "all", row["course"]
-names = {"none": "comes with the kit", "second": "after a second course"}
-dk.show(*figures.draw_splits(course, list(names.items())))
+courses = dk.data("more_kinds")
+kinds = ["seven kinds", "thirteen kinds"]
+for split in dict.fromkeys(row["split"] for row in courses):
+    print(f"\n{split}:")
+    arms = courses.where(split=split, course=kinds).arms("course")
+    dk.compare(arms, *kinds)
+
+# %%
+one = [{**row, "family": "all", "stage": row["course"]} for row in courses]
+stages = [(name, name) for name in kinds]
+one = [row for row in one if row["seed"] == 0 and row["stage"] in kinds]
+dk.show(*figures.draw_splits(one, stages))
 
 # %% [markdown]
-# It gained where its solutions write every step: equations of others, stories,
-# fractions. Systems stayed near nothing: their solutions multiply a whole row
-# in one line, and the student guesses by which number. And the price is high:
-# with its old kinds beside the new ones, it still lost 17 of 100 broad
-# equations. Of five guesses that we wrote down before the run, two were right.
-# One training, one seed.
+# The picture shows the first of the three. Six more kinds cost 12 of 100 broad
+# equations, because there are half as many broad solutions to learn from, and
+# give 30 to 88 of each of the others. A student does what it was shown: what it
+# is to do must be in the lesson. Of our six guesses three came true; we had
+# hoped for 80 of 100 of *outside*, and for half of the systems.
 #
 # A small *p* says that chance is a bad explanation. It does not say that the
 # gain is large, or that it will hold for other wordings. And it is only honest
@@ -460,9 +466,10 @@ print(page)
 
 # %%
 share = {r["family"]: r["exact"] for r in splits.where(stage="distilled")}
-print(f"broad: {share['broad']:.0f} of 100; stories: {share['stories']:.0f}")
-if guess_broad is not None or guess_stories is not None:
-    print(f"Your guesses were {guess_broad} and {guess_stories}.")
+told, never = share["stories"], share["rational"]
+print(f"stories: {told:.0f} of 100; solutions that are fractions: {never:.0f}")
+if guess_stories is not None or guess_fractions is not None:
+    print(f"Your guesses were {guess_stories} and {guess_fractions}.")
 
 # %% [markdown]
 # ## What can go wrong
@@ -475,7 +482,7 @@ if guess_broad is not None or guess_stories is not None:
 # - **One number for everything.** A mean over kinds hides the kind that fails.
 # - **Strict and lenient are mixed.** *Strict* asks for the right value in the
 #   right form, *lenient* only for the value. Half of a "gain" may be the form.
-#   For the stories it is all of it: see the column `lenient` in the CSV.
+#   For the stories it is more than half: see the column `lenient` in the CSV.
 #
 # ## Questions
 #
@@ -486,10 +493,10 @@ if guess_broad is not None or guess_stories is not None:
 # flips can say more: 5 gained and 0 lost gives p = 0.06, 25 and 20 gives 0.55.
 # </details>
 #
-# <details><summary>2. Why did fractions get worse?</summary>
+# <details><summary>2. Why did solutions that are fractions get worse?</summary>
 #
-# Every trace had whole factors, and the student learned to be sure of that. Its
-# examples in the prompt are gone, too: nothing reminds it of another way.
+# Every trace had a whole solution, and the student learned to be sure of that.
+# Its examples in the prompt are gone, too: nothing reminds it of another way.
 # </details>
 #
 # <details><summary>3. The student is sure (0.99) of a wrong digit. What does

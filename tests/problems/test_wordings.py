@@ -129,3 +129,14 @@ def test_more_stories_than_there_are_is_said(monkeypatch):
     with pytest.raises(ValueError, match="there are not 17 different stories"):
         kit.stories(17)
     assert len({problem.equation for problem in kit.stories(3)}) == 3
+
+
+def test_stories_are_one_family_among_others():
+    turns = ("two-step", "stories", "systems", "stories")
+    known = kit.worded_problems(6, turns, "train", 2)
+    found = kit.worded_problems(30, turns, "train", 2, avoid=known)
+    assert [p.family for p in found] == [turns[i % 4] for i in range(30)]
+    assert not overlap(found, known) and len({canonical(p.equation) for p in found}) == 30
+    assert [p for p in found if p.family == "stories"] == kit.stories(15, "train", 2, known)
+    assert any(not p.text.startswith("Solve for") for p in found if p.family == "two-step")
+    assert kit.worded_problems(3, ("stories",), "test", 1) == kit.stories(3, "test", 1)

@@ -134,8 +134,8 @@ def draw_splits(
 ) -> Drawn:
     """Draw exact answers by family of two students, with 95 % Wilson intervals.
 
-    `table` holds rows of data/generalisation.csv or data/reach.csv, as `dk.data` gives them: shares
-    in percent.  `stages` name the students, before and after, and say who they are.
+    `table` holds rows of data/generalisation.csv, as `dk.data` gives them: shares in percent.
+    `stages` name the students, before and after, and say who they are.
     """
     names = list(dict.fromkeys((row["split"], row["family"]) for row in table))
     figure, axes = new_figure(7.4, 1.0 + 0.4 * len(names), xlim=(0, 102),
@@ -153,7 +153,8 @@ def draw_splits(
             if name in rows:
                 sign = 1 if at else -1
                 gains[name] = gains.get(name, 0) + sign * rows[name]["exact"]
-    labels = [" / ".join(dict.fromkeys(part for part in name if part != "all")) for name in names]
+    labels = [" / ".join(dict.fromkeys(part for part in name if part not in ("all", "own")))
+              for name in names]  # fmt: skip
     axes.set_yticks(range(len(names)), labels)
     axes.set_ylim(len(names) - 0.5, -0.5)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
