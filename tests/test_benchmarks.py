@@ -256,7 +256,7 @@ LITTLE = {
     "TEACHER": 1,
     "EACH": 1,
     "POOL": 6,
-    "MORE": 30,
+    "SPARE": 30,
 }
 TRIED = {  # an arm that trains and one that does not, where there are both
     "algorithm_distillation": ["references", "last tenth"],
@@ -312,6 +312,7 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         write_jsonl(tmp_path / "outside_fresh.jsonl", [{"question": "x = 1?", "answer": "1"}])
         few = {arm: dataclasses.replace(c, traces=8) for arm, c in module.COURSES.items()}
         monkeypatch.setattr(module, "COURSES", few)
+        monkeypatch.setattr(module, "RUNS", tmp_path)
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))

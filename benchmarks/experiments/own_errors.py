@@ -22,7 +22,7 @@ from distillkit.traces.filters import mix, to_traces
 from distillkit.traces.teachers import Solver
 from distillkit.training.loop import TrainingConfig, distill
 
-FIRST, POOL, MORE = 64, 192, 320  # solutions; problems that are answered; spare ones in turn
+FIRST, POOL, SPARE = 64, 192, 320  # solutions; problems that are answered; spare ones in turn
 ANSWERED = 1.0  # of the time of a trained token: on two cores 259 and 271 a second
 LIMIT = 240  # tokens of an answer; longer than any solution
 ARMS = ("first", "own errors", "as many", "equal minutes")
@@ -57,7 +57,7 @@ def run(arm, seed, bench):
 @cache
 def problems_of(seed):
     """Return the problems of all parts: the first ones, those that are answered, the others."""
-    return make_problems(FIRST + POOL + MORE, SMALL, "train", seed)
+    return make_problems(FIRST + POOL + SPARE, SMALL, "train", seed)
 
 
 def solved(seed):
