@@ -222,6 +222,16 @@ def speed() -> str:
         (checkpointing); we keep them, and compute a batch in parts of at most 192 tokens.  The
         memory of the whole run holds the probes of accuracy, too, on both sides.""",
         noted(
+            """the same commands on 2026-11-27 on two cores with AVX-512 in bfloat16 and without AMX
+            (parts of 384 tokens, the loss a few positions at a time; seeds 0, 1, 2): 40 rows 263
+            (255–300) tokens/s against 80 (79–84), packed 88 (85–91), without checkpointing 87
+            (82–90), peaks 3.0, 3.5, 3.6 and 5.2 GB; the demo's 160 rows 301 (298–318) against 84
+            (81–86), 90 % after 49 s (24–49) against 132 (84–137), exact at the end 95 % (94–96)
+            against 93 % (92–93), peaks 3.4 and 4.3 GB.  The demo there, after the download, from
+            the command to the table of 100 and 30 equations: 106 s (105–115), exact 95 % (94–95),
+            the first equation that it could not solve before after 43 s (42–46), peak 3.6 GB."""
+        ),
+        noted(
             """the whole demo after the download took 2.6 minutes (2.5–2.7; exact after: 94 %,
             92–94, n = 48), three runs; the first version 9.7.  About 1.6 GB of the memory is there
             on both sides before the first step."""
