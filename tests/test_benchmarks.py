@@ -310,9 +310,9 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         monkeypatch.setattr(module, "distilled", lambda: (adapted, student.tokenizer, settings))
     if name == "more_kinds":
         write_jsonl(tmp_path / "outside_fresh.jsonl", [{"question": "x = 1?", "answer": "1"}])
-        few = {arm: dataclasses.replace(c, traces=8) for arm, c in module.COURSES.items()}
+        few = {arm: (shares, 8) for arm, (shares, _) in module.COURSES.items()}
         monkeypatch.setattr(module, "COURSES", few)
-        monkeypatch.setattr(module, "RUNS", tmp_path)
+        monkeypatch.setattr("benchmarks.experiments.generalisation.RUNS", tmp_path)
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))

@@ -21,15 +21,20 @@ from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems, ex
 from distillkit.problems.equations import FAR, NARROW, make_problems
 from distillkit.problems.wordings import stories
 
-BOTH_SIDES = ("both-sides", "brackets-both")
+
+def of_kinds(*families):
+    """Return what makes n unseen problems of these families."""
+    return lambda n: make_problems(n, families, "test", TEST_SEED)
+
+
 ARMS = {  # split -> n questions, none of which was trained on
-    "narrow": lambda n: make_problems(n, NARROW, "test", TEST_SEED),
-    "unknown on both sides": lambda n: make_problems(n, BOTH_SIDES, "test", TEST_SEED),
+    "narrow": of_kinds(*NARROW),
+    "unknown on both sides": of_kinds("both-sides", "brackets-both"),
     "broad": broad_problems,
-    "fractions": lambda n: make_problems(n, ("fractions",), "test", TEST_SEED),
-    "systems": lambda n: make_problems(n, ("systems",), "test", TEST_SEED),
+    "fractions": of_kinds("fractions"),
+    "systems": of_kinds("systems"),
     "stories": stories,  # others than those that are told in training
-    "never taught": lambda n: make_problems(n, FAR, "test", TEST_SEED),
+    "never taught": of_kinds(*FAR),
     "outside": lambda n: read_questions(RUNS / "outside_fresh.jsonl")[0][:n],
 }
 LIMIT = CURRICULA["broad"]["max_new_tokens"]

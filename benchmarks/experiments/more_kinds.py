@@ -14,68 +14,43 @@ gives 80 of broad.
 Adapters and answers are kept in `runs/more_kinds/`.
 """
 
-from dataclasses import dataclass
 from itertools import chain
 
-from benchmarks.runner import RUNS, Experiment, main, scored
-from distillkit.evaluation.scoring import evaluate, read_questions
+from benchmarks.experiments.generalisation import ARMS as SPLITS_OF_ALL
+from benchmarks.runner import Experiment, main, scored
+from distillkit.evaluation.scoring import evaluate
 from distillkit.evaluation.slips import slips
-from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems
-from distillkit.problems.equations import BROAD, NARROW, make_problems, overlap
-from distillkit.problems.wordings import stories, worded_problems
+from distillkit.pipeline.recipes import CURRICULA
+from distillkit.problems.equations import BROAD, overlap
+from distillkit.problems.wordings import worded_problems
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
 from distillkit.traces.filters import mix, reject, to_traces
 from distillkit.traces.teachers import Solver
 from distillkit.training.loop import TrainingConfig, distill
-from distillkit.training.lora import lora
 
 LIMIT, WIDTH = CURRICULA["broad"]["max_new_tokens"], 100
 
 
-@dataclass(frozen=True)
-class Course:
-    """What is taught: solutions of each family in this proportion, how many, and how."""
-
-    shares: dict[str, int]
-    traces: int
-    rate: float = 5e-4
-    batch_size: int = 4
-    rank: int = 16
-
-
 SEVEN = {**dict.fromkeys(BROAD, 1), "broad": 12}
 THIRTEEN = CURRICULA["broad"]["shares"]
-COURSES = {
-    "seven kinds": Course(SEVEN, 3072),
-    "thirteen kinds": Course(THIRTEEN, 3200),
-    "seven kinds, 20 minutes": Course(SEVEN, 800),
-    "thirteen kinds, 20 minutes": Course(THIRTEEN, 880),
+COURSES = {  # solutions of each family in this proportion, and how many
+    "seven kinds": (SEVEN, 3072),
+    "thirteen kinds": (THIRTEEN, 3200),
+    "seven kinds, 20 minutes": (SEVEN, 800),
+    "thirteen kinds, 20 minutes": (THIRTEEN, 880),
 }
-
-
-def of_kinds(*families):
-    """Return what makes n unseen problems of these families."""
-    return lambda n: make_problems(n, families, "test", TEST_SEED)
-
-
-SPLITS = {  # n questions, none of which is trained on
-    "narrow": of_kinds(*NARROW),
-    "broad": broad_problems,
-    "fractions": of_kinds("fractions"),
-    "systems": of_kinds("systems"),
-    "stories": stories,
-    "outside": lambda n: read_questions(RUNS / "outside_fresh.jsonl")[0][:n],
-}
+ASKED = ("narrow", "broad", "fractions", "systems", "stories", "outside")
+SPLITS = {split: SPLITS_OF_ALL[split] for split in ASKED}
 
 
 def run(arm, seed, bench):
     """Teach a course, unless that is done, and ask all splits."""
-    course, loaded = COURSES[arm], bench.load()
+    (shares, n), loaded = COURSES[arm], bench.load()
     place = bench.folder / f"{arm}-{seed}".replace(" ", "-").replace(",", "")
-    config = TrainingConfig(rate=course.rate, batch_size=course.batch_size, seed=seed)
-    trained = distill(loaded.model, loaded.tokenizer, lesson(course, seed),
-                      lora(course.rank), config=config, out=place)  # fmt: skip
+    config = TrainingConfig(batch_size=4, seed=seed)
+    trained = distill(loaded.model, loaded.tokenizer, lesson(shares, n, seed), config=config,
+                      out=place)  # fmt: skip
     questions = {split: made(bench.test) for split, made in SPLITS.items()}
     answers = evaluate(trained.student, loaded.tokenizer, [*chain(*questions.values())],
                        max_new_tokens=LIMIT, width=WIDTH,
@@ -87,15 +62,15 @@ def run(arm, seed, bench):
         print(f"{arm}, {split}: {slips(mine)}", flush=True)
         rows.append({"split": split, **scored(mine),
                      "right": "".join("01"[row["exact"]] for row in mine),
-                     "traces": course.traces, "trace_tokens": trained.tokens,
+                     "traces": n, "trace_tokens": trained.tokens,
                      "train_seconds": round(trained.seconds)})  # fmt: skip
     return rows
 
 
-def lesson(course, seed):
+def lesson(shares, n, seed):
     """Return the solver's verified solutions of a course, and general examples beside them."""
-    turns = [family for family, share in course.shares.items() for _ in range(share)]
-    problems = worded_problems(course.traces, turns, "train", seed)
+    turns = [family for family, share in shares.items() for _ in range(share)]
+    problems = worded_problems(n, turns, "train", seed)
     for questions in SPLITS.values():
         assert not overlap(problems, [p for p in questions(200) if p.split != "own"])
     kept, _ = reject(Solver(form="collect").sample(problems))

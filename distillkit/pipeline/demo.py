@@ -17,6 +17,7 @@ from distillkit.pipeline.recipes import (
     PLAIN_TOKENS,
     Settings,
     examples,
+    maker,
     unseen_problems,
 )
 from distillkit.pipeline.report import (
@@ -31,8 +32,7 @@ from distillkit.pipeline.report import (
     with_interval,
     write_report,
 )
-from distillkit.problems.equations import Problem, make_problems, overlap
-from distillkit.problems.wordings import worded_problems
+from distillkit.problems.equations import Problem, overlap
 from distillkit.runtime.files import (
     odd_field,
     read_json,
@@ -191,8 +191,8 @@ def problems_to_teach(job: Job) -> list[Problem]:
     if problems is None:
         turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
         n = round(settings.traces * job.teacher.spare)
-        made = worded_problems if settings.curriculum == "broad" else make_problems
-        problems = made(n, turns, "train", settings.seed, avoid=job.unseen)
+        make = maker(settings.curriculum)
+        problems = make(n, turns, "train", settings.seed, avoid=job.unseen)
     shared = overlap(problems, job.unseen)
     if shared:
         raise RuntimeError(f"{len(shared)} training equations are test equations: {shared[:3]}")

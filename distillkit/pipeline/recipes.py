@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.problems.equations import (
@@ -93,11 +93,15 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     A shorter test is the beginning of a longer one, so that the teacher's recorded answers serve
     every length.
     """
-    broad, most = settings.curriculum == "broad", max(60, settings.ood)
-    made = worded_problems if broad else make_problems
-    test = made(max(100, settings.test), settings.families, "test", TEST_SEED)
-    ood = make_problems(most, FAR if broad else OUT_OF_DISTRIBUTION, "ood", TEST_SEED, avoid=test)
+    kinds = FAR if settings.curriculum == "broad" else OUT_OF_DISTRIBUTION
+    test = maker(settings.curriculum)(max(100, settings.test), settings.families, "test", TEST_SEED)
+    ood = make_problems(max(60, settings.ood), kinds, "ood", TEST_SEED, avoid=test)
     return test[: settings.test], ood[: settings.ood]
+
+
+def maker(curriculum: str) -> Callable[..., list[Problem]]:
+    """Return what makes a curriculum's problems: in the kit's words, or in other people's."""
+    return worded_problems if curriculum == "broad" else make_problems
 
 
 def broad_problems(n: int) -> list[Problem]:

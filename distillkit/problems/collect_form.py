@@ -60,14 +60,21 @@ def collected(equation: str) -> list[str]:
     work.sides[1] = [term for term in work.sides[1] if term != "0"]
     work.note()
     add_alike()
-    a, d = work.ends()
-    if a.denominator > 1 and a.numerator != 1:  # (2/3)x = 6: by 3 first
-        work.lines.append(f"{_term(a * a.denominator, work.name)} = {_times(d, a.denominator)}")
-        work.lines += product(abs(d), Fraction(a.denominator))
-        work.sides = [[_term(a * a.denominator, work.name)], [_term(d * a.denominator, "")]]
-        work.note()
+    _clear_denominator(work)
     (a, d), ends = work.ends(), work.divided()
     return work.lines + ends[:-1] + quotient(d, a) + ends[-1:]
+
+
+def _clear_denominator(work: Working) -> None:
+    """Multiply (2/3)x = 6 by 3; x/3 = 6 is solved by that itself."""
+    a, d = work.ends()
+    if a.denominator == 1 or a.numerator == 1:
+        return
+    left = _term(a * a.denominator, work.name)
+    work.lines.append(f"{left} = {_times(d, a.denominator)}")
+    work.lines += product(abs(d), Fraction(a.denominator))
+    work.sides = [[left], [_term(d * a.denominator, "")]]
+    work.note()
 
 
 def _both(equation: str) -> list[str]:
@@ -84,7 +91,7 @@ def _both(equation: str) -> list[str]:
     back, value = rows[1], solution[one]
     a = back.get(one, Fraction(0)) * value
     if a and abs(back[one]) > 1:
-        lines.append(f"{show_number(back[one])} * {bracketed(value)} = {show_number(a)}")
+        lines.append(f"{_times(value, back[one])} = {show_number(a)}")
     rest = joined([*([show_number(a)] if a else []), _term(back[two], two)])
     lines += collected(f"{rest} = {show_number(-back.get('', Fraction(0)))}")
     return list(dict.fromkeys(lines))
@@ -164,14 +171,14 @@ def quotient(a: Fraction, b: Fraction) -> list[str]:
         return product(abs(a), Fraction(b.denominator))
     if b == 1 or b.denominator != 1 or not a or (a / b).denominator != 1:
         return []
-    rest, size, parts, lines = abs(a), abs(b), places(abs(a / b)), []
-    parts = parts if size > 1 else []
+    rest, size, lines = abs(a), abs(b), []
+    parts = places(abs(a / b)) if size > 1 else []
     for place in parts if abs(a / b) >= 10 else []:
         lines += product(size, place) or [f"{size} * {place} = {size * place}"]
         lines += [addition(rest, -size * place)] if rest > size * place else []
         rest -= size * place
     lines += [f"{' + '.join(map(str, parts))} = {sum(parts)}"] if len(parts) > 1 else []
-    whole = f"{show_number(b)} * {bracketed(a / b)} = {show_number(a)}"
+    whole = f"{_times(a / b, b)} = {show_number(a)}"
     return lines if lines[-1:] == [whole] else [*lines, whole]
 
 

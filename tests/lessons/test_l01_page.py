@@ -78,7 +78,7 @@ def test_a_notebook_shows_it_whole_and_it_works_there(chromium, tmp_path):
         inside.get_by_text("Digit 2 of 1197").wait_for()
         inside.locator("#go").click()
         inside.get_by_text("Stop", exact=True).click()
-        inside.get_by_text("Go on", exact=True).wait_for()
+        inside.get_by_text("Stopped.").wait_for()
 
 
 # --- what it computes ----------------------------------------------------------------------------
@@ -173,6 +173,8 @@ def test_it_is_stopped_and_goes_on_by_keyboard_and_ends_with_the_same_numbers(ch
         expect(tab.locator("#hard")).not_to_have_text("–", timeout=END)
         tab.keyboard.press("Enter")
         expect(go).to_have_text("Go on")
+        said = tab.evaluate('t("stopped") + conclusion()')
+        assert said.startswith("Stopped. ") and tab.locator("#result").inner_text() == said
         count = tab.locator("#count").inner_text()
         tab.wait_for_timeout(100)
         assert tab.locator("#count").inner_text() == count, "stopped is stopped"
