@@ -109,6 +109,7 @@ _HOME = {  # public name -> the module it lives in
     "agreement": "evaluation.scoring",
     "write_answers": "evaluation.scoring",
     "slips": "evaluation.slips",
+    "contradiction": "evaluation.choosing",
     "wilson": "evaluation.statistics",
     "paired_difference": "evaluation.statistics",
     "unpaired_difference": "evaluation.statistics",

@@ -13,6 +13,7 @@ from typing import Any
 import gguf
 import torch
 
+from distillkit.evaluation.choosing import contradiction
 from distillkit.generation.decoding import likeliest, write
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
@@ -94,6 +95,8 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
     def reply(turns: list[Message]) -> str:
         text, cut = answer(model, tokenizer, turns, limit, _show)
         print(f"\n(cut after {limit} tokens)" if cut else "", flush=True)
+        if remark := remark_on(text):
+            _aside(remark)
         return text
 
     if once:
@@ -111,6 +114,15 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
                 turns.append({"role": "assistant", "content": reply(turns)})
     except (EOFError, KeyboardInterrupt):
         print("\nbye")
+
+
+def remark_on(text: str) -> str:
+    """Return what can be said of a solution without the right answer, "" of any other text."""
+    if not THINK.parse(text).ok:
+        return ""
+    if wrong := contradiction(text):
+        return printable(f"(do not trust it, this does not follow: {wrong})")
+    return "(each line follows from its first equation: compare that one with your question)"
 
 
 def _aside(words: str) -> None:

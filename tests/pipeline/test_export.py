@@ -330,6 +330,20 @@ def test_what_the_model_writes_is_shown_and_not_obeyed(run, capsys, monkeypatch)
     assert answer(model, tokenizer, messages("2x = 4"), 3, pieces.append)[1]
 
 
+@pytest.mark.parametrize(("text", "remark"), [
+    (THINK.render("3x = 12\nx = 12 / 3\nx = 4", "x = 4"), "each line follows"),
+    (THINK.render("3x = 12\nx = 12 / 3\nx = 5", "x = 5"), "this does not follow: x = 5)"),
+    (THINK.render("3x = 12\nx = 4", "x = 5"), "the answer x = 5 does not solve 3x = 12)"),
+    ("A magnet attracts iron.", ""), ("<think>\n3x = 12", ""),
+])  # fmt: skip
+def test_a_solution_gets_a_remark_beside_it(run, capsys, monkeypatch, text, remark):
+    monkeypatch.setattr(chatting, "answer", lambda *_: (text, False))
+    chatting.chat(run, "3x = 12")
+    told = capsys.readouterr()
+    assert remark in told.err and (bool(remark) or "follow" not in told.err)
+    assert "follow" not in told.out
+
+
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"GGUF" + b"\x03\0\0\0" + b"\xff" * 40])
 def test_what_is_no_gguf_file_is_one_sentence(content, tmp_path, capsys):
     if content is not None:

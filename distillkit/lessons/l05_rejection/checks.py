@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import comb
 
+from distillkit.evaluation import choosing
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 from distillkit.traces import filters
 
@@ -406,21 +407,12 @@ pass_at_k = Exercise(
 # --- bonus: the majority --------------------------------------------------------------------------
 
 
-def _majority(answers: Sequence[str | None], same) -> str | None:
-    """Return the answer that most others equal by `same`; the first of equals, None if none is."""
-    votes = [
-        (sum(same(a, b) for b in answers if b is not None), -at, a)
-        for at, a in enumerate(answers) if a is not None
-    ]  # fmt: skip
-    return max(votes)[2] if votes else None
-
-
 def _wrong_majority(kind: str):
     def wrong(answers: Sequence[str | None], same) -> str | None:
         given = [a for a in answers if a is not None]
         if kind == "None votes":
             none = answers.count(None)
-            best = _majority(answers, same)
+            best = choosing.majority(answers, same)
             return None if none > sum(same(best, b) for b in given) else best
         if not given:
             return "" if kind == "empty" else None
@@ -432,9 +424,9 @@ def _wrong_majority(kind: str):
             return given[-1 - max(range(len(given)), key=lambda i: sum(
                 same(given[-1 - i], b) for b in given))]  # fmt: skip
         if kind == "more than half":
-            best = _majority(answers, same)
+            best = choosing.majority(answers, same)
             return best if 2 * sum(same(best, b) for b in given) > len(answers) else None
-        return _majority(answers, same)
+        return choosing.majority(answers, same)
 
     return wrong
 
@@ -445,7 +437,7 @@ def _same_number(a: str, b: str) -> bool:
 
 majority = Exercise(
     "majority",
-    reference=_majority,
+    reference=choosing.majority,
     hints=(
         "Are 'x = 4' and '4.0' one vote or two?",
         "For each answer that is there count the answers that are the same by `same`. The "

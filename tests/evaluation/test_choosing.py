@@ -1,0 +1,99 @@
+"""Choosing: votes by value, and what a solution says against itself without a key."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distillkit.evaluation.choosing import contradiction, majority
+from distillkit.problems.answers import same_value
+from distillkit.problems.equations import FAMILIES, make_problem
+from distillkit.problems.trace_forms import FORMS
+from distillkit.runtime.files import read_jsonl
+from distillkit.runtime.session import data_path
+from distillkit.traces.templates import THINK
+
+
+def written(*lines: str, answer: str = "") -> str:
+    return THINK.render("\n".join(lines), answer or lines[-1])
+
+
+@pytest.mark.parametrize(
+    ("answers", "chosen"),
+    [
+        (["x = 4", "3", "4.0", None], "x = 4"),
+        (["1", "2", "x = 2", "1.0"], "1"),  # as many: the first
+        ([None, "7", None, None], "7"),
+        ([None, None], None),
+        ([], None),
+        (["x = 1, y = 2", "3", "x = 1; y = 2"], "x = 1, y = 2"),
+        (["", "5"], "5"),  # what cannot be read equals nothing, not even itself
+    ],
+)
+def test_values_are_counted_not_texts(answers, chosen):
+    assert majority(answers) == chosen
+
+
+@given(st.lists(st.sampled_from(["1", "x = 1", "2", "2.0", "3", None])))
+def test_no_other_answer_has_more_votes(answers):
+    best = majority(answers)
+    votes = [sum(same_value(a, b) for b in answers) for a in answers if a is not None]
+    assert (best is None) == (not votes)
+    assert best is None or sum(same_value(best, b) for b in answers) == max(votes)
+
+
+@given(st.sampled_from(sorted(set(FAMILIES) - {"rational"})), st.integers(0, 10**6))
+def test_the_solver_never_contradicts_itself(family, seed):
+    problem = make_problem(FAMILIES[family](random.Random(seed)))
+    lines = FORMS["collect"](problem.equation)
+    assert contradiction(written(*lines, answer=problem.answer)) == ""
+
+
+@given(st.sampled_from(["two-step", "both-sides", "broad", "scaled", "systems"]),
+       st.integers(0, 10**6), st.integers(1, 9))  # fmt: skip
+def test_a_changed_digit_is_found(family, seed, change):
+    """The last digit of a line behind the first equations makes the line false, whatever it is."""
+    rng = random.Random(seed)
+    problem = make_problem(FAMILIES[family](rng))
+    lines = FORMS["collect"](problem.equation)
+    at = rng.choice([i for i in range(2, len(lines)) if lines[i][-1].isdigit()])
+    lines[at] = lines[at][:-1] + str((int(lines[at][-1]) + change) % 10)
+    assert contradiction(written(*lines, answer=problem.answer))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (written("3x = 12", "x = 12 / 3", "x = 5"), "x = 5"),
+        (written("3x = 12", "3 * 5 = 12", "x = 4"), "3 * 5 = 12"),
+        (written("3x = 12", "x = 4", answer="x = 5"), "the answer x = 5 does not solve 3x = 12"),
+        (written("x + y = 3, x - y = 1", "x = 2", "y = 2", answer="x = 2, y = 2"), "y = 2"),
+        (written("x + y = 3", "2x + 2y = 6", answer="x = 2, y = 1"), "x + y = 3, 2x + 2y = 6"),
+        (written("I see it at once.", answer="x = 4"), "no equation is displayed"),
+        (written("4 + 3 = 7", answer="x = 7"), "no equation is displayed"),
+        ("<think>\n3x = 12\nx = 4", ""),  # cut off: the template's own words
+        ("", ""),
+    ],
+)
+def test_what_is_wrong_is_said(text, words):
+    found = contradiction(text)
+    assert found and (words in found)
+
+
+def test_nothing_is_known_of_the_question():
+    """A solution of another equation than the one that was asked contradicts itself nowhere."""
+    assert contradiction(written("5x = 10", "x = 10 / 5", "x = 2")) == ""
+
+
+def test_no_wrong_answer_to_an_equation_holds_together():
+    """Of the student's 352 measured wrong answers none does, but in stories, read wrongly."""
+    rows = read_jsonl(data_path("generalisation_answers.jsonl"))
+    holds = {(row["split"] == "stories", row["exact"]): [] for row in rows}
+    for row in rows:
+        holds[row["split"] == "stories", row["exact"]].append(not contradiction(row["text"]))
+    assert sum(holds[False, False]) == 0 and len(holds[False, False]) > 300
+    assert sum(holds[False, True]) > 0.95 * len(holds[False, True])
+    assert sum(holds[True, False]) > 0.5 * len(holds[True, False])  # their first line is wrong
