@@ -278,6 +278,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "rejection": ["good / everything", "damaged / verified"],
     "sampler_distillation": ["data", "direct"],
     "self_improvement": ["round 2", "first, repeated"],
+    "several_tries": ["systems"],
     "shipped_forms": ["q4_0", "3 bits in blocks of 32, no file format"],
     "sizes": ["distilled", "untouched"],
     "teacher_forms": ["check"],
@@ -316,6 +317,9 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))
+    if name == "several_tries":
+        ready = dataclasses.replace(student, model=adapted)
+        monkeypatch.setattr(module, "merged", lambda *_: ready)
     if name == "pruning":
         monkeypatch.setattr(module, "loaded", lambda *_: (student.model, student.tokenizer))
         module.importance_of.cache_clear()

@@ -18,9 +18,7 @@ from distillkit.evaluation.scoring import evaluate
 from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.gguf_writer import KINDS, round_weights
 from distillkit.pipeline.demo import read_run, student_of
-from distillkit.pipeline.recipes import TEST_SEED
-from distillkit.problems.equations import make_problems
-from distillkit.problems.wordings import reworded
+from distillkit.pipeline.recipes import TEST_SEED, broad_problems
 from distillkit.runtime.session import data_path
 from distillkit.traces.filters import to_traces
 from distillkit.traces.teachers import teacher
@@ -36,14 +34,9 @@ FEWER = {f"{bits} bits in blocks of 32, no file format": bits for bits in (4, 3,
 ARMS = (*(kind for kind in KINDS if kind != "f16"), *FEWER, ADAPTER, BESIDE, INTO)
 
 
-def questions(n, seed=TEST_SEED):
-    """Return n unseen broad equations in other people's words."""
-    return reworded(make_problems(n, ("broad",), "test", seed), seed)
-
-
 def texts(tokenizer):
     """Return verified solutions, each as a batch of its own."""
-    solved = teacher("solver:collect").sample(questions(TEXTS, TEST_SEED - 1), k=1)
+    solved = teacher("solver:collect").sample(broad_problems(TEXTS, TEST_SEED - 1), k=1)
     return [pack([example]) for example in encode(to_traces(solved), tokenizer)]
 
 
@@ -100,7 +93,7 @@ def run(arm, seed, bench):
     kl_N = torch.cat([forward_kl(new, old) for new, old in zip(after, before, strict=True)])
     same = [new.argmax(-1) == old.argmax(-1) for new, old in zip(after, before, strict=True)]
     student.model.to(getattr(torch, bench.machine.dtype))
-    answers = evaluate(student.model, student.tokenizer, questions(bench.test),
+    answers = evaluate(student.model, student.tokenizer, broad_problems(bench.test),
                        max_new_tokens=LIMIT, width=bench.test)  # fmt: skip
     return {
         "bytes": size, "true_bits": round(8 * size / n, 2), "kl": f"{kl_N.mean().item():.2e}",

@@ -229,7 +229,11 @@ def speed() -> str:
             (81–86), 90 % after 49 s (24–49) against 132 (84–137), exact at the end 95 % (94–96)
             against 93 % (92–93), peaks 3.4 and 4.3 GB.  The demo there, after the download, from
             the command to the table of 100 and 30 equations: 106 s (105–115), exact 95 % (94–95),
-            the first equation that it could not solve before after 43 s (42–46), peak 3.6 GB."""
+            the first equation that it could not solve before after 43 s (42–46), peak 3.6 GB.
+            Writing there, 8 prompts 8 times each behind the few-shot prefix (`sampling_vs_generate
+            --llama --runs 2 --prompts 8`): 231 and 240 tokens/s, `generate` 38 and 38, llama.cpp
+            (xllamacpp 2026.10, Q8_0, 16 texts at once; a build for any processor) 70 and 74.  48
+            equations are answered in 8.8 s (8.7–9.5, four times)."""
         ),
         noted(
             """the whole demo after the download took 2.6 minutes (2.5–2.7; exact after: 94 %,

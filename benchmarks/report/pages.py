@@ -34,6 +34,7 @@ SECTIONS = (
     learning.amount,
     learning.self_improvement,
     learning.own_errors,
+    learning.several_tries,
     learning.teacher_forms,
     objectives.step_by_step,
     objectives.soft_labels,

@@ -413,7 +413,7 @@ def _write_of_type(
 def _in_type(resolved: Resolved, dtype: str, say: Callable[[str], None]) -> Resolved:
     """Return a copy, beside it in the cache, of a model that the kit has converted to float32.
 
-    It is made once; a disk without room for it does without.
+    It is made once; a cache that has no room for it, or cannot be written, does without.
     """
     ours = cache_dir() / "models"
     if dtype != "bfloat16" or resolved.path.parent != ours or resolved.path.name.endswith(dtype):
@@ -423,10 +423,11 @@ def _in_type(resolved: Resolved, dtype: str, say: Callable[[str], None]) -> Reso
         return stamped(target)
     try:
         need_space(ours, (resolved.path / WEIGHTS).stat().st_size)
-    except ModelError:
+        say(f"{resolved.name}: a copy in {dtype} is being written, once")
+        return _write_of_type(resolved, target, dtype, say)
+    except (ModelError, OSError) as error:
+        say(folded(f"{resolved.name}: no copy in {dtype}, so each start converts it ({error})"))
         return resolved
-    say(f"{resolved.name}: a copy in {dtype} is being written, once")
-    return _write_of_type(resolved, target, dtype, say)
 
 
 def _folder(name: str, path: Path, source: str) -> Resolved:

@@ -29,6 +29,7 @@ from distillkit.pipeline.report import (
     indented,
     percent,
     points,
+    were_recorded,
     with_interval,
     write_report,
 )
@@ -150,11 +151,10 @@ def answer_before(job: Job) -> Before:
     say, n = job.stages.say, len(job.test)
     say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
     zero_shot = finished_answers(job.student.sha256, job.unseen)
-    recorded = bool(zero_shot)
     zero_shot = zero_shot or job.answers("before", job.student.model, most=PLAIN_TOKENS)
     say(indented(zero_shot[0]))
     plain = summary(zero_shot[:n])
-    if recorded:
+    if were_recorded(zero_shot):
         say(f"  its plain answers were recorded once, with room for {LONG_TOKENS} tokens: the "
             f"right value for {with_interval(plain, 'lenient')}")  # fmt: skip
     else:

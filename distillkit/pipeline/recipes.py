@@ -104,9 +104,9 @@ def maker(curriculum: str) -> Callable[..., list[Problem]]:
     return worded_problems if curriculum == "broad" else make_problems
 
 
-def broad_problems(n: int) -> list[Problem]:
+def broad_problems(n: int, seed: int = TEST_SEED) -> list[Problem]:
     """Return n unseen broad equations in other people's words."""
-    return reworded(make_problems(n, ("broad",), "test", TEST_SEED), TEST_SEED)
+    return reworded(make_problems(n, ("broad",), "test", seed), seed)
 
 
 def examples(curriculum: str) -> Sequence[Problem]:

@@ -358,7 +358,7 @@ def build_report(
     answered = [*few_shot, *after]
     recorded = _recorded_answers(before, after, split_at) if settings.teacher == "recorded" else {}
     equations = sum("family" in trace for trace in traces)
-    finished = before if _recorded(before) else []
+    finished = before if were_recorded(before) else []
     return {
         "student": {"name": student.name, "source": student.source, "sha256": student.sha256},
         "teacher": {
@@ -410,7 +410,7 @@ def finished_answers(sha256: str, problems: Sequence[Problem]) -> list[AnswerRow
     return [rows[problem.id] for problem in problems] if same else []
 
 
-def _recorded(rows: Sequence[AnswerRow]) -> bool:
+def were_recorded(rows: Sequence[AnswerRow]) -> bool:
     """Say whether answers were recorded: each then says which student gave it."""
     return all("student" in row for row in rows)
 

@@ -297,6 +297,15 @@ def test_a_processor_for_16_bits_gets_a_copy_in_16_bits_once(converted_toy, tiny
         "toy", "toy-bfloat16"]  # fmt: skip
 
 
+def test_a_cache_that_cannot_be_written_does_without_the_copy(converted_toy):
+    locks = converted_toy.parents[1] / "locks"
+    locks.write_text("a file where the folder of the locks should be")
+    said = []
+    assert loading.load("toy", "cpu", "bfloat16", said.append).model.dtype == torch.bfloat16
+    assert any("no copy in bfloat16" in line and "locks" in line for line in said)
+    assert not converted_toy.with_name("toy-bfloat16").exists()
+
+
 def test_a_full_disk_does_without_the_copy_and_a_cut_one_is_named(converted_toy, monkeypatch):
     with monkeypatch.context() as patch:
         full = shutil.disk_usage(converted_toy)._replace(free=10)
