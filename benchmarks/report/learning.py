@@ -310,11 +310,11 @@ def several_tries() -> str:
         f"""The student that comes with the kit.  An answer contradicts itself if a line, or the
         answer, does not follow from its own first equation; then the first of four more that does
         not is taken ("again").  Neither key nor question is needed for it.  {plain(right)} of
-        {plain(sound)} answers to equations that contradict themselves nowhere are right (greedy ones
-        count in each seed); in stories the first line itself is wrong.  Expected before the run: the first of four 2 to 6 points
-        below greedy, votes 3 to 8 above, answers without a contradiction 8 to 15 above except in
-        stories, 98 of 100 of these right.  The first of four is worse than that, and votes bring
-        nothing over greedy.""",
+        {plain(sound)} answers to equations that contradict themselves nowhere are right (greedy
+        ones count in each seed); in stories the first line itself is wrong.  Expected before the
+        run: the first of four 2 to 6 points below greedy, votes 3 to 8 above, answers without a
+        contradiction 8 to 15 above except in stories, 98 of 100 of these right.  The first of four
+        is worse than that, and votes bring nothing over greedy.""",
     )
 
 
