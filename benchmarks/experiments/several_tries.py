@@ -6,11 +6,11 @@ The student that comes with the kit answers each question once, greedily, and fo
 temperature 0.7.  One answer is taken: the first of the four; the one that most of them give
 (`majority`); the first that contradicts itself nowhere (`contradiction`), or the first of all; the
 greedy one, and "again": if it contradicts itself, the first of the four that does not; and, as the
-most that any choice could reach, a right one of the five if there is one.  A row a split, way and
-seed:
-`sure` is the share of answers taken that contradict themselves nowhere, `sure_right` how many of
-these are right, `tokens` what a question costs if one is written after the other and only as far as
-needed, `right` has a 1 for each right answer.
+most that any choice could reach, a right one of the five if there is one.
+
+A row a split, way and seed: `sure` is the share of answers taken that contradict themselves
+nowhere, `sure_right` of those that are right besides, `tokens` what a question costs if one answer
+is written after the other and only as far as needed, `right` has a 1 for each right answer.
 Expected before the run: the first of four is 2 to 6 points below the greedy answer; votes bring 3
 to 8 points, answers without a contradiction 8 to 15, but none of these in stories, where it is the
 equation that is wrong; elsewhere 98 of 100 answers without a contradiction are right.  ("again"
@@ -95,7 +95,7 @@ def until_sound(tries):
 
 def rated(before, found):
     """Return how many of the answers taken are right, against the greedy ones; how many contradict
-    themselves nowhere, and how many of these are right; the tokens that a question cost."""
+    themselves nowhere, and how many are right besides; the tokens that a question cost."""
     right = [answer["exact"] for answer, _ in found]
     sure = [answer["exact"] for answer, _ in found if answer["holds"]]
     ends, gain = wilson(sum(right), len(right)), paired_difference(before, right)
@@ -108,7 +108,7 @@ def rated(before, found):
         **{name: round(value, 4) for name, value in shares.items()},
         "tokens": round(sum(t["tokens"] for _, tries in found for t in tries) / len(found), 1),
         "sure": round(len(sure) / len(found), 4),
-        "sure_right": round(sum(sure) / len(sure), 4) if sure else "",
+        "sure_right": round(sum(sure) / len(found), 4),
         "right": "".join("01"[exact] for exact in right),
     }
 

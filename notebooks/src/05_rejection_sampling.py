@@ -602,8 +602,8 @@ for split in dict.fromkeys(row["split"] for row in several):
     again = some.where(way="again")
     sure = sum(row["sure"] for row in again) / len(again)
     right = sum(row["sure_right"] for row in again) / len(again)
-    print(f"without a contradiction: {100 * sure:.0f} of 100", end=", ")
-    print(f"{100 * right:.0f} % of these right")
+    print(f"again, without a contradiction: {100 * sure:.0f} of 100", end=", ")
+    print(f"of these right: {100 * right:.0f}")
 
 # %% [markdown]
 # **Of the answers to equations that contradict themselves nowhere, not one is
