@@ -69,7 +69,8 @@ def ours(student, prompts, k, limit):
 
 def llama_cpp(student, prompts, k, limit):
     """Return how many tokens llama.cpp writes, each prompt k times."""
-    address = server_of(student.name).listening_address
+    server, _ = server_of(student.name)
+    address = server.listening_address
     setting = {"n_predict": limit, "temperature": 0.7, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 
     def write(prompt):
@@ -85,11 +86,11 @@ def llama_cpp(student, prompts, k, limit):
 
 @cache
 def server_of(name):
-    """Serve a model in Q8_0."""
-    path = Path(tempfile.mkdtemp()) / "q8_0.gguf"
-    precise = load(name, say=lambda _: None)
+    """Serve a model in Q8_0; returns the server and the folder of its file, which goes with it."""
+    folder = tempfile.TemporaryDirectory()
+    path, precise = Path(folder.name) / "q8_0.gguf", load(name, say=lambda _: None)
     write_gguf(precise.model, precise.tokenizer, path, "q8_0", {})
-    return serve(path, AT_ONCE)
+    return serve(path, AT_ONCE), folder
 
 
 def agreement(student, precise, prompts, limit=96):

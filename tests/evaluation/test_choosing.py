@@ -83,6 +83,40 @@ def test_what_is_wrong_is_said(text, words):
     assert found and (words in found)
 
 
+PIECES = (
+    "3x",
+    "x",
+    "y",
+    "=",
+    " = ",
+    "12",
+    "/",
+    "(",
+    ")",
+    "+",
+    "-",
+    ",",
+    "and",
+    "\n",
+    "½",
+    "0",
+    "<think>",
+    "</think>",
+    "<answer>",
+    "</answer>",
+    "9" * 60,
+    "\x1b[2J",
+    "no solution",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES)), st.lists(st.sampled_from(PIECES)))
+def test_whatever_a_model_writes_is_judged_and_never_an_error(lines, answer):
+    text = "".join(lines)
+    assert isinstance(contradiction(text), str)
+    assert isinstance(contradiction(written(text, answer="".join(answer) or "x")), str)
+
+
 def test_nothing_is_known_of_the_question():
     """A solution of another equation than the one that was asked contradicts itself nowhere."""
     assert contradiction(written("5x = 10", "x = 10 / 5", "x = 2")) == ""
