@@ -587,10 +587,10 @@ print(
 # This teacher begins with a step, so a number that it copies wrongly into its
 # first line is not seen. The student that comes with the kit writes the
 # equation down first. It was asked questions of four kinds, 100 each: once
-# (greedy), and four times at temperature 0.7, with three seeds. "Again" keeps
-# the greedy answer unless it contradicts itself; then it takes the first of the
-# four that does not.
-# `python -m benchmarks.experiments.several_tries` does it once more.
+# (greedy), and four times at temperature 0.7, with three seeds. "Own steps" is
+# `first_sound` of the four. "Again" keeps the greedy answer unless it
+# contradicts itself; then it takes the first of the four that does not.
+# `python -m benchmarks.experiments.several_tries` makes the table again.
 
 # %%
 several = dk.data("several_tries")
