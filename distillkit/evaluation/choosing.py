@@ -11,6 +11,8 @@ from distillkit.problems.equations import make_problem
 from distillkit.traces.filters import first_wrong_step
 from distillkit.traces.templates import THINK, Template
 
+NO_EQUATION = "no equation is displayed"
+
 
 def majority(
     answers: Sequence[str | None], same: Callable[[str, str], bool] = same_value
@@ -37,7 +39,7 @@ def contradiction(text: str, template: Template = THINK) -> str:
         return parsed.problem
     own = _first_equations(parsed.reasoning, parsed.answer.count(",") + 1)
     if not own:
-        return "no equation is displayed"
+        return NO_EQUATION
     try:
         solution = make_problem(own).answer
     except (ParseError, SolutionError) as error:

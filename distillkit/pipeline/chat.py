@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import torch
 
-from distillkit.evaluation.choosing import contradiction
+from distillkit.evaluation.choosing import NO_EQUATION, contradiction
 from distillkit.generation.decoding import likeliest, write
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
@@ -118,9 +118,10 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
 
 def remark_on(text: str) -> str:
     """Return what can be said of a solution without the right answer, "" of any other text."""
-    if not THINK.parse(text).ok:
+    wrong = contradiction(text)
+    if not THINK.parse(text).ok or wrong == NO_EQUATION:
         return ""
-    if wrong := contradiction(text):
+    if wrong:
         return printable(f"(do not trust it, this does not follow: {wrong})")
     return "(each line follows from its first equation: compare that one with your question)"
 

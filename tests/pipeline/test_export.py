@@ -334,7 +334,7 @@ def test_what_the_model_writes_is_shown_and_not_obeyed(run, capsys, monkeypatch)
     (THINK.render("3x = 12\nx = 12 / 3\nx = 4", "x = 4"), "each line follows"),
     (THINK.render("3x = 12\nx = 12 / 3\nx = 5", "x = 5"), "this does not follow: x = 5)"),
     (THINK.render("3x = 12\nx = 4", "x = 5"), "the answer x = 5 does not solve 3x = 12)"),
-    ("A magnet attracts iron.", ""), ("<think>\n3x = 12", ""),
+    ("A magnet attracts iron.", ""), (THINK.render("Red.", "Red"), ""), ("<think>\n3x = 12", ""),
 ])  # fmt: skip
 def test_a_solution_gets_a_remark_beside_it(run, capsys, monkeypatch, text, remark):
     monkeypatch.setattr(chatting, "answer", lambda *_: (text, False))
