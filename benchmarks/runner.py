@@ -269,6 +269,17 @@ def counted(right: Sequence[bool]) -> dict[str, Any]:
     return {"n": len(right), "right": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
+def gained(before: Sequence[bool], after: Sequence[bool]) -> dict[str, float]:
+    """Return the paired gain of right answers with its interval, as a table keeps them."""
+    found = zip(("gain", "gain_low", "gain_high"), statistics.paired_difference(before, after))
+    return {name: round(share, 4) for name, share in found}
+
+
+def marks(right: Sequence[bool]) -> str:
+    """Return a 1 for each right answer and a 0 for each other, in the order asked."""
+    return "".join("01"[exact] for exact in right)
+
+
 def comparison(experiment: Experiment, table: Sequence[dict]) -> str:
     """Compare the arms with the first one over paired seeds; "" with fewer than three seeds.
 

@@ -12,10 +12,9 @@ writes to `runs/outside_fresh.jsonl` in an environment of its own.
 
 from functools import cache
 
-from benchmarks.runner import RUNS, Experiment, main, scored
+from benchmarks.runner import RUNS, Experiment, gained, main, scored
 from distillkit.evaluation.scoring import evaluate, read_questions
 from distillkit.evaluation.slips import slips
-from distillkit.evaluation.statistics import paired_difference
 from distillkit.pipeline.demo import load_run
 from distillkit.pipeline.recipes import CURRICULA, TEST_SEED, broad_problems, examples
 from distillkit.problems.equations import FAR, NARROW, make_problems
@@ -68,10 +67,9 @@ def run(arm, seed, bench):
     for family in ["", *dict.fromkeys(problem.family for problem in asked)]:
         after, before = ([row for row in rows if family in ("", row["problem"]["family"])]
                          for rows in found.values())  # fmt: skip
-        gain = paired_difference(*([row["exact"] for row in rows] for rows in (before, after)))
-        named = zip(("gain", "gain_low", "gain_high"), (round(g, 4) for g in gain), strict=True)
+        gain = gained(*([row["exact"] for row in rows] for rows in (before, after)))
         row = {"family": family or "all", **about}
-        table.append({**row, "stage": "distilled", **scored(after), **dict(named)})
+        table.append({**row, "stage": "distilled", **scored(after), **gain})
         table.append({**row, "stage": "few-shot", **scored(before)})
     return table
 

@@ -17,7 +17,7 @@ Adapters and answers are kept in `runs/more_kinds/`.
 from itertools import chain
 
 from benchmarks.experiments.generalisation import ARMS as SPLITS_OF_ALL
-from benchmarks.runner import Experiment, main, scored
+from benchmarks.runner import Experiment, main, marks, scored
 from distillkit.evaluation.scoring import evaluate
 from distillkit.evaluation.slips import slips
 from distillkit.pipeline.recipes import CURRICULA
@@ -61,7 +61,7 @@ def run(arm, seed, bench):
         mine, answers = answers[: len(asked)], answers[len(asked) :]
         print(f"{arm}, {split}: {slips(mine)}", flush=True)
         rows.append({"split": split, **scored(mine),
-                     "right": "".join("01"[row["exact"]] for row in mine),
+                     "right": marks([row["exact"] for row in mine]),
                      "traces": n, "trace_tokens": trained.tokens,
                      "train_seconds": round(trained.seconds)})  # fmt: skip
     return rows

@@ -22,10 +22,9 @@ from functools import cache
 
 from benchmarks.experiments.generalisation import ARMS as SPLITS
 from benchmarks.experiments.generalisation import LIMIT
-from benchmarks.runner import Experiment, main
+from benchmarks.runner import Experiment, counted, gained, main, marks
 from distillkit.evaluation.choosing import contradiction, majority
 from distillkit.evaluation.scoring import evaluate, score
-from distillkit.evaluation.statistics import paired_difference, wilson
 from distillkit.runtime.session import start
 from distillkit.traces.teachers import Local
 from distillkit.training.lora import ready_student
@@ -98,18 +97,15 @@ def rated(before, found):
     themselves nowhere, and how many are right besides; the tokens that a question cost."""
     right = [answer["exact"] for answer, _ in found]
     sure = [answer["exact"] for answer, _ in found if answer["holds"]]
-    ends, gain = wilson(sum(right), len(right)), paired_difference(before, right)
-    shares = dict(
-        zip(("low", "high", "gain", "gain_low", "gain_high"), (*ends, *gain), strict=True)
-    )
+    counts = counted(right)
     return {
-        "n": len(right),
-        "exact": round(sum(right) / len(right), 4),
-        **{name: round(value, 4) for name, value in shares.items()},
+        **counts,
+        **gained(before, right),
+        "exact": counts["right"],
         "tokens": round(sum(t["tokens"] for _, tries in found for t in tries) / len(found), 1),
         "sure": round(len(sure) / len(found), 4),
         "sure_right": round(sum(sure) / len(found), 4),
-        "right": "".join("01"[exact] for exact in right),
+        "right": marks(right),
     }
 
 

@@ -13,7 +13,7 @@ rounding, at every token of 16 verified solutions.  The K-quants need `libgguf`,
 
 import torch
 
-from benchmarks.runner import Experiment, main, scored
+from benchmarks.runner import Experiment, main, marks, scored
 from distillkit.evaluation.scoring import evaluate
 from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.gguf_writer import KINDS, round_weights
@@ -98,7 +98,7 @@ def run(arm, seed, bench):
     return {
         "bytes": size, "true_bits": round(8 * size / n, 2), "kl": f"{kl_N.mean().item():.2e}",
         "same_top": round(torch.cat(same).float().mean().item(), 4), **scored(answers),
-        "right": "".join("01"[row["exact"]] for row in answers),
+        "right": marks([row["exact"] for row in answers]),
     }  # fmt: skip
 
 

@@ -290,10 +290,10 @@ def several_tries() -> str:
         of = {way: rows(path, split=split, way=way) for way in ("greedy", *ways)}
         shares = [spread(values(of[way]), end=100) for way in ways]
         gain = change(gap(of["greedy"], of["again"]), bold=True)
-        times = mean(values(of["again"], "tokens", 1)), mean(values(of["greedy"], "tokens", 1))
+        cost = [mean(values(of[way], "tokens", 1)) for way in ("greedy", "again")]
         sure = [mean(values(of["again"], column)) for column in ("sure", "sure_right")]
         greedy = percent(of["greedy"][0]["exact"])
-        lines.append(" | ".join([split, greedy, *shares, gain, *reversed(times), *sure]))
+        lines.append(" | ".join([split, greedy, *shares, gain, *cost, *sure]))
         for r in of["again"] if split != "stories" else ():
             sound += float(r["sure"]) * int(r["n"])
             right += float(r["sure_right"]) * int(r["n"])

@@ -118,8 +118,7 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
 
 def remark_on(text: str) -> str:
     """Return what can be said of a solution without the right answer, "" of any other text."""
-    wrong = contradiction(text)
-    if not THINK.parse(text).ok or wrong == NO_EQUATION:
+    if not THINK.parse(text).ok or (wrong := contradiction(text)) == NO_EQUATION:
         return ""
     if wrong:
         return printable(f"(do not trust it, this does not follow: {wrong})")

@@ -533,19 +533,24 @@ def majority(answers, same):
 majority = checks.majority(majority)
 
 # %%
-written, key = {}, {}
+tries = {}
 for candidate in candidates:
-    problem = candidate["problem"]
-    key[problem["id"]] = problem["answer"]
-    answer = dk.THINK.parse(candidate["text"]).answer or None
-    written.setdefault(problem["id"], []).append(answer)
-single = [
-    answer is not None and dk.same_value(answer, key[name])
-    for name, answers in written.items()
-    for answer in answers
+    tries.setdefault(candidate["problem"]["id"], []).append(candidate)
+
+
+def answer_of(candidate):
+    return dk.THINK.parse(candidate["text"]).answer or None
+
+
+def is_right(answer, candidate):
+    return dk.same_value(answer, candidate["problem"]["answer"])
+
+
+single = [is_right(answer_of(c), c) for c in candidates]
+voted = [
+    is_right(majority([answer_of(c) for c in some], dk.same_value), some[0])
+    for some in tries.values()
 ]
-chosen = {name: majority(a, dk.same_value) for name, a in written.items()}
-voted = [a is not None and dk.same_value(a, key[n]) for n, a in chosen.items()]
 print(f"majority is {dk.whose(majority)}")
 for name, right in (("one candidate", single), ("majority of four", voted)):
     low, high = dk.wilson(sum(right), len(right))
@@ -561,22 +566,15 @@ for name, right in (("one candidate", single), ("majority of four", voted)):
 
 
 # %%
-def is_right(candidate):
-    answer = dk.THINK.parse(candidate["text"]).answer or None
-    problem = candidate["problem"]
-    return answer is not None and dk.same_value(answer, problem["answer"])
+def first_sound(some):
+    sound = [c for c in some if not dk.contradiction(c["text"])]
+    return (sound or some)[0]
 
 
-def first_sound(tries):
-    sound = [c for c in tries if not dk.contradiction(c["text"])]
-    return (sound or tries)[0]
-
-
-tries = {}
-for candidate in candidates:
-    tries.setdefault(candidate["problem"]["id"], []).append(candidate)
-picked = [is_right(first_sound(some)) for some in tries.values()]
-trusted = [is_right(c) for c in candidates if not dk.contradiction(c["text"])]
+picked = [first_sound(some) for some in tries.values()]
+picked = [is_right(answer_of(c), c) for c in picked]
+sound = [c for c in candidates if not dk.contradiction(c["text"])]
+trusted = [is_right(answer_of(c), c) for c in sound]
 print(f"first without a contradiction {100 * sum(picked) / len(picked):.1f} %")
 print(
     f"{len(trusted)} of {len(candidates)} candidates contradict themselves "
