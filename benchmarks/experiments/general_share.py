@@ -7,10 +7,9 @@ equations solved, the loss on general answers that were held out, and how many h
 are answered in the form of an equation.
 """
 
-from functools import cache
-
 import torch
 
+from benchmarks.experiments.ablation import verified
 from benchmarks.runner import Experiment, main, scored
 from distillkit.evaluation.scoring import evaluate
 from distillkit.generation.sampler import sample
@@ -19,8 +18,7 @@ from distillkit.pipeline.recipes import TEST_SEED
 from distillkit.problems.equations import NARROW, make_problems
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
-from distillkit.traces.filters import choose, mix, reject, to_traces
-from distillkit.traces.teachers import Recorded
+from distillkit.traces.filters import choose, mix, to_traces
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.loop import TrainingConfig, distill
 from distillkit.training.lora import lora, with_adapter
@@ -28,13 +26,6 @@ from distillkit.training.packing import encode, pack, supervised
 
 TRACES, HELD_OUT = 48, 18  # solutions in every arm, general examples that none learns from
 ARMS = ("untouched", "0.0", "0.2", "0.5")  # shares of general examples
-
-
-@cache
-def verified():
-    """Return the recorded teacher's candidates that obey every rule."""
-    teacher = Recorded()
-    return reject(teacher.sample(teacher.problems(NARROW)))[0]
 
 
 def held_out():

@@ -1,8 +1,8 @@
-"""Record what the teacher of `data/` says at each token of the demo's traces.
+"""Record what the teacher of `data/` says at each token of 128 of its verified traces.
 
     python -m benchmarks.recordings.record_logits
 
-The 128 traces that the demo chooses with seed 0 are read by the teacher with its six solved
+The traces are chosen as the demo does it with seed 0 and read by the teacher with its six solved
 examples, as `teach --logits 64` does it: about 2 minutes on two idle cores.
 """
 
@@ -18,7 +18,7 @@ LOGITS = "teacher_logits_qwen2.5-coder-1.5b.safetensors"
 
 
 def demo_traces():
-    """Return the traces that the demo trains on with seed 0, without the general examples."""
+    """Return the first 128 of the traces that the demo would choose with seed 0."""
     teacher = Recorded()
     kept, _ = reject(teacher.sample(teacher.problems(NARROW)))
     return to_traces(choose(kept, 128, 0, HARD))

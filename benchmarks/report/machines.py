@@ -217,7 +217,8 @@ def speed() -> str:
         f"· {to_90['ours'][0]['dtype']} · Qwen-0.5B · seeds {seeds} · TRL 1.16, the same model, "
         "rows and LoRA settings · both sides in turn · median (range) · 2026-11-22",
         table("measure | distillkit | peer | its value | times", lines),
-        """Before the first step both sides hold the libraries, the weights in bfloat16 and the
+        """The rows are those of the demo of then: 128 traces and 32 general examples, 8 a step.
+        Before the first step both sides hold the libraries, the weights in bfloat16 and the
         adapter with Adam's state.  TRL then saves by computing the activations twice
         (checkpointing); we keep them, and compute a batch in parts of at most 192 tokens.  The
         memory of the whole run holds the probes of accuracy, too, on both sides.""",

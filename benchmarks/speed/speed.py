@@ -29,7 +29,7 @@ def measure(options):
     jobs = {
         "to_90.json": [*train, "--sides", "ours,trl"],
         "training.json": [*train, "--sides", "ours,trl,trl-packed,trl-no-checkpointing",
-                          "--traces", "32", "--test", "0"],
+                          "--traces", "32", "--general", "0.2", "--test", "0"],
         "sampling.json": ["-m", "benchmarks.speed.sampling_vs_generate",
                           "--runs", options.runs],
     }  # fmt: skip

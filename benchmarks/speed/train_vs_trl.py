@@ -4,12 +4,12 @@
     python -m benchmarks.speed.train_vs_trl [--seeds 0,1,2] [--dtype float32] [--sides ours,trl]
 
 Both sides train the same Qwen-0.5B on the CPU, in the type of weights that `dk.start()` chooses, on
-the same rows, the demo's mix of verified traces and 20 %
-general examples (--general 0: equations only): LoRA r = 16 on all linear layers, batch 8, rate
-5e-4, cosine, one epoch.  `ours` is the recipe of `distillkit.pipeline.demo`; the other sides are
-SFTTrainer with its defaults (`trl`: bfloat16 autocast and gradient checkpointing are on; with
---dtype float32 it gets bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without
-gradient checkpointing (`trl-no-checkpointing`).
+the same rows, the demo's verified traces (--general 0.2: a fifth of general examples besides): LoRA
+r = 16 on all linear layers, the demo's 4 rows a step (--batch), rate 5e-4, cosine, one epoch.
+`ours` is the recipe of `distillkit.pipeline.demo`; the other sides are SFTTrainer with its defaults
+(`trl`: bfloat16 autocast and gradient checkpointing are on; with --dtype float32 it gets
+bf16=False), with packing (`trl-packed`: rows of 1,024 tokens) and without gradient checkpointing
+(`trl-no-checkpointing`).
 Each run has a process of its own, one after the other, seeds in turn.  Accuracy is measured on
 unseen equations now and then; the clock stands still meanwhile.
 """
@@ -86,9 +86,8 @@ def side(name, options):
     test = make_problems(options.test, NARROW, "test", TEST_SEED) if options.test else []
     tokens = sum(len(example.ids) for example in encode(traces, student.tokenizer))
     forget_peak()
-    points = options.every, options.first
+    points, batch = (options.every, options.first), options.batch
     if name == "ours":
-        batch = recipe.batch_size
         probe = Probe(student.tokenizer, test, -(-len(traces) // batch), batch, *points)
         torch.manual_seed(options.seed)
         model = with_adapter(student.model, lora())
@@ -111,7 +110,7 @@ def side(name, options):
             more |= {"gradient_checkpointing": False}
         config = SFTConfig(
             output_dir="/tmp/trl-out", learning_rate=5e-4, num_train_epochs=1, seed=options.seed,
-            per_device_train_batch_size=1 if name == "trl-packed" else 8, use_cpu=True,
+            per_device_train_batch_size=1 if name == "trl-packed" else batch, use_cpu=True,
             report_to=[], save_strategy="no", lr_scheduler_type="cosine", disable_tqdm=True, **more,
         )  # fmt: skip
         rows = [{"prompt": t["prompt"], "completion": t["completion"]} for t in traces]
@@ -143,8 +142,9 @@ def spread(values, digits=1):
 def main():
     """Run the sides one after the other, each in its own process, and print the table."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--traces", type=int, default=128)
-    arguments.add_argument("--general", type=float, default=0.2, help="share of general rows")
+    arguments.add_argument("--traces", type=int, default=104)
+    arguments.add_argument("--general", type=float, default=0.0, help="share of general rows")
+    arguments.add_argument("--batch", type=int, default=4, help="rows a step")
     arguments.add_argument("--test", type=int, default=100, help="0: speed and memory only")
     arguments.add_argument("--every", type=int, default=40, help="rows from probe to probe")
     arguments.add_argument("--first", type=int, default=80, help="no probe before so many rows")
@@ -158,7 +158,8 @@ def main():
     if options.side:
         return side(options.side, options)
     passed = ["--traces", options.traces, "--test", options.test, "--every", options.every,
-              "--first", options.first, "--general", options.general]  # fmt: skip
+              "--first", options.first, "--general", options.general,
+              "--batch", options.batch]  # fmt: skip
     passed += ["--dtype", options.dtype] if options.dtype else []
     results = []
     for seed in options.seeds.split(","):

@@ -27,6 +27,7 @@ from distillkit.pipeline.report import (
     build_report,
     finished_answers,
     indented,
+    learned,
     percent,
     points,
     were_recorded,
@@ -168,7 +169,7 @@ def answer_before(job: Job) -> Before:
 
 
 def teach(job: Job) -> Taught:
-    """Stage 2: let the teacher write candidates, keep the verified ones, add general examples."""
+    """Stage 2: let the teacher write candidates, keep the verified ones, mix general ones in."""
     settings, say = job.settings, job.stages.say
     say(f"\n[2/4] teacher: {settings.teacher}; then the rules")
     with job.stages.timed("sample"):
@@ -180,7 +181,8 @@ def teach(job: Job) -> Taught:
         write_jsonl(job.out / "traces.jsonl", mixed)
     say(str(funnel))
     say(f"  {funnel.problems_kept} of {funnel.problems} problems have a verified solution")
-    say(f"  training on {len(traces)} traces, {len(mixed) - len(traces)} general examples")
+    parts = {"equations": len(traces), "general": len(mixed) - len(traces)}
+    say(f"  training on {learned(parts)}")
     return Taught(candidates[0]["teacher"], funnel, mixed)
 
 

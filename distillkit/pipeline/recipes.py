@@ -47,13 +47,15 @@ class Settings:
 
 
 # Steps that move a term across are the hardest, so the teacher's both-sides equations count three
-# times; data/ablation_training.csv neither confirms nor refutes that this helps.
+# times; data/ablation_training.csv neither confirms nor refutes that this helps.  Four examples a
+# step teach more than eight (data/demo_recipe.csv), and a run this short forgets nothing that
+# general examples could keep (data/general_share.csv): on two cores they would cost seconds.
 # SmolLM2-135M learns the form at once, but its arithmetic is too weak for these families: it gets
 # the one kind that needs a single operation.
 HARD = {"both-sides": 3.0}
 TIERS = {
-    "cpu": {"teacher": "recorded", "families": NARROW, "traces": 128, "shares": HARD, "test": 48,
-            "ood": 30},
+    "cpu": {"teacher": "recorded", "families": NARROW, "traces": 104, "shares": HARD, "test": 48,
+            "ood": 30, "batch_size": 4, "general": 0.0},
     "gpu": {"teacher": "recorded", "families": NARROW, "traces": 200, "shares": HARD, "test": 100,
             "ood": 60},
     "tiny": {"teacher": "solver", "families": ("one-step",), "traces": 200, "test": 48, "ood": 0,
@@ -69,7 +71,7 @@ WIDE = {**dict.fromkeys(SMALL, 1), "fractions": 2, "near": 1, "large": 1, "scale
 CURRICULA = {
     "narrow": {},
     "broad": {"teacher": "solver:collect", "families": tuple(WIDE), "shares": WIDE,
-              "traces": 3200, "batch_size": 4,
+              "traces": 3200, "batch_size": 4, "general": 0.2,
               "max_new_tokens": 640},  # more than the longest solution taught
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
@@ -125,6 +125,12 @@ def points(change: Change) -> str:
     return f"{share:+.0f} points (95 % interval {low:+.0f} to {high:+.0f}, {p_words(change['p'])})"
 
 
+def learned(traces: Mapping[str, int]) -> str:
+    """Say what the student learned from, with the numbers of a report's `traces`."""
+    words = f"{traces['equations']} verified traces"
+    return words + (f" and {traces['general']} general examples" if traces["general"] else "")
+
+
 def verdict(row: AnswerRow) -> str:
     """Say in words what an answer is worth, and whether it was cut."""
     if row["exact"]:
@@ -238,6 +244,8 @@ def write_report(
     """
     accuracy = draw_accuracy(report["families"])
     kept = Funnel(**report["funnel"]).rows()
+    free_text = (" Free text is harder to predict than the next step of an equation, so its line "
+                 "stands higher.") if report["traces"]["general"] else ""  # fmt: skip
     parts = [
         *_result(report),
         "<h2>By family</h2>",
@@ -247,11 +255,9 @@ def write_report(
         "<h2>What the rules kept</h2>",
         _figure(draw_funnel(kept), "The teacher's candidates left after each rule; in brackets how "
                 "many the rule stopped.", [["rule", "candidates left"], *kept]),
-        f"<p>{report['traces']['equations']} verified traces and {report['traces']['general']} "
-        "general examples were used for training.</p>",
+        f"<p>It learned from {learned(report['traces'])}.</p>",
         "<h2>Training</h2>",
-        _figure(draw_loss(log), "The loss of each step. Free text is harder to predict than the "
-                "next step of an equation, so its line stands higher.", loss_table(log)),
+        _figure(draw_loss(log), f"The loss of each step.{free_text}", loss_table(log)),
         "<h2>Before and after</h2>",
         *(_transcript(before, after) for before, after in pairs),
         *_ask_it(report),
@@ -275,10 +281,9 @@ def _result(report: Report) -> list[str]:
         f"<p class=soft>Teacher: {escape(teacher['name'])}. Seed {report['seed']}. "
         f"{escape(report['machine'])}, {escape(report['settings']['dtype'])}. "
         f"{escape(report['date'])}.</p>",
-        f"<p>This small model was trained on {made['equations']} solutions that the teacher wrote "
-        f"and that passed every rule, and on {made['general']} general answers. The aim is that it "
-        "solves new equations of these kinds in a fixed form by itself: without the teacher, "
-        "without examples in its prompt, on any machine.</p>",
+        f"<p>This small model was trained on {learned(made)}: solutions that the teacher wrote and "
+        "that passed every rule. The aim is that it solves new equations of these kinds in a fixed "
+        "form by itself: without the teacher, without examples in its prompt, on any machine.</p>",
         f"<p class=big>Right in the asked form, of {after['n']} unseen equations: "
         f"<b>{percent(few_shot['exact'])}</b> with six solved examples in the prompt before, "
         f"<b>{percent(after['exact'])}</b> without any after. "

@@ -457,6 +457,12 @@ def test_no_training_equation_is_a_test_equation(tier, curriculum):
         assert overlap(train, unseen) == []
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_long_course_keeps_its_general_examples_where_the_short_one_has_none(tier):
+    settings = settings_for(Session(tier, "cpu", "float32", "any", 0), "broad")
+    assert (settings.traces, settings.batch_size, settings.general) == (3200, 4, 0.2)
+
+
 @pytest.mark.parametrize("curriculum", CURRICULA)
 def test_a_shorter_test_is_the_beginning_of_a_longer_one(curriculum):
     kit = Session("cpu", "cpu", "float32", "any", 0)

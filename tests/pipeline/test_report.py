@@ -42,6 +42,15 @@ def test_the_numbers_of_the_figures_are_tables(report):
     ]  # fmt: skip
 
 
+def test_general_examples_are_spoken_of_only_if_there_were_any(report, tmp_path):
+    for general, said in ((0, "12 verified traces"), (3, "12 verified traces and 3 general")):
+        of = report | {"traces": {"equations": 12, "general": general}}
+        write_report(tmp_path / "report.html", of, LOG, [(ROW, ROW)])
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert f"It learned from {said}" in page and f"was trained on {said}" in page
+        assert ("general examples" in page) == ("Free text" in page) == bool(general)
+
+
 def test_every_figure_has_words_and_its_numbers(written):
     page = written.read_text(encoding="utf-8")
     figures = page.split("<figure>")[1:]
