@@ -328,6 +328,35 @@ def busy() -> str:
     )
 
 
+def products() -> str:
+    """MKL's reproducible mode on an AMD processor: products, training, answering."""
+    file = f"{RESULTS}products.json"
+    found = read_json(parts.ROOT / file)
+    ways = distinct(found["rows"], "way")
+    what = [*((f"GFLOP/s, {name}", lambda r, n=name: r["gflops"][n])
+              for name in found["rows"][0]["gflops"]),
+            ("training tokens/s", lambda r: r["train_tokens_per_s"]),
+            ("seconds to answer 24 equations", lambda r: r["answer_s"])]  # fmt: skip
+    lines = []
+    for name, of in what:
+        both = [[of(r) for r in found["rows"] if r["way"] == way] for way in ways]
+        times = [ours / theirs for theirs, ours in zip(*both, strict=True)]
+        lines.append(" | ".join([name, *map(median_range, both), median_range(times, 2)]))
+    runs = len({r["run"] for r in found["rows"]})
+    return section(
+        "Float32 on an AMD processor",
+        f"> `{RUN}speed.products --runs {runs}` → [`{file}`](../../{file}) · {found['processor']} "
+        f"(AVX2, no AVX-512) · {found['cores']} cores · float32 · Qwen-0.5B · {runs} runs in turn "
+        "· median (range) · times: paired",
+        table(f"measure | {' | '.join(ways)} | times", lines),
+        """PyTorch's float32 products are MKL's.  On an AMD processor the kit asks MKL for its
+        reproducible mode (`MKL_CBWR=AUTO`, in `dk.start()`), where it does not choose between
+        ways of computing the same product; your own `MKL_CBWR` wins.  Rows are texts that are
+        written together, or tokens of a part of a training step; up, down and head are matrices of
+        the student.  Processors of other makers are left as they are.""",
+    )
+
+
 def ways() -> str:
     """Minutes from nothing to a lesson's first executed cell, and the memory of two learners."""
     path = f"{RESULTS}ways.csv"

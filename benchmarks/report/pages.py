@@ -54,6 +54,7 @@ SECTIONS = (
     machines.distilling,
     machines.sampling_card,
     machines.busy,
+    machines.products,
     machines.ways,
     machines.ablation,
     checking.checks,
@@ -74,8 +75,8 @@ How to read a number: `94 % (88–97)` is a share with its 95 % interval; `+15 (
 difference with its interval, **bold** in a table if the interval does not hold 0.  Where all seeds
 give the same number, their interval has no width, which is chance and no proof.  "x86_64 CPU" is a
 machine with matrix units (AMX); for a part of the rows of 2026-11-27 it was one with AVX-512 and
-its bfloat16 products.  What each file is and where it comes from says
-[`data/README.md`](../../data/README.md).
+its bfloat16 products, and for those of 2026-11-28 one with neither, which computes in float32.
+What each file is and where it comes from says [`data/README.md`](../../data/README.md).
 """
 
 

@@ -29,11 +29,11 @@ HOG = "while True: pass"
 OUT = ROOT / "benchmarks" / "results" / "busy.json"
 
 
-def measure(traces, test):
+def measure(traces, test, dtype="bfloat16"):
     """Return tokens/s of training, seconds of answering, and what was chosen: in this process."""
     from distillkit.runtime.session import start
 
-    machine = start("cpu", dtype="bfloat16")
+    machine = start("cpu", dtype=dtype)
     from benchmarks.runner import STUDENT
     from distillkit.evaluation.scoring import evaluate
     from distillkit.models.loading import load

@@ -22,6 +22,9 @@ STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines 
 }
 
 
+CPUINFO = Path("/proc/cpuinfo")  # Linux's; Windows names the maker in platform.processor()
+
+
 @dataclass(frozen=True)
 class Session:
     """What this machine can do and why: the answer to "where will my code run?"."""
@@ -45,6 +48,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     Raises ValueError for an unknown name or for `gpu` without a CUDA device.
     """
     sharing = share_the_cores()  # has to stand before torch is imported
+    steady_products()
     import torch
 
     cuda = torch.cuda.is_available()
@@ -77,6 +81,19 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     why.append(f"student = {student}")
     seed_everything(seed)
     return Session(tier, device, dtype, student, seed, why)
+
+
+def steady_products() -> None:
+    """Ask MKL for its reproducible mode on an AMD processor; a setting of the user's own wins.
+
+    torch's products in float32 are MKL's.  In this mode each is computed in the same way every time
+    (Intel: Conditional Numerical Reproducibility), and on AMD also sooner: by itself MKL chooses
+    slower code there (`python -m benchmarks.speed.products`).  It has no effect after the first
+    product.
+    """
+    cpuinfo = CPUINFO.read_text() if CPUINFO.exists() else ""
+    if "AuthenticAMD" in cpuinfo + platform.processor():
+        os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
 def bfloat16_gain(rows: int = 256) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,48 @@ def test_the_gain_is_a_ratio_of_times(monkeypatch):
 
 def test_the_gain_is_measured_here():
     assert 0.05 < session.bfloat16_gain(rows=8) < 50
+
+
+@pytest.fixture
+def maker(monkeypatch, tmp_path):
+    """A processor of a maker, as Linux or (`windows=True`) Windows names it."""
+    monkeypatch.setenv("MKL_CBWR", "kept")  # so that what the test sets is undone
+    monkeypatch.delenv("MKL_CBWR")
+
+    def made_by(name, windows=False):
+        path = tmp_path / "cpuinfo"
+        if not windows:
+            path.write_text(f"processor\t: 0\nvendor_id\t: {name}\n")
+        monkeypatch.setattr(session, "CPUINFO", path)
+        monkeypatch.setattr(
+            session.platform, "processor", lambda: f"AMD64 Family 25, {name}" if windows else ""
+        )
+
+    return made_by
+
+
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("AuthenticAMD", "AUTO"), ("GenuineIntel", None), ("", None)]
+)
+def test_mkl_is_asked_for_steady_products_on_amd_alone(maker, name, mode, windows):
+    maker(name, windows)
+    session.steady_products()
+    assert os.environ.get("MKL_CBWR") == mode
+
+
+@pytest.mark.parametrize("own", ["", "COMPATIBLE"])
+def test_the_users_own_mode_of_mkl_wins(maker, monkeypatch, own):
+    maker("AuthenticAMD")
+    monkeypatch.setenv("MKL_CBWR", own)
+    session.start("tiny")
+    assert os.environ["MKL_CBWR"] == own
+
+
+def test_a_session_asks_for_steady_products(maker):
+    maker("AuthenticAMD")
+    session.start("tiny")
+    assert os.environ["MKL_CBWR"] == "AUTO"
 
 
 def test_an_unknown_type_is_named():
