@@ -13,6 +13,8 @@ from nbformat import NotebookNode
 
 from distillkit.teaching.widgets import ERROR_CLASS, SCRIPT, VIEW
 
+SLOW = re.compile(r"^this machine (is busy|computes in float32): .*\n", re.MULTILINE)
+
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
@@ -64,8 +66,8 @@ def hidden_errors(notebook: NotebookNode, widgets: dict) -> list[str]:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Strip views of widgets, scripts, timing, counts of the kernel, pages of data/, and the line
-    that says how busy this machine was, which is not the reader's.
+    """Strip views of widgets, scripts, timing, counts of the kernel, pages of data/, and the lines
+    that say how busy or slow this machine was, which is not the reader's.
 
     Raises BuildError for a cell that was not run, and for a widget without a picture beside it,
     which would be an empty place on a web page.
@@ -83,7 +85,7 @@ def clean(notebook: NotebookNode) -> None:
             if "srcdoc=" in out.get("data", {}).get("text/html", ""):  # a page: its words are kept
                 del out.data["text/html"]
             if out.output_type == "stream":
-                out.text = re.sub(r"^this machine is busy: .*\n", "", out.text, flags=re.M)
+                out.text = SLOW.sub("", out.text)
             if out.output_type == "execute_result":
                 out.execution_count = count
     notebook.metadata.language_info = NotebookNode(name="python")

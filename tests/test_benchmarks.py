@@ -262,7 +262,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "algorithm_distillation": ["references", "last tenth"],
     "ablation": ["sequences apart", "batch 4 + upper half + more both-sides"],
     "curriculum": ["few-shot", "easy to hard"],
-    "demo_recipe": ["88 + 22, 4 a step"],
+    "demo_recipe": ["128 + 32, 8 a step", "104, 4 a step"],
     "decoding": ["T 1.5, top-k 20", "4 beams"],
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],

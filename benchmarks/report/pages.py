@@ -22,6 +22,7 @@ from distillkit.runtime.files import write_atomic
 SECTIONS = (
     demo.claims,
     demo.demo,
+    demo.recipe,
     demo.further,
     demo.more_kinds,
     demo.ranks,

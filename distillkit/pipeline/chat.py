@@ -14,7 +14,7 @@ import gguf
 import torch
 
 from distillkit.evaluation.choosing import NO_EQUATION, contradiction
-from distillkit.generation.decoding import likeliest, write
+from distillkit.generation.decoding import drawn, likeliest, write
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -25,6 +25,9 @@ from distillkit.runtime.session import start
 from distillkit.traces.templates import THINK
 
 TOKENS = 512  # at most, of an answer of a student whose run does not say how long they are
+HOLDS = "(each line follows from its first equation: compare that one with your question)"
+NO_SOLUTION = "it is no solution of an equation"
+TRIES, TEMPERATURE = 4, 0.7  # to ask again where an answer contradicts itself: several_tries.csv
 HALF = "\ufffd"  # how a character is decoded of which some bytes are still to come
 
 
@@ -58,9 +61,17 @@ def gguf_system(path: Path) -> str:
 
 
 def answer(
-    model, tokenizer, chat: list[Message], limit: int, say: Callable[[str], None]
+    model,
+    tokenizer,
+    chat: list[Message],
+    limit: int,
+    say: Callable[[str], None],
+    pick: Callable[[torch.Tensor], int] = likeliest,
 ) -> tuple[str, bool]:
-    """Write the answer to a chat greedily, piece by piece to `say`; the text, and was it cut?"""
+    """Write the answer to a chat, piece by piece to `say`; return the text, and was it cut?
+
+    `pick` maps logits (V,) to the next token.
+    """
     ours = chat[0]["content"] == THINK.instruction  # then we know how its answers begin
     prompt = chat_text(tokenizer, chat, THINK.blank if ours else None)
     prompt_T = torch.tensor(token_ids(tokenizer, prompt), device=model.device)
@@ -75,7 +86,7 @@ def answer(
             text = now
 
     def choose(logits_V: torch.Tensor) -> int:
-        ids.append(likeliest(logits_V))
+        ids.append(pick(logits_V))
         show(half=False)
         return ids[-1]
 
@@ -87,17 +98,31 @@ def answer(
 def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
     """Answer one question, or question after question until Ctrl-D or Ctrl-C.
 
+    An answer that contradicts itself is told, and then others, drawn at random, until one does not.
     Raises ValueError and ModelError: see `open_student`.
     """
     model, tokenizer, system, limit = open_student(path)
     beginning: list[Message] = [{"role": "system", "content": system}] if system else []
 
-    def reply(turns: list[Message]) -> str:
-        text, cut = answer(model, tokenizer, turns, limit, _show)
+    def told(turns: list[Message], pick: Callable[[torch.Tensor], int]) -> str:
+        text, cut = answer(model, tokenizer, turns, limit, _show, pick)
         print(f"\n(cut after {limit} tokens)" if cut else "", flush=True)
-        if remark := remark_on(text):
-            _aside(remark)
         return text
+
+    def reply(turns: list[Message]) -> str:
+        first = text = told(turns, likeliest)
+        wrong = wrong_in(first)
+        if wrong is None:
+            return first
+        for seed in range(TRIES):  # the same question gets the same answers
+            if not wrong:
+                break
+            _aside(f"(do not trust it, {wrong}; asking again)")
+            generator = torch.Generator(model.device).manual_seed(seed)
+            text = told(turns, drawn(TEMPERATURE, generator=generator))
+            wrong = NO_SOLUTION if (wrong := wrong_in(text)) is None else wrong
+        _aside(f"(do not trust this one either, {wrong})" if wrong else HOLDS)
+        return first if wrong else text
 
     if once:
         reply([*beginning, {"role": "user", "content": once}])
@@ -116,13 +141,14 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
         print("\nbye")
 
 
-def remark_on(text: str) -> str:
-    """Return what can be said of a solution without the right answer, "" of any other text."""
+def wrong_in(text: str) -> str | None:
+    """Say what in a solution does not follow from its own first equation, "" if all does.
+
+    None for a text that is no solution of an equation.
+    """
     if not THINK.parse(text).ok or (wrong := contradiction(text)) == NO_EQUATION:
-        return ""
-    if wrong:
-        return printable(f"(do not trust it, this does not follow: {wrong})")
-    return "(each line follows from its first equation: compare that one with your question)"
+        return None
+    return printable(f"this does not follow: {wrong}") if wrong else ""
 
 
 def _aside(words: str) -> None:

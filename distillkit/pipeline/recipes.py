@@ -47,9 +47,10 @@ class Settings:
 
 
 # Steps that move a term across are the hardest, so the teacher's both-sides equations count three
-# times; data/ablation_training.csv neither confirms nor refutes that this helps.  Four examples a
-# step teach more than eight (data/demo_recipe.csv), and a run this short forgets nothing that
-# general examples could keep (data/general_share.csv): on two cores they would cost seconds.
+# times; data/ablation_training.csv neither confirms nor refutes that this helps.  On two cores 104
+# traces, four a step, take two thirds of the seconds of 128 and 32 general examples, eight a step,
+# and teach as much (data/demo_recipe.csv); what general examples keep in so short a run is not
+# shown (data/general_share.csv).
 # SmolLM2-135M learns the form at once, but its arithmetic is too weak for these families: it gets
 # the one kind that needs a single operation.
 HARD = {"both-sides": 3.0}

@@ -22,6 +22,7 @@ STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines 
 }
 
 
+LAYER = 896, 4864  # inputs and outputs of Qwen-0.5B's widest layer
 CPUINFO = Path("/proc/cpuinfo")  # Linux's; Windows names the maker in platform.processor()
 
 
@@ -96,22 +97,33 @@ def steady_products() -> None:
         os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
-def bfloat16_gain(rows: int = 256) -> float:
-    """Measure how many times as fast products in bfloat16 are here, for one layer of a student.
+def product_seconds(rows: int = 256) -> dict[str, float]:
+    """Return how long one product of a student's layer takes here, by type: the best of six.
 
-    Processors with matrix units (AMX) gain; most laptops do not.  Takes about 0.1 seconds.
+    Takes about 0.1 seconds.
     """
     import torch
 
-    x, w = torch.rand(rows, 896), torch.rand(4864, 896)
-    layers = {kind: (x.to(kind), w.to(kind)) for kind in (torch.float32, torch.bfloat16)}
+    inputs, outputs = LAYER
+    x, w = torch.rand(rows, inputs), torch.rand(outputs, inputs)
+    layers = {name: (x.to(kind), w.to(kind)) for name, kind in
+              (("float32", torch.float32), ("bfloat16", torch.bfloat16))}  # fmt: skip
     best = dict.fromkeys(layers, float("inf"))
     for _ in range(6):  # in turn, so that another program's load hits both
-        for kind, (x, w) in layers.items():
+        for name, (x, w) in layers.items():
             began = time.perf_counter()
             torch.nn.functional.linear(x, w)
-            best[kind] = min(best[kind], time.perf_counter() - began)
-    return best[torch.float32] / best[torch.bfloat16]
+            best[name] = min(best[name], time.perf_counter() - began)
+    return best
+
+
+def bfloat16_gain(rows: int = 256) -> float:
+    """Measure how many times as fast products in bfloat16 are here, for one layer of a student.
+
+    Processors with matrix units (AMX) gain; most laptops do not.
+    """
+    best = product_seconds(rows)
+    return best["float32"] / best["bfloat16"]
 
 
 def _faster_dtype() -> tuple[str, str]:

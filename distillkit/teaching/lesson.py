@@ -9,11 +9,21 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from distillkit import __version__
-from distillkit.runtime.busy import busy_words
+from distillkit.runtime.busy import WORTH_SAYING, busy_words
 from distillkit.runtime.files import read_csv
-from distillkit.runtime.session import Session, command_name, data_path, start
+from distillkit.runtime.session import (
+    LAYER,
+    Session,
+    command_name,
+    data_path,
+    product_seconds,
+    start,
+)
 from distillkit.teaching.record import say
 
+# The float32 products, GFLOP/s, of a machine that would take a lesson's minutes: one with 100 took
+# 4.8 times as long (the demo and lessons 00 and 07, 2026-11-28)
+AS_FAST = 480
 SHOWN = ("torch", "transformers", "ipywidgets")  # packages whose versions a lesson prints
 
 
@@ -120,6 +130,21 @@ def _mend(requirement: str) -> str:
     return f'pip install --no-deps "{requirement}", then restart the kernel'
 
 
+def longer_words(lesson: Lesson, machine: Session) -> str:
+    """Say how much longer than its minutes a lesson with the student takes in float32, or "".
+
+    The minutes are of two cores that compute in bfloat16.
+    """
+    if (lesson.weights, machine.tier, machine.dtype) != ("the student", "cpu", "float32"):
+        return ""
+    rows, (inputs, outputs) = 256, LAYER
+    gflops = 2e-9 * rows * inputs * outputs / product_seconds(rows)["float32"]
+    times = AS_FAST / gflops
+    if times < WORTH_SAYING:
+        return ""
+    return f"this machine computes in float32: expect about {times:.2g} times as many minutes"
+
+
 def start_lesson(number: str, seed: int = 0) -> LessonSession:
     """Print what this machine is and how long the lesson takes, and return the session.
 
@@ -138,8 +163,9 @@ def start_lesson(number: str, seed: int = 0) -> LessonSession:
     machine = start("tiny" if fast else None, seed)
     say(str(machine))
     say(f"lesson {lesson.number}, {lesson.title}: {lesson.expected()}")
-    if busy := busy_words():
-        print(busy)
+    for words in (longer_words(lesson, machine), busy_words()):
+        if words:
+            print(words)
     if fast:
         print("fast mode (DISTILLKIT_FAST): small settings, the numbers mean nothing")
     return LessonSession(**vars(machine), fast=fast)

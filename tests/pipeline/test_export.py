@@ -12,6 +12,7 @@ from peft import PeftModel
 
 from distillkit.cli import main
 from distillkit.evaluation.scoring import evaluate, score
+from distillkit.generation.decoding import likeliest
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -304,7 +305,7 @@ def test_a_chat_goes_on_until_the_person_ends_it(run, capsys, monkeypatch, end):
             raise end
         return asked.pop(0)
 
-    def remember(model, tokenizer, chat, limit, say):
+    def remember(model, tokenizer, chat, limit, say, pick):
         told.append([turn["content"] for turn in chat])
         say("fine")
         return "fine", False
@@ -342,6 +343,47 @@ def test_a_solution_gets_a_remark_beside_it(run, capsys, monkeypatch, text, rema
     told = capsys.readouterr()
     assert remark in told.err and (bool(remark) or "follow" not in told.err)
     assert "follow" not in told.out
+
+
+WRONG = THINK.render("3x = 12\nx = 12 / 3\nx = 5", "x = 5")
+RIGHT = THINK.render("3x = 12\nx = 12 / 3\nx = 4", "x = 4")
+
+
+@pytest.mark.parametrize(("texts", "asked", "kept"), [
+    ([RIGHT], 1, RIGHT), ([WRONG, RIGHT], 2, RIGHT), ([WRONG, "Red.", RIGHT], 3, RIGHT),
+    ([WRONG, *[WRONG.replace("5", "6")] * 9], 1 + chatting.TRIES, WRONG),
+])  # fmt: skip
+def test_an_answer_that_contradicts_itself_is_asked_again(
+    run, capsys, monkeypatch, texts, asked, kept
+):
+    questions, picks, seen = ["3x = 12", "and x + 1?"], [], []
+
+    def says(model, tokenizer, turns, limit, say, pick):
+        seen.append([turn["content"] for turn in turns])
+        picks.append(pick)
+        return (texts[len(seen) - 1] if len(seen) <= asked else RIGHT), False
+
+    def ask(_):
+        if not questions:
+            raise EOFError
+        return questions.pop(0)
+
+    monkeypatch.setattr(chatting, "answer", says)
+    chatting.chat(run, ask=ask)
+    told = capsys.readouterr().err
+    assert told.count("asking again") == asked - 1
+    assert picks[0] is likeliest and all(pick is not likeliest for pick in picks[1:asked])
+    assert seen[asked] == [THINK.instruction, "3x = 12", kept, "and x + 1?"], "the last that holds"
+    assert ("this one either" in told) == (kept == WRONG)
+
+
+def test_the_same_question_gets_the_same_answers_again(run, capsys, monkeypatch):
+    monkeypatch.setattr(chatting, "wrong_in", lambda text: "it says nothing")
+    said = []
+    for _ in range(2):
+        chatting.chat(run, "2x = 4")
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and len({*said[0].split("(cut after 24 tokens)\n")}) > 2
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"GGUF" + b"\x03\0\0\0" + b"\xff" * 40])

@@ -47,6 +47,27 @@ def test_a_lesson_says_what_the_machine_is_and_how_long_it_takes(capsys):
     assert machine.fast is False and machine.seed == 0
 
 
+@pytest.mark.parametrize(
+    ("number", "tier", "dtype", "gflops", "words"),
+    [
+        ("00", "cpu", "float32", 100, "this machine computes in float32: expect about 4.8 times"),
+        ("00", "cpu", "float32", 400, ""),  # as fast as the minutes
+        ("00", "cpu", "bfloat16", 100, ""),
+        ("00", "gpu", "float32", 100, ""),
+        ("00", "tiny", "float32", 100, ""),  # a smaller student, in every fast mode
+        ("05", "cpu", "float32", 100, ""),  # a lesson without a student
+    ],
+)
+def test_a_lesson_says_how_much_longer_it_takes_in_float32(
+    monkeypatch, number, tier, dtype, gflops, words
+):
+    seconds = 2e-9 * 256 * 896 * 4864 / gflops
+    monkeypatch.setattr(lessons, "product_seconds", lambda rows: {"float32": seconds})
+    machine = lessons.Session(tier, "any", dtype, "a student", 0)
+    said = lessons.longer_words(lessons.find(number), machine)
+    assert said == words + (" as many minutes" if words else "")
+
+
 @pytest.mark.parametrize(("value", "fast"), [("1", True), ("0", False), ("", False)])
 def test_fast_mode_takes_the_tiny_tier(monkeypatch, capsys, value, fast):
     monkeypatch.setenv("DISTILLKIT_FAST", value)
