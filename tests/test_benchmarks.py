@@ -190,7 +190,8 @@ def test_a_recorded_table_can_be_made_again(name, capsys):
     lost = [row for row in table if not any(arm.items() <= row.items() for arm in known)]
     assert lost == [], "rows that no arm makes"
     dtype = runner.check_settings(experiment, path, table, experiment.test, None)
-    assert dtype == ("bfloat16" if "dtype" in experiment.fields else None)
+    kinds = {"demo_recipe": "float32"}  # where the machine of that day had no bfloat16 products
+    assert dtype == (kinds.get(name, "bfloat16") if "dtype" in experiment.fields else None)
     err = refusal(lambda *words: main(experiment, "", words), capsys, "--test", "7")
     assert f"ask [{experiment.test}] questions, not 7" in err
 

@@ -12,6 +12,8 @@ def test_the_flow_has_the_reports_numbers_below_its_boxes():
     assert f"{report['funnel']['kept']} kept" in texts and "1.5B weights" in texts
     total, kept = report["funnel"]["total"], report["funnel"]["kept"]
     assert f"of {total} texts the rules let {kept} pass" in caption
-    assert "128 of them, and from 32 general texts" in caption
-    report["traces"]["equations"] = kept
-    assert "all of them, and from 32" in figures.draw_flow(report)[1]
+    assert caption.endswith("learns from 104 of them.") and "104 chosen" in texts
+    report["traces"] = {"equations": kept, "general": 32}
+    figure, caption = figures.draw_flow(report)
+    assert "all of them, and from 32 general texts, so that it does not forget" in caption
+    assert f"{kept} chosen + 32 general" in [text.get_text() for text in figure.axes[0].texts]

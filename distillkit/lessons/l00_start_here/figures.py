@@ -7,6 +7,7 @@ from typing import Any
 from distillkit.plots import BLUE, GREY, Drawn, new_figure
 
 BOXES = ("problems", "teacher", "candidates", "rules", "traces", "student")
+AND_GENERAL = ", and from {} general texts, so that it does not forget how to talk"
 
 
 def counts_of(report: dict[str, Any]) -> dict[str, str]:
@@ -18,7 +19,7 @@ def counts_of(report: dict[str, Any]) -> dict[str, str]:
         "teacher": f"{sizes['teacher']} weights",
         "candidates": f"{funnel['total']} texts",
         "rules": f"{funnel['kept']} kept",
-        "traces": f"{traces['equations']} + {traces['general']} general",
+        "traces": f"{traces['equations']} chosen{_of_general(traces, ' + {} general')}",
         "student": f"{sizes['student']} weights",
     }
 
@@ -41,6 +42,10 @@ def draw_flow(report: dict[str, Any]) -> Drawn:
     some = f"{taken} of them" if taken < kept else "all of them"
     return figure, (
         f"From left to right: of {counts['candidates']} the rules let {kept} pass. The student "
-        f"learns from {some}, and from {report['traces']['general']} general texts, so that it "
-        "does not forget how to talk."
+        f"learns from {some}{_of_general(report['traces'], AND_GENERAL)}."
     )
+
+
+def _of_general(traces: dict[str, int], words: str) -> str:
+    """Return words with the number of general texts, "" if the student learned from none."""
+    return words.format(traces["general"]) if traces["general"] else ""
