@@ -342,7 +342,7 @@ def test_scripts_go_and_of_a_page_the_words_stay():
 def test_how_busy_or_slow_this_machine_was_is_not_shown_to_readers():
     cell = nbformat.v4.new_code_cell("dk.start_lesson()", execution_count=1)
     busy = "this machine is busy: everything takes about 3.9 times longer\n"
-    slow = "this machine computes in float32: expect about 4.8 times as many minutes\n"
+    slow = "this machine computes in float32: expect up to 4.8 times as many minutes\n"
     cell.outputs = [nbformat.v4.new_output("stream", text=f"lesson 05\n{slow}{busy}\n")]
     running.clean(nbformat.v4.new_notebook(cells=[cell]))
     assert cell.outputs[0].text == "lesson 05\n\n"

@@ -50,7 +50,7 @@ def test_a_lesson_says_what_the_machine_is_and_how_long_it_takes(capsys):
 @pytest.mark.parametrize(
     ("number", "tier", "dtype", "gflops", "words"),
     [
-        ("00", "cpu", "float32", 100, "this machine computes in float32: expect about 4.8 times"),
+        ("00", "cpu", "float32", 100, "this machine computes in float32: expect up to 5 times"),
         ("00", "cpu", "float32", 400, ""),  # as fast as the minutes
         ("00", "cpu", "bfloat16", 100, ""),
         ("00", "gpu", "float32", 100, ""),
