@@ -11,6 +11,7 @@ from benchmarks.report.parts import (
     WILSON,
     change,
     clock,
+    distinct,
     gap,
     mean,
     noted,
@@ -59,7 +60,7 @@ def recipe() -> str:
     """How few traces the demo needs, and how many a step."""
     path, command, lines = "data/demo_recipe.csv", "benchmarks.experiments.demo_recipe", []
     old = rows(path, recipe="128 + 32, 8 a step")
-    for name in dict.fromkeys(r["recipe"] for r in rows(path)):
+    for name in distinct(rows(path), "recipe"):
         own = rows(path, recipe=name)
         moved = "" if own == old else change(gap(old, own), bold=True)
         steps, tokens, seconds = (mean(values(own, key, 1)) for key in

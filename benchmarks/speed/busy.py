@@ -65,13 +65,13 @@ def busy_cores(n):
             hog.wait()
 
 
-def in_a_process(way, options):
-    """Measure one way in a process of its own."""
-    kept = {k: v for k, v in os.environ.items() if k not in (*SLEEP, "OMP_NUM_THREADS")}
+def in_a_process(module, settings, unset, options):
+    """Let a module measure in a process of its own, with settings and without those unset."""
+    kept = {k: v for k, v in os.environ.items() if k not in unset}
     words = ["--measure", "--traces", options.traces, "--test", options.test]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed.busy", *map(str, words)],
-        env={**kept, **WAYS[way]}, cwd=ROOT, capture_output=True, text=True, check=True,
+        [sys.executable, "-m", module, *map(str, words)], env={**kept, **settings},
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -94,7 +94,8 @@ def main():
         for hogs in (0, 1):
             for way in WAYS:
                 with busy_cores(hogs):
-                    found = in_a_process(way, options)
+                    found = in_a_process("benchmarks.speed.busy", WAYS[way],
+                                         (*SLEEP, "OMP_NUM_THREADS"), options)  # fmt: skip
                 rows.append({"run": run, "busy_cores": hogs, "way": way, **found})
                 print(rows[-1], flush=True)
     write_json(OUT, {"cores": os.cpu_count(), "in_use_before": round(others, 2), "rows": rows})

@@ -12,11 +12,9 @@ answering takes 0.75 and training 0.9 times as long.
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 
-from benchmarks.speed.busy import ROOT, measure
+from benchmarks.speed.busy import ROOT, in_a_process, measure
 from distillkit.runtime.files import write_json
 from distillkit.runtime.session import CPUINFO, start
 
@@ -43,17 +41,6 @@ def gflops():
     return found
 
 
-def in_a_process(way, options):
-    """Measure one way in a process of its own."""
-    kept = {k: v for k, v in os.environ.items() if k != "MKL_CBWR"}
-    words = ["--measure", "--traces", options.traces, "--test", options.test]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed.products", *map(str, words)],
-        env={**kept, **WAYS[way]}, cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main():
     """Measure both ways, in turn."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -71,7 +58,8 @@ def main():
     rows = []
     for run in range(options.runs):
         for way in WAYS:
-            rows.append({"run": run, "way": way, **in_a_process(way, options)})
+            found = in_a_process("benchmarks.speed.products", WAYS[way], ("MKL_CBWR",), options)
+            rows.append({"run": run, "way": way, **found})
             print(rows[-1], flush=True)
     lines = (line.partition(":") for line in CPUINFO.read_text().splitlines())
     facts = {name.strip(): value.strip() for name, _, value in lines}

@@ -120,7 +120,9 @@ def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
             _aside(f"(do not trust it, {wrong}; asking again)")
             generator = torch.Generator(model.device).manual_seed(seed)
             text = told(turns, drawn(TEMPERATURE, generator=generator))
-            wrong = NO_SOLUTION if (wrong := wrong_in(text)) is None else wrong
+            wrong = wrong_in(text)
+            if wrong is None:
+                wrong = NO_SOLUTION
         _aside(f"(do not trust this one either, {wrong})" if wrong else HOLDS)
         return first if wrong else text
 

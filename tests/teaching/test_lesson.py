@@ -62,7 +62,7 @@ def test_a_lesson_says_how_much_longer_it_takes_in_float32(
     monkeypatch, number, tier, dtype, gflops, words
 ):
     seconds = 2e-9 * 256 * 896 * 4864 / gflops
-    monkeypatch.setattr(lessons, "product_seconds", lambda rows: {"float32": seconds})
+    monkeypatch.setattr(lessons, "product_seconds", lambda kind, rows: {kind: seconds})
     machine = lessons.Session(tier, "any", dtype, "a student", 0)
     said = lessons.longer_words(lessons.find(number), machine)
     assert said == words + (" as many minutes" if words else "")
