@@ -37,7 +37,7 @@ def contradiction(text: str, template: Template = THINK) -> str:
     parsed = template.parse(text)
     if not parsed.ok:
         return parsed.problem
-    own = _first_equations(parsed.reasoning, parsed.answer.count(",") + 1)
+    own = _first_equations(parsed.reasoning)
     if not own:
         return NO_EQUATION
     try:
@@ -51,13 +51,46 @@ def contradiction(text: str, template: Template = THINK) -> str:
     return ""
 
 
-def _first_equations(reasoning: str, n: int) -> str:
-    """Return the lines with the first n equations that hold an unknown, as one system."""
+def sound_part(text: str, template: Template = THINK) -> str:
+    """Return the beginning of a solution of which all follows from its own first equation: all of
+    it if nothing contradicts it.
+
+    It ends with a line, or within one, before the ``=`` of ``a = b = c`` that is false.  The text
+    may be unfinished, its last line has ended.  If only the answer is wrong, the lines of the
+    reasoning remain.
+    """
+    parsed, lines = template.parse(text), text.splitlines(keepends=True)
+    reasoning = parsed.reasoning if parsed.ok else text
+    own = _first_equations(reasoning)
+    if not own or (parsed.ok and not contradiction(text, template)):
+        return text
+    wrong = first_wrong_step(own, reasoning)
+    for at, line in enumerate(lines):
+        if line.strip() == wrong:
+            return "".join(lines[:at]) + _true_part(own, line)
+    if not parsed.ok:
+        return text
+    last = text.index(reasoning) + len(reasoning)
+    return "".join(lines[: text.count("\n", 0, last) + 1])
+
+
+def _true_part(own: str, line: str) -> str:
+    """Return the most of ``a = b = c`` in front of one of its signs that is true, "" if none is."""
+    parts = line.split("=")
+    heads = ("=".join(parts[:n]).rstrip() for n in range(len(parts) - 1, 1, -1))
+    return next((head for head in heads if not first_wrong_step(own, head)), "")
+
+
+def _first_equations(reasoning: str) -> str:
+    """Return the first line with an equation that holds an unknown, and as many of those after it
+    as make a system for all unknowns of that equation; "" if there is none."""
     found: list[str] = []
+    missing = 1
     for line in reasoning.split("\n"):
         with suppress(ParseError):
             system = parse_system(line)
-            if n > 0 and any({*left, *right} - {""} for left, right in system):
+            unknowns = {name for sides in system for side in sides for name in side} - {""}
+            if unknowns and missing > 0:
+                missing = (missing if found else len(unknowns)) - len(system)
                 found.append(line.strip())
-                n -= len(system)
     return ", ".join(found)

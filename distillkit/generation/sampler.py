@@ -18,6 +18,7 @@ from weakref import WeakSet
 import torch
 from transformers import AttentionInterface
 
+from distillkit.generation.going_back import GoBack, Path
 from distillkit.models.chats import token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
@@ -26,11 +27,12 @@ CPU_TOKENS = 512  # of prompts that are read at once on a CPU
 
 @dataclass
 class Completion:
-    """One sampled text; `finish` is 'eos', 'stop' (stop text seen) or 'length' (cut off)."""
+    """One sampled text; `finish` is 'eos', 'stop' (stop text seen), 'length' (cut off) or 'stuck'
+    (a line did not hold however often it was written again)."""
 
     text: str
     finish: str
-    tokens: int
+    tokens: int  # that were written, those that were taken back included
     seconds: float  # its share of the wall-clock time of the steps it took part in
 
 
@@ -38,10 +40,26 @@ class Completion:
 class _Row:
     prompt: int
     candidate: int
-    draws: list[float]  # its own stream of random numbers, one a token
+    draws: list[float]  # its own stream of random numbers, one a token that is written
     length: int  # tokens after the prefix that are in the cache
     ids: list[int] = field(default_factory=list)
+    begun: int = 0  # of these were given
+    taken_back: int = 0  # tokens that are no longer there
+    again: bool = False  # its line is being written again
+    stuck: bool = False  # that did not help
     seconds: float = 0.0
+
+    @property
+    def written(self) -> int:
+        """How many tokens were written, those that were taken back included."""
+        return len(self.ids) + self.taken_back - self.begun
+
+    def keep(self, n: int) -> None:
+        """Forget the tokens behind the first n; the last of these is read again, at its place."""
+        forgotten = len(self.ids) - n
+        del self.ids[n:]
+        self.length -= forgotten
+        self.taken_back += forgotten
 
 
 class SharedPrefixCache:
@@ -304,14 +322,14 @@ def _fixed(base) -> bool:
 class Texts:
     """The texts that are being written: admitted, written on by one token, retired.
 
-    `own` holds each prompt's tokens after the shared prefix; the longest prompts go first.  Row i
-    of `rows` is row i of the reader's cache.
+    `own` holds each prompt's tokens after the shared prefix, `begun` those that its texts begin
+    with; the longest go first.  Row i of `rows` is row i of the reader's cache.
     """
 
-    def __init__(self, reader: Reader, own: Sequence[list[int]], k: int):
-        self.reader, self.own, self.k = reader, own, k
+    def __init__(self, reader: Reader, own: Sequence[list[int]], begun: Sequence[list[int]], k):
+        self.reader, self.own, self.begun, self.k = reader, own, begun, k
         self.width = reader.cache.shape[0]
-        self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i])))
+        self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i] + begun[i])))
         self.rows: list[_Row] = []
 
     def admit(
@@ -327,16 +345,21 @@ class Texts:
             return None
         new = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
         first = len(self.rows)
-        logits_RV = self.reader.prompts([self.own[i] for i in new], first)
+        logits_RV = self.reader.prompts([self.own[i] + self.begun[i] for i in new], first)
         self.reader.cache.branch(first, len(new), self.k)
-        fresh = [_Row(i, c, streams(i, c), len(self.own[i])) for i in new for c in range(self.k)]
+        fresh = [self._row(i, c, streams(i, c)) for i in new for c in range(self.k)]
         self.rows += fresh
         return fresh, logits_RV.repeat_interleave(self.k, 0)
 
+    def _row(self, prompt: int, candidate: int, draws: list[float]) -> _Row:
+        begun = self.begun[prompt]
+        read = len(self.own[prompt]) + len(begun)
+        return _Row(prompt, candidate, draws, read, [*begun], len(begun), again=bool(begun))
+
     def step(self) -> tuple[list[_Row], torch.Tensor]:
         """Read every row's last token; return the rows and the logits after it, (R, V)."""
-        logits_RV = self.reader.step([row.ids[-1] for row in self.rows],
-                                     [row.length for row in self.rows])  # fmt: skip
+        last_R = [(row.ids or self.own[row.prompt])[-1] for row in self.rows]
+        logits_RV = self.reader.step(last_R, [row.length for row in self.rows])
         for row in self.rows:
             row.length += 1
         return self.rows, logits_RV
@@ -394,13 +417,18 @@ def sample(
     width: int = 64,
     on_done: Callable[[int, int, Completion], None] | None = None,
     on_step: Callable[[int], None] | None = None,
+    back: GoBack | None = None,
+    begun: Sequence[str] = (),
 ) -> list[list[Completion]]:
     """Write `k` completions for each prompt; temperature 0 is greedy.
 
     Every candidate has its own random stream (from `seed`, prompt and candidate number), so its
     text does not depend on the batch it was in.  `on_done(prompt, candidate, completion)` is
     called as each one ends, `on_step(n)` after the n-th token of all rows.  `width` rows are
-    computed together.  Returns one list a prompt.
+    computed together.  With `back` a line that does not hold is taken back and written again.
+    `begun` holds what the texts of each prompt begin with; `back` then sees it as a place that it
+    went back to: the line is drawn on, and what was begun may be taken back as well.
+    Returns one list a prompt.
     Raises ValueError for a setting out of range and for a prompt without tokens, ModelError for a
     model that the sampler would read otherwise than it reads itself.
     """
@@ -412,29 +440,45 @@ def sample(
     next_token_probs(torch.zeros(1, 1), temperature or 1.0, top_k, top_p)  # refuses early
     shared = common_prefix(ids)
     own = [row[shared:] for row in ids]
+    first = [token_ids(tokenizer, text) for text in begun or [""] * len(prompts)]
     width = max(k, min(width, k * len(prompts)))
     ending = Ending(tokenizer, _stop_ids(model, tokenizer), stop, max_new_tokens)
     results: list[list[Completion | None]] = [[None] * k for _ in prompts]
+    mend = Mending(ending, back) if back else None
 
     def streams(prompt: int, candidate: int) -> list[float]:
-        if temperature == 0:
+        if temperature == 0 and not back:
             return []
-        return _draws(seed, prompts[prompt], candidate, max_new_tokens)
+        tries = back.tries if back else 0
+        return _draws(seed, prompts[prompt], candidate, max_new_tokens * (1 + tries))
 
-    refuse_other_attention(model, shared + max(map(len, own)) + max_new_tokens)
+    def chosen(rows: list[_Row], logits_RV: torch.Tensor) -> list[int]:
+        draws_R = [row.draws[row.written] for row in rows if row.draws]
+        tokens = pick(logits_RV, draws_R, temperature, top_k, top_p)
+        again = [at for at, row in enumerate(rows) if row.again]
+        if again and back and temperature == 0:
+            drawn = pick(logits_RV[again], [draws_R[at] for at in again],
+                         back.temperature, top_k, top_p)  # fmt: skip
+            for at, token in zip(again, drawn, strict=True):
+                tokens[at] = token
+        return tokens
+
+    longest = max(len(a + b) for a, b in zip(own, first, strict=True)) + max_new_tokens
+    refuse_other_attention(model, shared + longest)
     must_sample_alike(model.get_base_model() if hasattr(model, "get_base_model") else model)
     with shared_prefix_attention(model) as base:
-        reader = Reader(base, ids[0][:shared], width, max(map(len, own)) + max_new_tokens)
-        texts, steps = Texts(reader, own, k), 0
+        reader = Reader(base, ids[0][:shared], width, longest)
+        texts, steps = Texts(reader, own, first, k), 0
         while texts.rows or texts.waiting:
             began = time.perf_counter()
             rows, logits_RV = texts.admit(streams) or texts.step()
-            draws_R = [row.draws[len(row.ids)] for row in rows] if temperature else []
-            chosen = pick(logits_RV, draws_R, temperature, top_k, top_p)
+            tokens = chosen(rows, logits_RV)
             share = (time.perf_counter() - began) / len(rows)
-            for row, token in zip(rows, chosen, strict=True):
+            for row, token in zip(rows, tokens, strict=True):
                 row.ids.append(token)
                 row.seconds += share
+                if mend:
+                    mend(row)
             for row, done in texts.retire(ending):
                 results[row.prompt][row.candidate] = done
                 if on_done:
@@ -455,14 +499,18 @@ class Ending:
     def __call__(self, row: _Row) -> Completion | None:
         """Return the completion of a row that has ended, else None."""
         ids = row.ids
+        if row.stuck:
+            return Completion(self.tokenizer.decode(ids), "stuck", row.written, row.seconds)
+        if not ids:  # all was taken back
+            return None
         if ids[-1] in self.stops:  # other special tokens stay: a template's tags may be such
-            return Completion(self.tokenizer.decode(ids[:-1]), "eos", len(ids), row.seconds)
+            return Completion(self.tokenizer.decode(ids[:-1]), "eos", row.written, row.seconds)
         if self.stop and self._ends_in(ids):
             text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
             if found:
-                return Completion(text + found, "stop", len(ids), row.seconds)
-        if len(ids) >= self.limit:
-            return Completion(self.tokenizer.decode(ids), "length", len(ids), row.seconds)
+                return Completion(text + found, "stop", row.written, row.seconds)
+        if len(ids) - row.begun >= self.limit:
+            return Completion(self.tokenizer.decode(ids), "length", row.written, row.seconds)
         return None
 
     def _ends_in(self, ids: list[int]) -> bool:
@@ -472,6 +520,29 @@ class Ending:
             self.may_end[ids[-1]] = self.stop[-1] in piece or "\ufffd" in piece
         longest = len(self.stop.encode()) + 4  # a token a byte, and the rest of a character before
         return self.may_end[ids[-1]] and self.stop in self.tokenizer.decode(ids[-longest:])
+
+
+class Mending:
+    """Takes back what does not hold of a row, after each line and at its end."""
+
+    def __init__(self, ending: Ending, back: GoBack):
+        self.ending, self.back = ending, back
+        self.paths: dict[tuple[int, int], Path] = {}
+
+    def __call__(self, row: _Row) -> None:
+        """Look at a row if a line has just ended in it: it goes on, or back to where it holds."""
+        done, decode = self.ending(row), self.ending.tokenizer.decode
+        if not done and "\n" not in decode(row.ids[-1:]):
+            return
+        path = self.paths.setdefault((row.prompt, row.candidate), Path(self.back.tries))
+        text = done.text if done else decode(row.ids)
+        kept = path.beginning(text, self.back.keep(row.prompt, text))
+        row.again, row.stuck = kept != text, path.stuck
+        if row.again and not row.stuck:
+            n = len(row.ids)
+            while len(decode(row.ids[:n])) > len(kept):
+                n -= 1
+            row.keep(n)
 
 
 def _stop_ids(model, tokenizer) -> set[int]:

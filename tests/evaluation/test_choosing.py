@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillkit.evaluation.choosing import contradiction, majority
+from distillkit.evaluation.choosing import contradiction, majority, sound_part
 from distillkit.problems.answers import same_value
 from distillkit.problems.equations import FAMILIES, make_problem
 from distillkit.problems.trace_forms import FORMS
@@ -131,3 +131,54 @@ def test_no_wrong_answer_to_an_equation_holds_together():
     assert sum(holds[False, False]) == 0 and len(holds[False, False]) > 300
     assert sum(holds[False, True]) > 0.95 * len(holds[False, True])
     assert sum(holds[True, False]) > 0.5 * len(holds[True, False])  # their first line is wrong
+
+
+# --- where a text holds ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (written("3x = 12", "x = 12 / 3", "x = 4"), None),
+        (written("3x = 12", "x = 12 / 3", "x = 5"), "<think>\n3x = 12\nx = 12 / 3\n"),
+        ("<think>\n3x = 12\nx = 12 / 4\n", "<think>\n3x = 12\n"),  # not finished
+        ("<think>\n3x = 12\nx = 12 / 3\n", None),
+        ("3x = 12\nx = 5\n", "3x = 12\n"),  # the prompt has opened the thinking
+        (written("3x = 12", "x = 4", answer="x = 5"), "<think>\n3x = 12\nx = 4\n"),
+        (written("x = 27 + 36", "27 + 36 = 57 + 6 = 64"), "<think>\nx = 27 + 36\n27 + 36 = 57 + 6"),
+        (written("x = 27 + 36", "27 + 36 = 58 + 5 = 62 + 2 = 64"),
+         "<think>\nx = 27 + 36\n27 + 36 = 58 + 5"),
+        (written("x = 27 + 36", "27 + 36 = 5 + 6 = 63"), "<think>\nx = 27 + 36\n"),
+        (written("x + y = 3", "x - y = 1", "2x = 5"), "<think>\nx + y = 3\nx - y = 1\n"),
+        ("A magnet attracts iron.", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_what_holds_is_kept(text, kept):
+    assert sound_part(text) == (text if kept is None else kept)
+
+
+@given(st.sampled_from(["two-step", "both-sides", "broad", "scaled", "systems"]),
+       st.integers(0, 10**6), st.integers(1, 9))  # fmt: skip
+def test_it_is_cut_in_the_line_with_the_changed_digit(family, seed, change):
+    rng = random.Random(seed)
+    problem = make_problem(FAMILIES[family](rng))
+    lines = FORMS["collect"](problem.equation)
+    at = rng.choice([i for i in range(2, len(lines)) if lines[i][-1].isdigit()])
+    before, changed = written(*lines[:at], "", answer="x").split("\n</think>")[0], [*lines]
+    changed[at] = lines[at][:-1] + str((int(lines[at][-1]) + change) % 10)
+    for text in (written(*changed, answer=problem.answer), before + changed[at] + "\n"):
+        kept = sound_part(text)
+        assert kept.startswith(before) and "\n" not in kept[len(before) :]
+        assert lines[at].startswith(kept[len(before) :]) and kept != before + lines[at]
+
+
+def test_recorded_answers_are_cut_at_the_same_place_while_they_are_written():
+    """After each line the beginning holds or not, as it does in the finished text."""
+    for row in read_jsonl(data_path("generalisation_answers.jsonl"))[::8]:
+        text, lines = row["text"], row["text"].splitlines(keepends=True)
+        kept = sound_part(text)
+        begun = ["".join(lines[:n]) for n in range(1, len(lines))]
+        assert next((sound_part(part) for part in begun if sound_part(part) != part), kept) == kept
+        assert text.startswith(kept) and (kept != text or row["finish"] == "length"
+                                          or not contradiction(text))  # fmt: skip
