@@ -110,6 +110,7 @@ _HOME = {  # public name -> the module it lives in
     "write_answers": "evaluation.scoring",
     "slips": "evaluation.slips",
     "contradiction": "evaluation.choosing",
+    "sound_part": "evaluation.choosing",
     "wilson": "evaluation.statistics",
     "paired_difference": "evaluation.statistics",
     "unpaired_difference": "evaluation.statistics",

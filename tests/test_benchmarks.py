@@ -190,7 +190,10 @@ def test_a_recorded_table_can_be_made_again(name, capsys):
     lost = [row for row in table if not any(arm.items() <= row.items() for arm in known)]
     assert lost == [], "rows that no arm makes"
     dtype = runner.check_settings(experiment, path, table, experiment.test, None)
-    kinds = {"demo_recipe": "float32"}  # where the machine of that day had no bfloat16 products
+    kinds = {
+        "demo_recipe": "float32",
+        "going_back": "float32",
+    }  # where the machine of that day had no bfloat16 products
     assert dtype == (kinds.get(name, "bfloat16") if "dtype" in experiment.fields else None)
     err = refusal(lambda *words: main(experiment, "", words), capsys, "--test", "7")
     assert f"ask [{experiment.test}] questions, not 7" in err
@@ -268,6 +271,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "general_share": ["untouched", "0.2"],
     "distil_or_retrieve": ["facts / distilled", "skill / retrieved examples"],
     "generalisation": ["narrow", "never taught"],
+    "going_back": ["broad"],
     "more_kinds": ["thirteen kinds, 20 minutes"],
     "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
@@ -319,7 +323,7 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))
-    if name == "several_tries":
+    if name in ("several_tries", "going_back"):
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "merged", lambda *_: ready)
     if name == "pruning":

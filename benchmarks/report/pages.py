@@ -36,6 +36,7 @@ SECTIONS = (
     learning.self_improvement,
     learning.own_errors,
     learning.several_tries,
+    learning.going_back,
     learning.teacher_forms,
     objectives.step_by_step,
     objectives.soft_labels,

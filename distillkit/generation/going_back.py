@@ -16,7 +16,7 @@ class GoBack:
 
     `prompt` is the number of the prompt.  The rest of the line behind that beginning is written
     again, drawn at `temperature` where the text is greedy otherwise, at most `tries` times in a
-    text: then it ends where it is.
+    text: then it ends where it is.  What is taken back counts against the limit of tokens.
     """
 
     keep: Callable[[int, str], str]
@@ -24,7 +24,7 @@ class GoBack:
     temperature: float = 1.0  # as likely as the model says: what is drawn is checked
 
 
-class Path:
+class WayBack:
     """Where one text goes on when a line of it does not hold.
 
     A line is written again twice; if the text then still comes no further than before, it goes back

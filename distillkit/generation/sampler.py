@@ -18,7 +18,7 @@ from weakref import WeakSet
 import torch
 from transformers import AttentionInterface
 
-from distillkit.generation.going_back import GoBack, Path
+from distillkit.generation.going_back import GoBack, WayBack
 from distillkit.models.chats import token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
@@ -425,7 +425,8 @@ def sample(
     Every candidate has its own random stream (from `seed`, prompt and candidate number), so its
     text does not depend on the batch it was in.  `on_done(prompt, candidate, completion)` is
     called as each one ends, `on_step(n)` after the n-th token of all rows.  `width` rows are
-    computed together.  With `back` a line that does not hold is taken back and written again.
+    computed together.  With `back` a line that does not hold is taken back and written again; its
+    tokens count, so that a text costs no more than another.
     `begun` holds what the texts of each prompt begin with; `back` then sees it as a place that it
     went back to: the line is drawn on, and what was begun may be taken back as well.
     Returns one list a prompt.
@@ -449,8 +450,7 @@ def sample(
     def streams(prompt: int, candidate: int) -> list[float]:
         if temperature == 0 and not back:
             return []
-        tries = back.tries if back else 0
-        return _draws(seed, prompts[prompt], candidate, max_new_tokens * (1 + tries))
+        return _draws(seed, prompts[prompt], candidate, max_new_tokens)
 
     def chosen(rows: list[_Row], logits_RV: torch.Tensor) -> list[int]:
         draws_R = [row.draws[row.written] for row in rows if row.draws]
@@ -501,15 +501,13 @@ class Ending:
         ids = row.ids
         if row.stuck:
             return Completion(self.tokenizer.decode(ids), "stuck", row.written, row.seconds)
-        if not ids:  # all was taken back
-            return None
-        if ids[-1] in self.stops:  # other special tokens stay: a template's tags may be such
+        if ids and ids[-1] in self.stops:  # other special tokens stay: tags may be such
             return Completion(self.tokenizer.decode(ids[:-1]), "eos", row.written, row.seconds)
-        if self.stop and self._ends_in(ids):
+        if ids and self.stop and self._ends_in(ids):
             text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
             if found:
                 return Completion(text + found, "stop", row.written, row.seconds)
-        if len(ids) - row.begun >= self.limit:
+        if row.written >= self.limit:
             return Completion(self.tokenizer.decode(ids), "length", row.written, row.seconds)
         return None
 
@@ -527,17 +525,17 @@ class Mending:
 
     def __init__(self, ending: Ending, back: GoBack):
         self.ending, self.back = ending, back
-        self.paths: dict[tuple[int, int], Path] = {}
+        self.ways: dict[tuple[int, int], WayBack] = {}
 
     def __call__(self, row: _Row) -> None:
         """Look at a row if a line has just ended in it: it goes on, or back to where it holds."""
         done, decode = self.ending(row), self.ending.tokenizer.decode
         if not done and "\n" not in decode(row.ids[-1:]):
             return
-        path = self.paths.setdefault((row.prompt, row.candidate), Path(self.back.tries))
+        way = self.ways.setdefault((row.prompt, row.candidate), WayBack(self.back.tries))
         text = done.text if done else decode(row.ids)
-        kept = path.beginning(text, self.back.keep(row.prompt, text))
-        row.again, row.stuck = kept != text, path.stuck
+        kept = way.beginning(text, self.back.keep(row.prompt, text))
+        row.again, row.stuck = kept != text, way.stuck
         if row.again and not row.stuck:
             n = len(row.ids)
             while len(decode(row.ids[:n])) > len(kept):

@@ -1,5 +1,6 @@
 """Talk to a student in the terminal: the command `chat`.
 
+A line of a solution that does not follow from its first equation is taken back and written again.
 What the model writes is untrusted text: control characters are shown, not obeyed.
 """
 
@@ -13,8 +14,9 @@ from typing import Any
 import gguf
 import torch
 
-from distillkit.evaluation.choosing import NO_EQUATION, contradiction
+from distillkit.evaluation.choosing import NO_EQUATION, contradiction, sound_part
 from distillkit.generation.decoding import drawn, likeliest, write
+from distillkit.generation.going_back import GoBack, WayBack
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -25,9 +27,10 @@ from distillkit.runtime.session import start
 from distillkit.traces.templates import THINK
 
 TOKENS = 512  # at most, of an answer of a student whose run does not say how long they are
+OPEN = THINK.blank.partition("\n")[0]
 HOLDS = "(each line follows from its first equation: compare that one with your question)"
-NO_SOLUTION = "it is no solution of an equation"
-TRIES, TEMPERATURE = 4, 0.7  # to ask again where an answer contradicts itself: several_tries.csv
+BACK = GoBack(lambda _, text: sound_part(text) if text.lstrip().startswith(OPEN) else text)
+HALT = -1  # no token: it ends a text whose last line does not hold
 HALF = "\ufffd"  # how a character is decoded of which some bytes are still to come
 
 
@@ -61,70 +64,78 @@ def gguf_system(path: Path) -> str:
 
 
 def answer(
-    model,
-    tokenizer,
-    chat: list[Message],
-    limit: int,
-    say: Callable[[str], None],
-    pick: Callable[[torch.Tensor], int] = likeliest,
+    model, tokenizer, chat: list[Message], limit: int, say: Callable[[str], None]
 ) -> tuple[str, bool]:
     """Write the answer to a chat, piece by piece to `say`; return the text, and was it cut?
 
-    `pick` maps logits (V,) to the next token.
+    It is greedy, but the rest of a line that does not hold (`BACK`) is drawn anew, always in the
+    same way, and `_aside` tells it.  After all tries the text goes on as it is.
     """
     ours = chat[0]["content"] == THINK.instruction  # then we know how its answers begin
     prompt = chat_text(tokenizer, chat, THINK.blank if ours else None)
-    prompt_T = torch.tensor(token_ids(tokenizer, prompt), device=model.device)
+    prompt_ids, end = token_ids(tokenizer, prompt), tokenizer.eos_token_id
+    generator = torch.Generator(model.device).manual_seed(0)
+    draw, way = drawn(BACK.temperature, generator=generator), WayBack(BACK.tries)
     ids: list[int] = []
-    text, end = "", tokenizer.eos_token_id
+    text, kept, again = "", "", False
 
-    def show(half: bool) -> None:
+    def read() -> str:
+        return opened(prompt) + tokenizer.decode(ids[:-1] if ids[-1:] == [end] else ids)
+
+    def show(now: str) -> None:
         nonlocal text
-        now = opened(prompt) + tokenizer.decode(ids[:-1] if ids[-1:] == [end] else ids)
-        if half or not now.endswith(HALF):
-            say(now[len(text) :])
-            text = now
+        say(now[len(text) :])
+        text = now
 
     def choose(logits_V: torch.Tensor) -> int:
-        ids.append(pick(logits_V))
-        show(half=False)
-        return ids[-1]
+        nonlocal kept, again
+        ids.append(draw(logits_V) if again else likeliest(logits_V))
+        if not (now := read()).endswith(HALF):
+            show(now)
+        if way.stuck or (ids[-1] != end and not text.endswith("\n")):
+            return ids[-1]
+        kept = way.beginning(text, BACK.keep(0, text))
+        again = kept != text and not way.stuck
+        return HALT if again else ids[-1]
 
-    write(model, prompt_T, choose, limit, {end})
-    show(half=True)
-    return text, ids[-1] != end
+    last = HALT
+    while last == HALT:
+        prompt_T = torch.tensor(prompt_ids + ids, device=model.device)
+        last = write(model, prompt_T, choose, limit - len(ids), {end, HALT})[-1]
+        if last == HALT:
+            say("" if text.endswith("\n") else "\n")
+            wrong = printable(_wrong_line(text))
+            _aside(f"(this does not follow: {wrong}; from there it is written again)")
+            while ids and len(read()) > len(kept):
+                ids.pop()
+            text = read()
+            say(text.rpartition("\n")[2])  # what stays of the line
+    show(read())
+    return text, last != end
+
+
+def _wrong_line(text: str) -> str:
+    """Return the first line that does not hold, or what is wrong with the answer."""
+    if THINK.parse(text).ok:
+        return contradiction(text)
+    return text[len(BACK.keep(0, text).rpartition("\n")[0]) :].strip().partition("\n")[0]
 
 
 def chat(path: Path, once: str = "", ask: Callable[[str], str] = input) -> None:
     """Answer one question, or question after question until Ctrl-D or Ctrl-C.
 
-    An answer that contradicts itself is told, and then others, drawn at random, until one does not.
     Raises ValueError and ModelError: see `open_student`.
     """
     model, tokenizer, system, limit = open_student(path)
     beginning: list[Message] = [{"role": "system", "content": system}] if system else []
 
-    def told(turns: list[Message], pick: Callable[[torch.Tensor], int]) -> str:
-        text, cut = answer(model, tokenizer, turns, limit, _show, pick)
-        print(f"\n(cut after {limit} tokens)" if cut else "", flush=True)
-        return text
-
     def reply(turns: list[Message]) -> str:
-        first = text = told(turns, likeliest)
-        wrong = wrong_in(first)
-        if wrong is None:
-            return first
-        for seed in range(TRIES):  # the same question gets the same answers
-            if not wrong:
-                break
-            _aside(f"(do not trust it, {wrong}; asking again)")
-            generator = torch.Generator(model.device).manual_seed(seed)
-            text = told(turns, drawn(TEMPERATURE, generator=generator))
-            wrong = wrong_in(text)
-            if wrong is None:
-                wrong = NO_SOLUTION
-        _aside(f"(do not trust this one either, {wrong})" if wrong else HOLDS)
-        return first if wrong else text
+        text, cut = answer(model, tokenizer, turns, limit, _show)
+        print(f"\n(cut after {limit} tokens)" if cut else "", flush=True)
+        wrong = wrong_in(text)
+        if wrong is not None:
+            _aside(f"(do not trust it, {wrong})" if wrong else HOLDS)
+        return text
 
     if once:
         reply([*beginning, {"role": "user", "content": once}])

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillkit.generation.going_back import GoBack, Path
+from distillkit.generation.going_back import GoBack, WayBack
 from distillkit.generation.sampler import sample
 from tests.generation.test_sampler import SHARED, TokenNumbers, distance, texts
 
@@ -35,39 +35,39 @@ def lines(n: int) -> str:
 
 
 def test_a_text_that_holds_goes_on_where_it_is():
-    path = Path(2)
+    path = WayBack(2)
     assert path.beginning(lines(4), lines(4)) == lines(4)
     assert not path.stuck and path.tries == 2
 
 
 def test_a_line_is_written_again_twice_and_then_more_and_more_before_it():
-    path = Path(9)
+    path = WayBack(9)
     found = [path.beginning(lines(9), lines(8)) for _ in range(7)]
     assert found == [lines(n) for n in (8, 8, 7, 6, 4, 0, 0)]
 
 
 def test_whoever_comes_further_is_not_stuck():
-    path = Path(9)
+    path = WayBack(9)
     reached = (4, 4, 4, 5, 5, 5)
     found = [path.beginning(lines(9), lines(n)) for n in reached]
     assert found == [lines(n) for n in (4, 4, 3, 5, 5, 4)]
 
 
 def test_it_goes_back_to_the_first_line_at_most():
-    path = Path(20)
+    path = WayBack(20)
     found = [path.beginning(lines(3), lines(1)) for _ in range(12)]
     assert found == [lines(1), lines(1), *[""] * 10]
 
 
 def test_a_part_of_a_line_is_further():
-    path = Path(9)
+    path = WayBack(9)
     ends = ("", "a = b", "a = b", "a = c", "a = c\n")
     found = [path.beginning(lines(9), lines(2) + end) for end in ends]
     assert found == [lines(2) + end for end in ("", "a = b", "a = b", "", "a = c\n")]
 
 
 def test_after_all_tries_it_is_stuck():
-    path = Path(2)
+    path = WayBack(2)
     for stuck in (False, False, True):
         path.beginning(lines(3), lines(1))
         assert path.stuck == stuck
@@ -75,7 +75,7 @@ def test_after_all_tries_it_is_stuck():
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), max_size=30), st.integers(0, 30))
 def test_what_is_kept_always_holds(written, tries):
-    path = Path(tries)
+    path = WayBack(tries)
     for n, holds in written:
         holds = min(n, holds)
         assert lines(holds).startswith(path.beginning(lines(n), lines(holds)))
@@ -118,7 +118,7 @@ def test_where_all_holds_nothing_changes(tiny, plain, temperature):
 @pytest.mark.parametrize("n", [1, 2, 7, 12])
 def test_the_line_is_written_from_the_same_place(tiny, plain, width, n):
     """At almost no temperature the same token is drawn again, if the cache is as it was there."""
-    got = sample(tiny.model, Lines(tiny.tokenizer), SHARED, max_new_tokens=12, width=width,
+    got = sample(tiny.model, Lines(tiny.tokenizer), SHARED, max_new_tokens=13, width=width,
                  back=GoBack(Once(n), temperature=1e-6))  # fmt: skip
     assert texts(got) == texts(plain)
     assert [row[0].tokens for row in got] == [row[0].tokens + 1 for row in plain]
@@ -141,7 +141,7 @@ def test_only_the_line_that_is_written_again_is_drawn(tiny):
     """Behind it the text is greedy again: what `sample` writes behind the same beginning."""
     numbers = Lines(tiny.tokenizer)
     back = GoBack(Once(2), temperature=5.0)
-    ((got,),) = sample(tiny.model, numbers, ["Two and more"], max_new_tokens=9, back=back)
+    ((got,),) = sample(tiny.model, numbers, ["Two and more"], max_new_tokens=10, back=back)
     ids = [int(line) for line in got.text.split()]
     prompt = torch.tensor([[*tiny.tokenizer("Two and more")["input_ids"], *ids[:2]]])
     want = tiny.model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
@@ -157,7 +157,7 @@ def test_a_refused_token_is_drawn_from_what_is_left(tiny):
     refused = {f"{token}\n" for token in top.indices[[0, 2]].tolist()}
     back = GoBack(lambda prompt, text: "" if text in refused else text, tries=99)
     (row,) = sample(tiny.model, Lines(tiny.tokenizer), [prompt], k=n, temperature=1.0, top_k=6,
-                    max_new_tokens=1, width=n, back=back)  # fmt: skip
+                    max_new_tokens=60, width=n, stop="\n", back=back)  # fmt: skip
     left = [1, 3, 4, 5]
     places = {token: place for place, token in enumerate(top.indices[left].tolist())}
     drawn = [places[int(completion.text)] for completion in row]
@@ -196,7 +196,14 @@ def test_a_text_that_never_holds_is_stuck_after_all_tries(tiny):
     (stuck,), (other,) = sample(tiny.model, Lines(tiny.tokenizer), SHARED[:2], max_new_tokens=12,
                                 back=back)  # fmt: skip
     assert stuck.finish == "stuck" and other.finish in ("eos", "length")
-    assert stuck.tokens <= 3 * 3 + 3 and len(stuck.text.split()) <= 3
+    assert stuck.tokens < 12
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_what_is_taken_back_counts_against_the_limit(tiny, n):
+    back = GoBack(lambda prompt, text: "".join(text.splitlines(keepends=True)[:n]), tries=99)
+    ((got,),) = sample(tiny.model, Lines(tiny.tokenizer), SHARED[:1], max_new_tokens=8, back=back)
+    assert got.finish == "length" and got.tokens == 8 and len(got.text.split()) <= 3
 
 
 def test_an_end_that_does_not_hold_is_taken_back(tiny):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import gguf
 import pytest
@@ -12,7 +13,6 @@ from peft import PeftModel
 
 from distillkit.cli import main
 from distillkit.evaluation.scoring import evaluate, score
-from distillkit.generation.decoding import likeliest
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -262,14 +262,19 @@ def greedy(model, tokenizer, told, limit=24):
     return tokenizer.decode(new).removesuffix(tokenizer.eos_token)
 
 
-def said_by(ids, monkeypatch):
-    """Let the model say these tokens."""
+def said_by(monkeypatch, *texts):
+    """Let the model say these tokens, a list for each time that it begins to write."""
+    told = list(texts)
 
     def write(model, prompt_T, choose, limit, stops):
-        for number in ids[:limit]:
+        new = []
+        for some in told.pop(0)[:limit]:
             logits_V = torch.zeros(model.config.vocab_size)
-            logits_V[number] = 1
-            choose(logits_V)
+            logits_V[some] = 1000
+            new.append(choose(logits_V))
+            if new[-1] in stops:
+                break
+        return new
 
     monkeypatch.setattr(chatting, "write", write)
 
@@ -305,7 +310,7 @@ def test_a_chat_goes_on_until_the_person_ends_it(run, capsys, monkeypatch, end):
             raise end
         return asked.pop(0)
 
-    def remember(model, tokenizer, chat, limit, say, pick):
+    def remember(model, tokenizer, chat, limit, say):
         told.append([turn["content"] for turn in chat])
         say("fine")
         return "fine", False
@@ -321,7 +326,7 @@ def test_what_the_model_writes_is_shown_and_not_obeyed(run, capsys, monkeypatch)
     model, tokenizer, _ = load_run(run)
     ids = tokenizer("a\x1b[2J\u202eb\n√\U0001f600")["input_ids"]
     pieces = []
-    said_by([*ids, tokenizer.eos_token_id], monkeypatch)
+    said_by(monkeypatch, *[[*ids, tokenizer.eos_token_id]] * 3)
     text, cut = answer(model, tokenizer, messages("2x = 4"), 99, pieces.append)
     assert text == "a\x1b[2J\u202eb\n√\U0001f600" and not cut
     assert "".join(pieces) == text and "√" in pieces and "\ufffd" not in text
@@ -345,45 +350,65 @@ def test_a_solution_gets_a_remark_beside_it(run, capsys, monkeypatch, text, rema
     assert "follow" not in told.out
 
 
-WRONG = THINK.render("3x = 12\nx = 12 / 3\nx = 5", "x = 5")
-RIGHT = THINK.render("3x = 12\nx = 12 / 3\nx = 4", "x = 4")
+BEGUN = "<think>\n3x = 12\nx = 12 / 3\n"
+REST = "</think>\n<answer>x = 4</answer>"
+RIGHT, WRONG = f"{BEGUN}x = 4\n{REST}", f"{BEGUN}x = 5\n{REST.replace('4', '5')}"
+SUM = "<think>\nx = 17 + 25\n17 + 25 = 37 + 5"
 
 
-@pytest.mark.parametrize(("texts", "asked", "kept"), [
-    ([RIGHT], 1, RIGHT), ([WRONG, RIGHT], 2, RIGHT), ([WRONG, "Red.", RIGHT], 3, RIGHT),
-    ([WRONG, *[WRONG.replace("5", "6")] * 9], 1 + chatting.TRIES, WRONG),
+@pytest.mark.parametrize(("texts", "shown", "asides"), [
+    ([RIGHT], RIGHT, ["(each line follows"]),
+    ([WRONG, f"x = 4\n{REST}"], f"{BEGUN}x = 5\nx = 4\n{REST}",
+     ["(this does not follow: x = 5; from there", "(each line follows"]),
+    ([RIGHT.replace(">x = 4", ">x = 9"), REST], f"{BEGUN}x = 4\n{REST.replace('4', '9')}\n{REST}",
+     ["(this does not follow: the answer x = 9 does not solve 3x = 12; from",
+      "(each line follows"]),
+    ([f"{SUM} = 43\n", " = 42\nx = 42\n</think>\n<answer>x = 42</answer>"],  # within the line
+     f"{SUM} = 43\n17 + 25 = 37 + 5 = 42\nx = 42\n</think>\n<answer>x = 42</answer>",
+     ["(this does not follow: 17 + 25 = 37 + 5 = 43; from there", "(each line follows"]),
+    (["Red.\nx = 1\nx = 2\n"], "Red.\nx = 1\nx = 2\n", []),  # no solution: nothing is said
 ])  # fmt: skip
-def test_an_answer_that_contradicts_itself_is_asked_again(
-    run, capsys, monkeypatch, texts, asked, kept
-):
-    questions, picks, seen = ["3x = 12", "and x + 1?"], [], []
-
-    def says(model, tokenizer, turns, limit, say, pick):
-        seen.append([turn["content"] for turn in turns])
-        picks.append(pick)
-        return (texts[len(seen) - 1] if len(seen) <= asked else RIGHT), False
-
-    def ask(_):
-        if not questions:
-            raise EOFError
-        return questions.pop(0)
-
-    monkeypatch.setattr(chatting, "answer", says)
-    chatting.chat(run, ask=ask)
-    told = capsys.readouterr().err
-    assert told.count("asking again") == asked - 1
-    assert picks[0] is likeliest and all(pick is not likeliest for pick in picks[1:asked])
-    assert seen[asked] == [THINK.instruction, "3x = 12", kept, "and x + 1?"], "the last that holds"
-    assert ("this one either" in told) == (kept == WRONG)
+def test_a_line_that_does_not_follow_is_written_again(run, capsys, monkeypatch, texts, shown,
+                                                      asides):  # fmt: skip
+    loaded = load_run(run)
+    tokenizer = loaded[1]
+    said_by(monkeypatch, *([*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+                           for text in texts))  # fmt: skip
+    monkeypatch.setattr(chatting, "load_run", lambda *_: (*loaded[:2], {}))
+    capsys.readouterr()
+    chatting.chat(run, "3x = 12")
+    told = capsys.readouterr()
+    assert told.out == shown + "\n"
+    remarks = told.err.splitlines()
+    assert len(remarks) == len(asides), remarks
+    assert all(remark.startswith(aside) for remark, aside in zip(remarks, asides, strict=True))
 
 
-def test_the_same_question_gets_the_same_answers_again(run, capsys, monkeypatch):
-    monkeypatch.setattr(chatting, "wrong_in", lambda text: "it says nothing")
-    said = []
-    for _ in range(2):
-        chatting.chat(run, "2x = 4")
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1] and len({*said[0].split("(cut after 24 tokens)\n")}) > 2
+def test_after_all_tries_the_answer_goes_on_and_is_not_to_be_trusted(run, capsys, monkeypatch):
+    model, tokenizer, _ = load_run(run)
+    monkeypatch.setattr(chatting, "BACK", replace(chatting.BACK, tries=2))
+    again = WRONG.removeprefix(BEGUN)
+    said_by(monkeypatch, *([*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+                           for text in (WRONG, again, again)))  # fmt: skip
+    text, cut = answer(model, tokenizer, messages("3x = 12"), 999, lambda piece: None)
+    assert text == WRONG and not cut
+    assert capsys.readouterr().err.count("this does not follow: x = 5") == 2
+
+
+def test_only_the_line_that_is_written_again_is_drawn(run, monkeypatch):
+    model, tokenizer, _ = load_run(run)
+    one, two, line = (tokenizer(text)["input_ids"] for text in ("1", "2", "\n"))
+    either = [one[0], two[0]]  # as likely
+
+    def told():
+        said_by(monkeypatch, tokenizer(f"{BEGUN}x = 5\n")["input_ids"],
+                [*[either] * 30, *line, *[either] * 5, tokenizer.eos_token_id])  # fmt: skip
+        return answer(model, tokenizer, messages("3x = 12"), 999, lambda piece: None)[0]
+
+    drawn, greedy = told().removeprefix(BEGUN).split("\n")
+    assert set(drawn) == {"1", "2"} and len(drawn) == 30
+    assert len(greedy) == 5 and len(set(greedy)) == 1
+    assert told() == told(), "the same question gets the same answers"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"GGUF" + b"\x03\0\0\0" + b"\xff" * 40])
