@@ -341,8 +341,9 @@ def going_back() -> str:
         origin(path, f"{RUN}going_back", SEEDS, PAIRED),
         table(
             "split | greedy | going back | going back against greedy, over the streams | over the "
-            "questions, first stream | the whole answer anew (the table above) | tokens of a question, greedy | going back | of 100 questions, "
-            "with an answer without a contradiction | and it is right",
+            "questions, first stream | the whole answer anew (the table above) | tokens of a "
+            "question, greedy | going back | of 100 questions, with an answer without a "
+            "contradiction | and it is right",
             lines,
         ),
         f"""The student that comes with the kit.  A text is cut where a line does not follow from

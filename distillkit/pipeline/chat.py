@@ -29,7 +29,9 @@ from distillkit.traces.templates import THINK
 TOKENS = 512  # at most, of an answer of a student whose run does not say how long they are
 OPEN = THINK.blank.partition("\n")[0]
 HOLDS = "(each line follows from its first equation: compare that one with your question)"
-BACK = GoBack(lambda _, text: sound_part(text) if text.lstrip().startswith(OPEN) else text)
+BACK = GoBack(  # fewer tries than in the sampler: a person waits
+    lambda _, text: sound_part(text) if text.lstrip().startswith(OPEN) else text, tries=4
+)
 HALT = -1  # no token: it ends a text whose last line does not hold
 HALF = "\ufffd"  # how a character is decoded of which some bytes are still to come
 
