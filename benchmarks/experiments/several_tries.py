@@ -8,8 +8,8 @@ temperature 0.7.  One answer is taken: the first of the four; the one that most 
 greedy one, and "again": if it contradicts itself, the first of the four that does not; and, as the
 most that any choice could reach, a right one of the five if there is one.
 
-A row a split, way and seed: `sure` is the share of answers taken that contradict themselves
-nowhere, `sure_right` of those that are right besides, `tokens` what a question costs if one answer
+A row a split, way and seed: `sound` is the share of answers taken that contradict themselves
+nowhere, `sound_right` of those that are right besides, `tokens` what a question costs if one answer
 is written after the other and only as far as needed, `right` has a 1 for each right answer.
 Expected before the run: the first of four is 2 to 6 points below the greedy answer; votes bring 3
 to 8 points, answers without a contradiction 8 to 15, but none of these in stories, where it is the
@@ -53,10 +53,12 @@ def run(arm, seed, bench):
     ).sample(asked, K, TEMPERATURE, seed, bench.folder / f"{arm}-{seed}.jsonl")  # fmt: skip
     greedy, tries = list(map(judged, once)), list(map(judged, often))
     groups = [tries[at : at + K] for at in range(0, len(tries), K)]
-    taken = {way: [take(one, four) for one, four in zip(greedy, groups, strict=True)]
-             for way, take in WAYS.items()}  # fmt: skip
-    before = [one["exact"] for one in greedy]
-    return [{"way": way, **rated(before, found)} for way, found in taken.items()]
+    before, rows = [one["exact"] for one in greedy], []
+    for way, take in WAYS.items():
+        taken = [take(one, four) for one, four in zip(greedy, groups, strict=True)]
+        tokens = sum(t["tokens"] for _, written in taken for t in written)
+        rows.append({"way": way, **rated(before, [answer for answer, _ in taken], tokens)})
+    return rows
 
 
 @cache
@@ -70,7 +72,7 @@ def merged(tier, dtype):
 def judged(row):
     """Return what a try is worth, and what can be said of it without the right answer."""
     verdict = score(row["text"], row["finish"], row["problem"]["answer"])
-    return {**verdict, "holds": not contradiction(row["text"]), "tokens": row["tokens"]}
+    return {**verdict, "sound": not contradiction(row["text"]), "tokens": row["tokens"]}
 
 
 def voted(tries):
@@ -88,23 +90,23 @@ def right_one(tries):
 def until_sound(tries):
     """Return the first try that contradicts itself nowhere, and those written until then; the first
     of all if there is none."""
-    at = next((at for at, t in enumerate(tries) if t["holds"]), None)
+    at = next((at for at, t in enumerate(tries) if t["sound"]), None)
     return (tries[0], tries) if at is None else (tries[at], tries[: at + 1])
 
 
-def rated(before, found):
-    """Return how many of the answers taken are right, against the greedy ones; how many contradict
-    themselves nowhere, and how many are right besides; the tokens that a question cost."""
-    right = [answer["exact"] for answer, _ in found]
-    sure = [answer["exact"] for answer, _ in found if answer["holds"]]
+def rated(before, answers, tokens):
+    """Return how many answers are right, against the greedy ones; how many contradict themselves
+    nowhere, and how many are right besides; of all `tokens`, those that a question cost."""
+    n, right = len(answers), [answer["exact"] for answer in answers]
+    sound = [answer["exact"] for answer in answers if answer["sound"]]
     counts = counted(right)
     return {
         **counts,
         **gained(before, right),
         "exact": counts["right"],
-        "tokens": round(sum(t["tokens"] for _, tries in found for t in tries) / len(found), 1),
-        "sure": round(len(sure) / len(found), 4),
-        "sure_right": round(sum(sure) / len(found), 4),
+        "tokens": round(tokens / n, 1),
+        "sound": round(len(sound) / n, 4),
+        "sound_right": round(sum(sound) / n, 4),
         "right": marks(right),
     }
 
@@ -112,7 +114,7 @@ def rated(before, found):
 EXPERIMENT = Experiment(
     csv="several_tries.csv",
     key="split",
-    columns="split way seed n exact low high gain gain_low gain_high tokens sure sure_right "
+    columns="split way seed n exact low high gain gain_low gain_high tokens sound sound_right "
     "right dtype machine date",
     arms=ARMS,
     run=run,

@@ -127,6 +127,9 @@ def front() -> str:
            for split in ("outside", "stories", "never taught")}  # fmt: skip
     of = {split: f"{rate(old)} → **{rate(new)}**" for split, (old, new) in far.items()}
     new = far["outside"][1]
+    mended = {split: [row("data/going_back.csv", split=split, way=way, seed="0")
+                      for way in ("greedy", "going back")]
+              for split in ("outside", "broad")}  # fmt: skip
     return (
         asked
         + "\n\n"
@@ -139,6 +142,17 @@ def front() -> str:
         {of["never taught"]}: what is not taught gets worse.
         (`python -m benchmarks.experiments.generalisation`, seed {new["seed"]}, {new["machine"]},
         {new["dtype"]}, {new["date"]}.)"""
+        )
+        + "\n\n"
+        + parts.filled(
+            f"""A false line does not follow from the first equation of its own text, and that can
+        be checked without the right answer.  If such lines are written again (`chat` does it, with
+        fewer tries), {rate(mended["outside"][1])} of the same {mended["outside"][1]["n"]} equations
+        of reasoning-gym are right, and of broad ones {rate(mended["broad"][0])} →
+        **{rate(mended["broad"][1])}**: no longer the student alone, for the checker can calculate.
+        (`python -m benchmarks.experiments.going_back`, the first of three streams of random
+        numbers, {mended["broad"][1]["machine"]}, {mended["broad"][1]["dtype"]},
+        {mended["broad"][1]["date"]}.)"""
         )
     )
 

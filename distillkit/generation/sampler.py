@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
@@ -18,7 +18,7 @@ from weakref import WeakSet
 import torch
 from transformers import AttentionInterface
 
-from distillkit.generation.going_back import GoBack, WayBack
+from distillkit.generation.going_back import GoBack, Refused, WayBack
 from distillkit.models.chats import token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
@@ -45,7 +45,8 @@ class _Row:
     ids: list[int] = field(default_factory=list)
     begun: int = 0  # of these were given
     taken_back: int = 0  # tokens that are no longer there
-    again: bool = False  # its line is being written again
+    probs: list[float] = field(default_factory=list)  # of its last tokens, those not given
+    drawn: bool = False  # even if the text is greedy: it went back
     stuck: bool = False  # that did not help
     seconds: float = 0.0
 
@@ -57,7 +58,7 @@ class _Row:
     def keep(self, n: int) -> None:
         """Forget the tokens behind the first n; the last of these is read again, at its place."""
         forgotten = len(self.ids) - n
-        del self.ids[n:]
+        del self.ids[n:], self.probs[max(0, len(self.probs) - forgotten) :]
         self.length -= forgotten
         self.taken_back += forgotten
 
@@ -180,7 +181,15 @@ def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list
         best_R = logits_RV.max(-1)
         _must_be_numbers(best_R.values)
         return best_R.indices.tolist()
-    cumulative_RV = next_token_probs(logits_RV, temperature, top_k, top_p).cumsum(-1)
+    return by_number(next_token_probs(logits_RV, temperature, top_k, top_p), draws_R)
+
+
+def by_number(probs_RV: torch.Tensor, draws_R: Sequence[float]) -> list[int]:
+    """Choose one token a row by its number in [0, 1); the probabilities may add up to less than 1.
+
+    Raises FloatingPointError for probabilities that are NaN.
+    """
+    cumulative_RV = probs_RV.cumsum(-1)
     _must_be_numbers(cumulative_RV[:, -1])
     draws_R1 = cumulative_RV.new_tensor(draws_R)[:, None] * cumulative_RV[:, -1:]
     # right=True: the first token whose cumulative probability is *above* the draw, so that
@@ -354,7 +363,7 @@ class Texts:
     def _row(self, prompt: int, candidate: int, draws: list[float]) -> _Row:
         begun = self.begun[prompt]
         read = len(self.own[prompt]) + len(begun)
-        return _Row(prompt, candidate, draws, read, [*begun], len(begun), again=bool(begun))
+        return _Row(prompt, candidate, draws, read, [*begun], len(begun), drawn=bool(begun))
 
     def step(self) -> tuple[list[_Row], torch.Tensor]:
         """Read every row's last token; return the rows and the logits after it, (R, V)."""
@@ -455,12 +464,10 @@ def sample(
     def chosen(rows: list[_Row], logits_RV: torch.Tensor) -> list[int]:
         draws_R = [row.draws[row.written] for row in rows if row.draws]
         tokens = pick(logits_RV, draws_R, temperature, top_k, top_p)
-        again = [at for at, row in enumerate(rows) if row.again]
-        if again and back and temperature == 0:
-            drawn = pick(logits_RV[again], [draws_R[at] for at in again],
-                         back.temperature, top_k, top_p)  # fmt: skip
-            for at, token in zip(again, drawn, strict=True):
-                tokens[at] = token
+        if mend:
+            warmth = temperature or mend.back.temperature
+            probs_RV = next_token_probs(logits_RV, warmth, top_k, top_p)
+            return mend.choose(rows, tokens, probs_RV, draws_R)
         return tokens
 
     longest = max(len(a + b) for a, b in zip(own, first, strict=True)) + max_new_tokens
@@ -526,6 +533,27 @@ class Mending:
     def __init__(self, ending: Ending, back: GoBack):
         self.ending, self.back = ending, back
         self.ways: dict[tuple[int, int], WayBack] = {}
+        self.refused: dict[tuple[int, int], Refused] = defaultdict(Refused)
+
+    def choose(
+        self, rows: list[_Row], tokens: list[int], probs_RV: torch.Tensor, draws_R: list[float]
+    ) -> list[int]:
+        """Return the next token of each row and keep its probability: the given one, or one that is
+        drawn without what was refused, in a row that went back or begins as a refused text does."""
+        back = [at for at, row in enumerate(rows)
+                if row.drawn or self._refused(row).after(row.ids)]  # fmt: skip
+        if back:
+            left = [self._refused(rows[at]).left(rows[at].ids, probs_RV[at]) for at in back]
+            drawn = by_number(torch.stack(left), [draws_R[at] for at in back])
+            for at, token in zip(back, drawn, strict=True):
+                tokens[at] = token
+        tokens_R1 = torch.tensor(tokens, device=probs_RV.device)[:, None]
+        for row, p in zip(rows, probs_RV.gather(1, tokens_R1)[:, 0].tolist(), strict=True):
+            row.probs.append(p)
+        return tokens
+
+    def _refused(self, row: _Row) -> Refused:
+        return self.refused[row.prompt, row.candidate]
 
     def __call__(self, row: _Row) -> None:
         """Look at a row if a line has just ended in it: it goes on, or back to where it holds."""
@@ -535,8 +563,9 @@ class Mending:
         way = self.ways.setdefault((row.prompt, row.candidate), WayBack(self.back.tries))
         text = done.text if done else decode(row.ids)
         kept = way.beginning(text, self.back.keep(row.prompt, text))
-        row.again, row.stuck = kept != text, way.stuck
-        if row.again and not row.stuck:
+        row.drawn, row.stuck = way.drawn, way.stuck
+        if kept != text and not row.stuck:
+            self._refused(row).add(row.ids, row.probs)
             n = len(row.ids)
             while len(decode(row.ids[:n])) > len(kept):
                 n -= 1

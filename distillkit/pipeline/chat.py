@@ -15,8 +15,9 @@ import gguf
 import torch
 
 from distillkit.evaluation.choosing import NO_EQUATION, contradiction, sound_part
-from distillkit.generation.decoding import drawn, likeliest, write
-from distillkit.generation.going_back import GoBack, WayBack
+from distillkit.generation.decoding import likeliest, write
+from distillkit.generation.going_back import GoBack, Refused, WayBack
+from distillkit.generation.sampler import next_token_probs
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -30,7 +31,7 @@ TOKENS = 512  # at most, of an answer of a student whose run does not say how lo
 OPEN = THINK.blank.partition("\n")[0]
 HOLDS = "(each line follows from its first equation: compare that one with your question)"
 BACK = GoBack(  # fewer tries than in the sampler: a person waits
-    lambda _, text: sound_part(text) if text.lstrip().startswith(OPEN) else text, tries=4
+    lambda _, text: sound_part(text) if text.lstrip().startswith(OPEN) else text, tries=8
 )
 HALT = -1  # no token: it ends a text whose last line does not hold
 HALF = "\ufffd"  # how a character is decoded of which some bytes are still to come
@@ -70,16 +71,18 @@ def answer(
 ) -> tuple[str, bool]:
     """Write the answer to a chat, piece by piece to `say`; return the text, and was it cut?
 
-    It is greedy, but the rest of a line that does not hold (`BACK`) is drawn anew, always in the
-    same way, and `_aside` tells it.  After all tries the text goes on as it is.
+    It is greedy.  If a line does not hold (`BACK`), `_aside` tells it, and the text is drawn from
+    there until it is further; the same question gets the same answer.  After all tries the text
+    goes on as it is.
     """
     ours = chat[0]["content"] == THINK.instruction  # then we know how its answers begin
     prompt = chat_text(tokenizer, chat, THINK.blank if ours else None)
     prompt_ids, end = token_ids(tokenizer, prompt), tokenizer.eos_token_id
     generator = torch.Generator(model.device).manual_seed(0)
-    draw, way = drawn(BACK.temperature, generator=generator), WayBack(BACK.tries)
+    way, refused = WayBack(BACK.tries), Refused()
     ids: list[int] = []
-    text, kept, again = "", "", False
+    probs: list[float] = []
+    text, kept = "", ""
 
     def read() -> str:
         return opened(prompt) + tokenizer.decode(ids[:-1] if ids[-1:] == [end] else ids)
@@ -90,15 +93,19 @@ def answer(
         text = now
 
     def choose(logits_V: torch.Tensor) -> int:
-        nonlocal kept, again
-        ids.append(draw(logits_V) if again else likeliest(logits_V))
+        nonlocal kept
+        probs_V = next_token_probs(logits_V, BACK.temperature)
+        token = likeliest(logits_V)
+        if (way.drawn or refused.after(ids)) and not way.stuck:
+            token = int(torch.multinomial(refused.left(ids, probs_V), 1, generator=generator))
+        probs.append(float(probs_V[token]))
+        ids.append(token)
         if not (now := read()).endswith(HALF):
             show(now)
         if way.stuck or (ids[-1] != end and not text.endswith("\n")):
             return ids[-1]
         kept = way.beginning(text, BACK.keep(0, text))
-        again = kept != text and not way.stuck
-        return HALT if again else ids[-1]
+        return HALT if kept != text and not way.stuck else ids[-1]
 
     last = HALT
     while last == HALT:
@@ -108,8 +115,10 @@ def answer(
             say("" if text.endswith("\n") else "\n")
             wrong = printable(_wrong_line(text))
             _aside(f"(this does not follow: {wrong}; from there it is written again)")
+            refused.add(ids, probs)
             while ids and len(read()) > len(kept):
                 ids.pop()
+            del probs[len(ids) :]
             text = read()
             say(text.rpartition("\n")[2])  # what stays of the line
     show(read())

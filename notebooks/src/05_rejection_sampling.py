@@ -598,8 +598,8 @@ for split in dict.fromkeys(row["split"] for row in several):
     print(f"\n{split}:")
     dk.compare(some.arms("way"), *ways)
     again = some.where(way="again")
-    sure = sum(row["sure"] for row in again) / len(again)
-    right = sum(row["sure_right"] for row in again) / len(again)
+    sure = sum(row["sound"] for row in again) / len(again)
+    right = sum(row["sound_right"] for row in again) / len(again)
     print(f"again, without a contradiction: {100 * sure:.0f} of 100", end=", ")
     print(f"of these right: {100 * right:.0f}")
 
@@ -633,11 +633,43 @@ print(f"does not follow: {dk.contradiction(unsound[0])}")
 # %% [markdown]
 # So **keep what holds, and reject only the line**: the student writes on from
 # there, and after each line it is looked at again. That is rejection sampling
-# with a line in the place of an answer. A fault may also lie further up, in a
-# line that holds and leads nowhere, so whoever comes no further goes back 1, 2,
-# 4, 8 ... lines more. `GoBack` does it in the kit's sampler, and `distillkit
-# chat` beside you. `python -m benchmarks.experiments.going_back` makes the
-# table again: three streams of random numbers, 100 questions of each kind.
+# with a line in the place of an answer. But a student that is wrong is often
+# sure of it, and then it draws the same false line again and again. So what was
+# refused once is not drawn again. What comes out has the same distribution, for
+# it would have been rejected anyway; it only comes out earlier:
+
+# %%
+from itertools import count
+
+shares = {"67 * 6 = 302": 0.90, "67 * 6 = 402": 0.07, "67 * 6 = 412": 0.03}
+
+
+def tries_needed(holds: str, may_repeat: bool, rng: random.Random) -> int:
+    """Draw lines until one holds; return how many were drawn."""
+    left = dict(shares)
+    for drawn in count(1):
+        (line,) = rng.choices([*left], [*left.values()])
+        if line == holds:
+            return drawn
+        if not may_repeat:
+            del left[line]
+
+
+for may_repeat in (True, False):
+    rng = random.Random(0)
+    needed = [
+        tries_needed("67 * 6 = 402", may_repeat, rng) for _ in range(2000)
+    ]
+    how = "refused lines may come again" if may_repeat else "they may not"
+    print(f"{how}: {sum(needed) / len(needed):.1f} tries")
+
+# %% [markdown]
+# A fault may also lie further up, in a line that holds and leads nowhere. So
+# after four tries in vain the text goes back 1, 2, 3 ... lines more, and is
+# drawn until it is further than where it failed. `GoBack` does all this in the
+# kit's sampler, and `distillkit chat` beside you. `python -m
+# benchmarks.experiments.going_back` makes the table again: three streams of
+# random numbers, 200 questions of each kind (above: the first 100 of them).
 
 # %%
 back = dk.data("going_back")
@@ -649,11 +681,12 @@ for split in dict.fromkeys(row["split"] for row in back):
         print(f"{way}: {sum(tokens) / len(tokens):.0f} tokens a question")
 
 # %% [markdown]
-# Going back brings as much as whole answers written anew ("again", above) for
-# about a quarter of the further tokens. We had expected more, 88 and 90 of 100:
-# most of the texts outside that contradict themselves are not mended in twelve
-# tries. And no checker helps where nothing can be checked: here each line can
-# be compared with the first equation.
+# Not one answer that contradicts itself nowhere is wrong, and few questions are
+# left without one. Writing the line again costs fewer tokens than the whole
+# answer ("again", above), and more answers are right: we had expected 87 and 84
+# of the first 100, after two forms that brought less (they drew the same false
+# lines again). But it is no longer the student alone that solves the equation:
+# the checker can calculate. And no checker helps where nothing can be checked.
 
 # %% [markdown]
 # ## Look back at your guesses

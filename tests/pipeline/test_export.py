@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -409,6 +410,19 @@ def test_only_the_line_that_is_written_again_is_drawn(run, monkeypatch):
     assert set(drawn) == {"1", "2"} and len(drawn) == 30
     assert len(greedy) == 5 and len(set(greedy)) == 1
     assert told() == told(), "the same question gets the same answers"
+
+
+def test_a_line_that_was_refused_is_not_written_again(run, monkeypatch):
+    model, tokenizer, _ = load_run(run)
+    either = [tokenizer(digit)["input_ids"][0] for digit in "3567"]  # as likely, and all wrong
+    begun, line = (tokenizer(text)["input_ids"] for text in (f"{BEGUN}x = ", "\n"))
+    again = tokenizer("x = ")["input_ids"]
+    said_by(monkeypatch, [*begun, either, *line], *[[*again, either, *line]] * 3,
+            tokenizer(f"x = 4\n{REST}")["input_ids"])  # fmt: skip
+    pieces = []
+    answer(model, tokenizer, messages("3x = 12"), 999, pieces.append)
+    tried = re.findall("x = (.)\n", "".join(pieces))
+    assert sorted(tried[:4]) == list("3567") and tried[4] == "4"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"GGUF" + b"\x03\0\0\0" + b"\xff" * 40])
