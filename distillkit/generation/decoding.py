@@ -57,13 +57,16 @@ def write(
     choose: Callable[[torch.Tensor], int],
     max_new_tokens: int = 64,
     stops: Collection[int] = (),
+    cache: DynamicCache | None = None,
 ) -> list[int]:
     """Write token by token until a stop token or the limit; `choose` maps logits (V,) to a token.
 
-    The cache keeps the keys and values of what was read, so each step reads one new token.
+    The cache keeps the keys and values of what was read, so each step reads one new token.  Whoever
+    gives one that holds a beginning of the prompt need not have that read again.
     """
     new: list[int] = []
-    cache, unread_T = DynamicCache(), prompt_T
+    cache = DynamicCache() if cache is None else cache
+    unread_T = prompt_T[cache.get_seq_length() :]
     while len(new) < max_new_tokens and not (new and new[-1] in stops):
         out = model(unread_T[None], past_key_values=cache, use_cache=True, logits_to_keep=1)
         new.append(choose(out.logits[0, -1].float()))

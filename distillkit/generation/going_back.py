@@ -36,9 +36,9 @@ class WayBack:
     The text is drawn until it is further than ever: greedily it would come to the same line.
     """
 
-    def __init__(self, tries: int):
+    def __init__(self, tries: int, drawn: bool = False):
         self.tries, self.furthest, self.in_vain = tries, -1, 0
-        self.drawn = False  # whether the text is drawn from here on
+        self.drawn = drawn  # whether the text is drawn from here on
 
     @property
     def stuck(self) -> bool:
@@ -114,3 +114,45 @@ class Refused:
         shares = left_V.new_tensor([branch.share for branch in after.values()])
         left_V[list(after)] *= (1 - shares).clamp(min=0)
         return left_V if left_V.sum() > 1e-6 else probs_V
+
+
+class Draft:
+    """One text that is looked at line by line: its tokens, and what it must not become again.
+
+    `ids` are its tokens; those that are there at the start were given, and it is drawn from there.
+    """
+
+    def __init__(self, back: GoBack, ids: Sequence[int] = ()):
+        self.back, self.ids = back, [*ids]
+        self.probs: list[float] = []  # of its last tokens, those not given
+        self.way, self.refused = WayBack(back.tries, drawn=bool(ids)), Refused()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a line did not hold after all tries; then nothing is taken back any more."""
+        return self.way.stuck
+
+    def left(self, probs_V: torch.Tensor) -> torch.Tensor | None:
+        """Return what the next token is drawn from, (V,), given the probabilities after the text;
+        None if it is not drawn, for the text neither went back nor begins as a refused one."""
+        if self.stuck or not (self.way.drawn or self.refused.after(self.ids)):
+            return None
+        return self.refused.left(self.ids, probs_V)
+
+    def add(self, token: int, prob: float) -> None:
+        """Write a token that had this probability."""
+        self.ids.append(token)
+        self.probs.append(prob)
+
+    def look(self, prompt: int, text: str, read: Callable[[list[int]], str]) -> int:
+        """Look at the text, whose last line has just ended, take back what does not hold, and
+        return how many tokens that is.  `read` says what some tokens say, `text` all of them."""
+        kept = self.way.beginning(text, self.back.keep(prompt, text))
+        if kept == text or self.stuck:
+            return 0
+        self.refused.add(self.ids, self.probs)
+        n = before = len(self.ids)
+        while n and len(read(self.ids[:n])) > len(kept):
+            n -= 1
+        del self.ids[n:], self.probs[max(0, len(self.probs) - (before - n)) :]
+        return before - n

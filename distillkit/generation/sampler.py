@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
@@ -18,7 +18,7 @@ from weakref import WeakSet
 import torch
 from transformers import AttentionInterface
 
-from distillkit.generation.going_back import GoBack, Refused, WayBack
+from distillkit.generation.going_back import Draft, GoBack
 from distillkit.models.chats import token_ids
 from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
 
@@ -44,23 +44,14 @@ class _Row:
     length: int  # tokens after the prefix that are in the cache
     ids: list[int] = field(default_factory=list)
     begun: int = 0  # of these were given
+    draft: Draft | None = None  # with the same tokens: it may go back
     taken_back: int = 0  # tokens that are no longer there
-    probs: list[float] = field(default_factory=list)  # of its last tokens, those not given
-    drawn: bool = False  # even if the text is greedy: it went back
-    stuck: bool = False  # that did not help
     seconds: float = 0.0
 
     @property
     def written(self) -> int:
         """How many tokens were written, those that were taken back included."""
         return len(self.ids) + self.taken_back - self.begun
-
-    def keep(self, n: int) -> None:
-        """Forget the tokens behind the first n; the last of these is read again, at its place."""
-        forgotten = len(self.ids) - n
-        del self.ids[n:], self.probs[max(0, len(self.probs) - forgotten) :]
-        self.length -= forgotten
-        self.taken_back += forgotten
 
 
 class SharedPrefixCache:
@@ -178,10 +169,15 @@ def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list
     Raises FloatingPointError for logits that are NaN.
     """
     if temperature == 0:
-        best_R = logits_RV.max(-1)
-        _must_be_numbers(best_R.values)
-        return best_R.indices.tolist()
+        return likeliest(logits_RV)
     return by_number(next_token_probs(logits_RV, temperature, top_k, top_p), draws_R)
+
+
+def likeliest(logits_RV: torch.Tensor) -> list[int]:
+    """Choose each row's likeliest token; raises FloatingPointError for logits that are NaN."""
+    best_R = logits_RV.max(-1)
+    _must_be_numbers(best_R.values)
+    return best_R.indices.tolist()
 
 
 def by_number(probs_RV: torch.Tensor, draws_R: Sequence[float]) -> list[int]:
@@ -332,11 +328,19 @@ class Texts:
     """The texts that are being written: admitted, written on by one token, retired.
 
     `own` holds each prompt's tokens after the shared prefix, `begun` those that its texts begin
-    with; the longest go first.  Row i of `rows` is row i of the reader's cache.
+    with; the longest go first.  Row i of `rows` is row i of the reader's cache.  With `back` each
+    text is a `Draft`.
     """
 
-    def __init__(self, reader: Reader, own: Sequence[list[int]], begun: Sequence[list[int]], k):
-        self.reader, self.own, self.begun, self.k = reader, own, begun, k
+    def __init__(
+        self,
+        reader: Reader,
+        own: Sequence[list[int]],
+        begun: Sequence[list[int]],
+        k: int,
+        back: GoBack | None = None,
+    ):
+        self.reader, self.own, self.begun, self.k, self.back = reader, own, begun, k, back
         self.width = reader.cache.shape[0]
         self.waiting = deque(sorted(range(len(own)), key=lambda i: -len(own[i] + begun[i])))
         self.rows: list[_Row] = []
@@ -363,7 +367,9 @@ class Texts:
     def _row(self, prompt: int, candidate: int, draws: list[float]) -> _Row:
         begun = self.begun[prompt]
         read = len(self.own[prompt]) + len(begun)
-        return _Row(prompt, candidate, draws, read, [*begun], len(begun), drawn=bool(begun))
+        draft = Draft(self.back, begun) if self.back else None
+        ids = draft.ids if draft else [*begun]
+        return _Row(prompt, candidate, draws, read, ids, len(begun), draft)
 
     def step(self) -> tuple[list[_Row], torch.Tensor]:
         """Read every row's last token; return the rows and the logits after it, (R, V)."""
@@ -454,39 +460,38 @@ def sample(
     width = max(k, min(width, k * len(prompts)))
     ending = Ending(tokenizer, _stop_ids(model, tokenizer), stop, max_new_tokens)
     results: list[list[Completion | None]] = [[None] * k for _ in prompts]
-    mend = Mending(ending, back) if back else None
+    mend = Mending(ending) if back else None
 
     def streams(prompt: int, candidate: int) -> list[float]:
         if temperature == 0 and not back:
             return []
         return _draws(seed, prompts[prompt], candidate, max_new_tokens)
 
-    def chosen(rows: list[_Row], logits_RV: torch.Tensor) -> list[int]:
+    def write(rows: list[_Row], logits_RV: torch.Tensor) -> None:
         draws_R = [row.draws[row.written] for row in rows if row.draws]
-        tokens = pick(logits_RV, draws_R, temperature, top_k, top_p)
-        if mend:
-            warmth = temperature or mend.back.temperature
-            probs_RV = next_token_probs(logits_RV, warmth, top_k, top_p)
-            return mend.choose(rows, tokens, probs_RV, draws_R)
-        return tokens
+        if not back:
+            tokens = pick(logits_RV, draws_R, temperature, top_k, top_p)
+            for row, token in zip(rows, tokens, strict=True):
+                row.ids.append(token)
+            return
+        probs_RV = next_token_probs(logits_RV, temperature or back.temperature, top_k, top_p)
+        tokens = by_number(probs_RV, draws_R) if temperature else likeliest(logits_RV)
+        write_drafts([row.draft for row in rows], tokens, probs_RV, draws_R)
 
     longest = max(len(a + b) for a, b in zip(own, first, strict=True)) + max_new_tokens
     refuse_other_attention(model, shared + longest)
     must_sample_alike(model.get_base_model() if hasattr(model, "get_base_model") else model)
     with shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, longest)
-        texts, steps = Texts(reader, own, first, k), 0
+        texts, steps = Texts(reader, own, first, k, back), 0
         while texts.rows or texts.waiting:
             began = time.perf_counter()
             rows, logits_RV = texts.admit(streams) or texts.step()
-            tokens = chosen(rows, logits_RV)
+            write(rows, logits_RV)
             share = (time.perf_counter() - began) / len(rows)
-            for row, token in zip(rows, tokens, strict=True):
-                row.ids.append(token)
+            for row in rows:
                 row.seconds += share
-                if mend:
-                    mend(row)
-            for row, done in texts.retire(ending):
+            for row, done in texts.retire(mend or ending):
                 results[row.prompt][row.candidate] = done
                 if on_done:
                     on_done(row.prompt, row.candidate, done)
@@ -506,7 +511,7 @@ class Ending:
     def __call__(self, row: _Row) -> Completion | None:
         """Return the completion of a row that has ended, else None."""
         ids = row.ids
-        if row.stuck:
+        if row.draft and row.draft.stuck:
             return Completion(self.tokenizer.decode(ids), "stuck", row.written, row.seconds)
         if ids and ids[-1] in self.stops:  # other special tokens stay: tags may be such
             return Completion(self.tokenizer.decode(ids[:-1]), "eos", row.written, row.seconds)
@@ -528,48 +533,37 @@ class Ending:
 
 
 class Mending:
-    """Takes back what does not hold of a row, after each line and at its end."""
+    """An `Ending` that looks at each row where a line or the text ends: it may go back."""
 
-    def __init__(self, ending: Ending, back: GoBack):
-        self.ending, self.back = ending, back
-        self.ways: dict[tuple[int, int], WayBack] = {}
-        self.refused: dict[tuple[int, int], Refused] = defaultdict(Refused)
+    def __init__(self, ending: Ending):
+        self.ending = ending
 
-    def choose(
-        self, rows: list[_Row], tokens: list[int], probs_RV: torch.Tensor, draws_R: list[float]
-    ) -> list[int]:
-        """Return the next token of each row and keep its probability: the given one, or one that is
-        drawn without what was refused, in a row that went back or begins as a refused text does."""
-        back = [at for at, row in enumerate(rows)
-                if row.drawn or self._refused(row).after(row.ids)]  # fmt: skip
-        if back:
-            left = [self._refused(rows[at]).left(rows[at].ids, probs_RV[at]) for at in back]
-            drawn = by_number(torch.stack(left), [draws_R[at] for at in back])
-            for at, token in zip(back, drawn, strict=True):
-                tokens[at] = token
-        tokens_R1 = torch.tensor(tokens, device=probs_RV.device)[:, None]
-        for row, p in zip(rows, probs_RV.gather(1, tokens_R1)[:, 0].tolist(), strict=True):
-            row.probs.append(p)
-        return tokens
-
-    def _refused(self, row: _Row) -> Refused:
-        return self.refused[row.prompt, row.candidate]
-
-    def __call__(self, row: _Row) -> None:
-        """Look at a row if a line has just ended in it: it goes on, or back to where it holds."""
+    def __call__(self, row: _Row) -> Completion | None:
+        """Return the completion of a row that has ended and holds, else None."""
         done, decode = self.ending(row), self.ending.tokenizer.decode
         if not done and "\n" not in decode(row.ids[-1:]):
-            return
-        way = self.ways.setdefault((row.prompt, row.candidate), WayBack(self.back.tries))
-        text = done.text if done else decode(row.ids)
-        kept = way.beginning(text, self.back.keep(row.prompt, text))
-        row.drawn, row.stuck = way.drawn, way.stuck
-        if kept != text and not row.stuck:
-            self._refused(row).add(row.ids, row.probs)
-            n = len(row.ids)
-            while len(decode(row.ids[:n])) > len(kept):
-                n -= 1
-            row.keep(n)
+            return None
+        back = row.draft.look(row.prompt, done.text if done else decode(row.ids), decode)
+        row.length -= back  # the last token that stays is read again, at its place
+        row.taken_back += back
+        return self.ending(row) if back or row.draft.stuck else done
+
+
+def write_drafts(
+    drafts: Sequence[Draft], tokens: list[int], probs_RV: torch.Tensor, draws_R: list[float]
+) -> None:
+    """Write the next token of each draft: the given one, which may be replaced, or one that is
+    drawn by the row's number where the draft says from what."""
+    left = {at: left_V for at, draft in enumerate(drafts)
+            if (left_V := draft.left(probs_RV[at])) is not None}  # fmt: skip
+    if left:
+        drawn = by_number(torch.stack([*left.values()]), [draws_R[at] for at in left])
+        for at, token in zip(left, drawn, strict=True):
+            tokens[at] = token
+    tokens_R1 = torch.tensor(tokens, device=probs_RV.device)[:, None]
+    chosen = probs_RV.gather(1, tokens_R1)[:, 0].tolist()
+    for draft, token, prob in zip(drafts, tokens, chosen, strict=True):
+        draft.add(token, prob)
 
 
 def _stop_ids(model, tokenizer) -> set[int]:

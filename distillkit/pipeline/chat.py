@@ -13,10 +13,11 @@ from typing import Any
 
 import gguf
 import torch
+from transformers import DynamicCache
 
 from distillkit.evaluation.choosing import NO_EQUATION, contradiction, sound_part
 from distillkit.generation.decoding import likeliest, write
-from distillkit.generation.going_back import GoBack, Refused, WayBack
+from distillkit.generation.going_back import Draft, GoBack
 from distillkit.generation.sampler import next_token_probs
 from distillkit.models.chats import Message, chat_text, opened, token_ids
 from distillkit.models.downloads import ModelError
@@ -79,12 +80,9 @@ def answer(
     prompt = chat_text(tokenizer, chat, THINK.blank if ours else None)
     prompt_ids, end = token_ids(tokenizer, prompt), tokenizer.eos_token_id
     generator = torch.Generator(model.device).manual_seed(0)
-    way, refused = WayBack(BACK.tries), Refused()
-    ids: list[int] = []
-    probs: list[float] = []
-    text, kept = "", ""
+    draft, cache, text = Draft(BACK), DynamicCache(), ""
 
-    def read() -> str:
+    def read(ids: list[int]) -> str:
         return opened(prompt) + tokenizer.decode(ids[:-1] if ids[-1:] == [end] else ids)
 
     def show(now: str) -> None:
@@ -93,35 +91,29 @@ def answer(
         text = now
 
     def choose(logits_V: torch.Tensor) -> int:
-        nonlocal kept
         probs_V = next_token_probs(logits_V, BACK.temperature)
-        token = likeliest(logits_V)
-        if (way.drawn or refused.after(ids)) and not way.stuck:
-            token = int(torch.multinomial(refused.left(ids, probs_V), 1, generator=generator))
-        probs.append(float(probs_V[token]))
-        ids.append(token)
-        if not (now := read()).endswith(HALF):
+        left_V, token = draft.left(probs_V), likeliest(logits_V)
+        if left_V is not None:
+            token = int(torch.multinomial(left_V, 1, generator=generator))
+        draft.add(token, float(probs_V[token]))
+        if not (now := read(draft.ids)).endswith(HALF):
             show(now)
-        if way.stuck or (ids[-1] != end and not text.endswith("\n")):
-            return ids[-1]
-        kept = way.beginning(text, BACK.keep(0, text))
-        return HALT if kept != text and not way.stuck else ids[-1]
+        line_ends = token == end or text.endswith("\n")
+        return HALT if line_ends and draft.look(0, text, read) else token
 
     last = HALT
     while last == HALT:
-        prompt_T = torch.tensor(prompt_ids + ids, device=model.device)
-        last = write(model, prompt_T, choose, limit - len(ids), {end, HALT})[-1]
+        prompt_T = torch.tensor(prompt_ids + draft.ids, device=model.device)
+        last = write(model, prompt_T, choose, limit - len(draft.ids), {end, HALT}, cache)[-1]
         if last == HALT:
             say("" if text.endswith("\n") else "\n")
             wrong = printable(_wrong_line(text))
             _aside(f"(this does not follow: {wrong}; from there it is written again)")
-            refused.add(ids, probs)
-            while ids and len(read()) > len(kept):
-                ids.pop()
-            del probs[len(ids) :]
-            text = read()
+            stays = len(prompt_ids) + len(draft.ids) - 1  # the last token is read again
+            cache.crop(stays - cache.get_seq_length())  # negative: so many are forgotten
+            text = read(draft.ids)
             say(text.rpartition("\n")[2])  # what stays of the line
-    show(read())
+    show(read(draft.ids))
     return text, last != end
 
 

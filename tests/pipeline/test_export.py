@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from itertools import count
 
 import gguf
 import pytest
@@ -14,6 +15,7 @@ from peft import PeftModel
 
 from distillkit.cli import main
 from distillkit.evaluation.scoring import evaluate, score
+from distillkit.generation.going_back import GoBack
 from distillkit.models.chats import chat_text
 from distillkit.models.downloads import ModelError
 from distillkit.models.gguf_writer import SYSTEM_KEY
@@ -267,7 +269,7 @@ def said_by(monkeypatch, *texts):
     """Let the model say these tokens, a list for each time that it begins to write."""
     told = list(texts)
 
-    def write(model, prompt_T, choose, limit, stops):
+    def write(model, prompt_T, choose, limit, stops, cache):
         new = []
         for some in told.pop(0)[:limit]:
             logits_V = torch.zeros(model.config.vocab_size)
@@ -423,6 +425,43 @@ def test_a_line_that_was_refused_is_not_written_again(run, monkeypatch):
     answer(model, tokenizer, messages("3x = 12"), 999, pieces.append)
     tried = re.findall("x = (.)\n", "".join(pieces))
     assert sorted(tried[:4]) == list("3567") and tried[4] == "4"
+
+
+def test_what_was_read_is_not_read_again(run, monkeypatch):
+    """Each try goes on from what stays of the text, and writes what it writes without a cache."""
+    model, tokenizer, _ = load_run(run)
+    line = tokenizer("\n")["input_ids"][0]
+    write, refused = chatting.write, []
+
+    def keep(prompt, text):
+        if len(refused) == 3:
+            return text
+        refused.append(text)
+        return text[: len(text) // 2]
+
+    def told(cached):
+        steps, lengths = count(1), []
+
+        def with_lines(model, prompt_T, choose, limit, stops, cache):
+            def one(logits_V):
+                logits_V[line] += 1000 * (next(steps) % 7 == 0)
+                return choose(logits_V)
+
+            return write(model, prompt_T, one, limit, stops, cache if cached else None)
+
+        def note(_, args, __):
+            lengths.append(args[0].shape[1])
+
+        refused.clear()
+        monkeypatch.setattr(chatting, "write", with_lines)
+        hook = model.register_forward_pre_hook(note, with_kwargs=True)
+        text, _ = answer(model, tokenizer, messages("2x = 4"), 40, lambda piece: None)
+        hook.remove()
+        return text, [n for n in lengths if n > 1]
+
+    monkeypatch.setattr(chatting, "BACK", GoBack(keep, temperature=1e-6, tries=9))
+    (text, read), (plain, again) = told(cached=True), told(cached=False)
+    assert text == plain and read == again[:1] and len(again) > 2
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"GGUF" + b"\x03\0\0\0" + b"\xff" * 40])
