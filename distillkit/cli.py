@@ -170,7 +170,7 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
     journal.unlink()
-    for name, result in {"all": summary(rows), **by(rows, "family")}.items():
+    for name, result in [("all", summary(rows)), *by(rows, "family").items()]:
         rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
         screen.say(f"{name:>16}  exact {with_interval(result)}, {rest}")
     print(f"answers: {options.out}")
@@ -254,6 +254,9 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
     problems = teacher.problems(families)
     if problems is None:
         problems = make_problems(options.problems, families, "train", options.seed)
+    if not problems:
+        known = ", ".join(sorted({problem.family for problem in teacher.problems()}))
+        raise ValueError(f"no problem of {options.families} was recorded: choose from {known}")
     problems = problems[: options.problems]
     screen = Screen()
     teacher.say = screen.say

@@ -243,6 +243,7 @@ def test_every_command_that_is_named_exists_and_every_table_names_its_command():
 LITTLE = {
     "TRACES": 8,
     "LIMIT": 8,
+    "MOST": 24,
     "K": 2,
     "FIRST": 4,
     "NEW": 4,

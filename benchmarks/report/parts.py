@@ -6,6 +6,7 @@ import re
 import statistics as stdlib
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import inf
 from pathlib import Path
 
@@ -24,10 +25,17 @@ Triple = tuple[float, float, float]  # an estimate, and both ends of its interva
 def rows(path: str, **only: object) -> Rows:
     """Return the rows of a table whose columns hold these values; raises ValueError for none."""
     wanted = {column: str(value) for column, value in only.items()}
-    found = [row for row in read_csv(ROOT / path) if wanted.items() <= row.items()]
+    whole = _table(ROOT / path, (ROOT / path).stat().st_mtime_ns)
+    found = [row for row in whole if wanted.items() <= row.items()]
     if not found:
         raise ValueError(f"{path} has no rows with {only}")
     return found
+
+
+@lru_cache
+def _table(path: Path, changed: int) -> Rows:
+    """Read a table once: a page asks for its rows hundreds of times."""
+    return read_csv(path)
 
 
 def row(path: str, **only: object) -> dict[str, str]:

@@ -21,7 +21,7 @@ from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
 from distillkit.problems.algebra import MAX_DIGITS
 from distillkit.problems.answers import extract, parse_answer, same_value
-from distillkit.problems.equations import Problem, ProblemRecord
+from distillkit.problems.equations import Problem, ProblemRecord, must_differ
 from distillkit.runtime.files import Journal, read_utf8, write_jsonl
 from distillkit.traces.candidates import ENDED
 from distillkit.traces.templates import THINK, Template, prompt_mark, prompt_text
@@ -108,8 +108,9 @@ def evaluate(
     Problems go in fixed groups of `width`, and the journal takes a group at a time: a resumed
     evaluation computes the same batches as an unbroken one, so its numbers are the same bit
     for bit.  Raises JournalError for a journal of another model, prompt, limit or width, ValueError
-    for one of other questions and for a journal beside `read`.
+    for one of other questions, for a journal beside `read`, and for two problems of one id.
     """
+    must_differ(problems)
     book = None
     if journal and read:
         raise ValueError("a journal cannot say which function read its answers: read without one")
@@ -248,7 +249,7 @@ def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
 def _rows(content: bytes) -> list[tuple[str, Any]]:
     """Return (where it stands, a line or a row that is read already) for each row of a file."""
     first = content.lstrip().split(b"\n", 1)[0]
-    if first.startswith(b"[") and not first.rstrip().endswith(b"]"):  # a list over several lines
+    if first.startswith(b"["):
         with suppress(ValueError, RecursionError):
             whole = json.loads(content, parse_float=Decimal)
             return [(f"row {number}", row) for number, row in enumerate(whole, 1)]

@@ -165,6 +165,7 @@ def paired_difference(
     """Return the difference of the accuracies with its 95 % bootstrap interval, paired.
 
     The interval is the percentile one (Efron 1979) over resampled problems; (0, 0, 0) for none.
+    It is too narrow where few answers changed (no width where none did): `mcnemar` is exact there.
     """
     change = np.array(after, dtype=float) - np.array(before, dtype=float)
     if len(change) == 0:

@@ -7,6 +7,7 @@ never into 4-bit weights.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,8 +178,12 @@ def _adapter(run: Path, report: dict[str, Any]) -> Work:
 
 def _autotrain(run: Path, report: dict[str, Any]) -> Work:
     """Plan the folder of AutoTrain's task llm-sft: whole chats in one column."""
-    path = run / "traces.jsonl"
-    traces, _ = read_traces(path if path.exists() else Path(report.get("file", path)))
+    path, settings = run / "traces.jsonl", report["settings"]
+    if path.exists():
+        traces, _ = read_traces(path)
+    else:
+        traces, _ = read_traces(Path(report.get("file", path)), settings.get("traces"),
+                                settings.get("seed", 0))  # fmt: skip
     rows = [{"messages": [*trace["prompt"], *trace["completion"]]} for trace in traces]
 
     def write(folder: Path) -> None:
@@ -226,17 +231,19 @@ def _card(report: dict[str, Any], numbers: list[str], work: Work, folder: Path) 
         "---", f"license: {_licence(report)}", f"base_model: {json.dumps(student['name'])}",
         "pipeline_tag: text-generation", "tags: [distillation, distillkit]", "---",
         f"# {_cell(student['name'])}, distilled", "",
-        "A small model that learned from a teacher's verified solutions to solve equations step by "
-        "step; see the distillkit project.", "",
+        "A small model that learned from "
+        + ("a teacher's verified solutions to solve equations step by step" if "after" in report
+           else "the traces of a file") + "; see the distillkit project.", "",
         "## Right answers", "", *numbers, "",
         "## How to ask it", "",
         "It was trained with this system message, greedily decoded, and with the chat template of "
         "its base:", "", f"    {_cell(system_of(report)) or '(none)'}", "",
         "## Files", "", f"{work}", "", "| file | bytes | what for |", "|---|---|---|",
         *(f"| `{name}` | {size:,} | {_use(name)} |" for name, size in files),
-        *([AUTOTRAIN.format(base=student["name"], rate=settings.get("rate", 5e-4),
+        *([AUTOTRAIN.format(base=shlex.quote(_cell(student["name"])),
+                            rate=float(settings.get("rate", 5e-4)),
                             epochs=max(1, round(settings.get("epochs", 1))),
-                            batch_size=settings.get("batch_size", 8))]
+                            batch_size=int(settings.get("batch_size", 8)))]
           if work.file == "train.jsonl" else []),
         "", "## Where it is from", "", "| | |", "|---|---|",
         *(f"| {name} | {_cell(text)} |" for name, text in origin.items()), "",

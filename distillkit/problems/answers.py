@@ -81,8 +81,8 @@ def one_line(text: str) -> str:
     for _ in range(4):  # \boxed{\text{...}}, at most four deep
         text = _WRAPPER.sub(r"\1", text)
     text = re.sub(r"\\[][()]|\\?\$", " ", text)
-    if not text.isascii():  # ticks, emoji
-        text = "".join(c for c in text if c == "°" or unicodedata.category(c) != "So")
+    if not text.isascii():  # ticks, emoji; but not a cross, which denies what it stands beside
+        text = "".join(c for c in text if c in "°✗✘❌❎✖" or unicodedata.category(c) != "So")
     text = re.sub(r"\\([{}%])", r"\1", text).replace("…", "...")
     text = _BOLD.sub(lambda found: found[1] or found[2] or found[3], text)
     return re.sub(r"(?<!\.)\.\Z", "", text.strip()).strip()
@@ -121,12 +121,13 @@ _CHANGED = (
     r"|(?:m|b|tr)illions?|lakhs?|crores?|dozens?|pairs?|gross|thirds?|hal(?:f|ves)|quarters?"
     r"|squared|cubed|plus|minus|negative|times|over|divided|roots?|powers?|factorial|point|mod"
     r"|percent of|more|less|fewer|greater|larger|smaller|higher|lower|than|least|most|up|to|or|if"
-    r"|unless|without"
+    r"|unless|without|below|under|above|halved|doubled|tripled|twice|repeating|recurring|too|maybe"
+    r"|perhaps|possibly|unlikely|missing"
     r"|one|two|three|five|eight|nine|to the)"
 )
 _DENIED = (
     r"(?:not|no|never|cannot|neither|nor|except|wrong|incorrect|false|fails?|impossible|invalid"
-    r"|extraneous|[a-z]+n't)"
+    r"|extraneous|rejected|excluded|too (?:big|high|large|low|small)|[a-z]+n't)"
 )
 _REMARK_WORD = (
     r"(?:because|since|as|so|which|that|when|but|for|after|from|here|by|where|with|in|into|this|these"
@@ -444,6 +445,8 @@ def _statement(lines: list[str]) -> str | None:
 
 def _named(line: str) -> str | None:
     starts = [found.start() for found in _NAMED.finditer(line)][-4:]
+    if starts and _DENIES.search(re.split(r"[.?!:;,]\s", line[: starts[0]])[-1]):
+        return None  # "The answer is not x = 5"
     for start in starts:
         stated = _beginning(line[start:])
         if stated and start + len(stated) > starts[-1]:

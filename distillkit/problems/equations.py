@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import permutations
@@ -283,12 +283,14 @@ def make_problems(
 def make_problem(equation: str, family: str = "own", split: str = "own") -> Problem:
     """Build a Problem from an equation (or a system, comma-separated) with its exact answer.
 
+    Equations of a split that mean the same have one id; a person's own have one for each wording.
     Raises ParseError for text that is no linear equation, SolutionError without a single solution.
     """
     solution = solve(parse_system(equation))
     answer = ", ".join(f"{name} = {show_number(solution[name])}" for name in sorted(solution))
     text = f"Solve for {' and '.join(sorted(solution))}: {equation}"
-    digest = hashlib.sha256(canonical(equation).encode()).hexdigest()[:10]
+    key = equation if family == "own" else canonical(equation)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:10]
     return Problem(f"{family}-{digest}", text, equation, answer, family, split)
 
 
@@ -317,6 +319,17 @@ def overlap(one: Collection[Problem], other: Collection[Problem]) -> list[str]:
     """Return the canonical forms that two sets of problems share (should be empty)."""
     a = {canonical(problem.equation) for problem in one}
     return sorted(a & {canonical(problem.equation) for problem in other})
+
+
+def must_differ(problems: Iterable[Problem]) -> None:
+    """Raise ValueError for two different problems of one id: their answers would be mixed up."""
+    known: dict[str, Problem] = {}
+    for problem in problems:
+        if known.setdefault(problem.id, problem) != problem:
+            raise ValueError(
+                f"{known[problem.id].text!r} and {problem.text!r} have one id, {problem.id}: ask "
+                "one of them"
+            )
 
 
 def belongs(key: str, split: str) -> bool:

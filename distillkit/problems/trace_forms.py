@@ -135,13 +135,14 @@ def _columns(equation: str) -> list[str]:
 def trace_form(name: str) -> Callable[[str], list[str]]:
     """Return what writes an equation's solution in a form; raises ValueError for an unknown one.
 
-    A system of equations has the forms "terse" and "collect" only.
+    A system of equations has the forms `FOR_SYSTEMS` only.
     """
     if name not in FORMS:
         raise ValueError(f"unknown trace form {name!r}: choose one of {', '.join(FORMS)}")
     return FORMS[name]
 
 
+FOR_SYSTEMS = ("terse", "collect")
 FORMS: dict[str, Callable[[str], list[str]]] = {  # name -> the lines of an equation's solution
     "terse": solution_steps,
     "arithmetic": _arithmetic,

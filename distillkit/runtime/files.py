@@ -39,9 +39,11 @@ def put_in_place(temporary: Path, target: Path) -> None:
     for part in sorted(temporary.rglob("*"), reverse=True) if temporary.is_dir() else ():
         _to_disk(part)
     _to_disk(temporary)
+    old = target.with_name(f"{temporary.name}.old")
     if target.is_dir():
-        shutil.rmtree(target)
+        os.rename(target, old)
     os.replace(temporary, target)
+    shutil.rmtree(old, ignore_errors=True)
     _to_disk(target.parent)
 
 
@@ -229,6 +231,7 @@ class Journal:
         if lines:
             self._mend_end()
         else:
+            self._must_be_begun()
             write_jsonl(self.path, [{ABOUT: about}])
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
@@ -246,6 +249,13 @@ class Journal:
                 f"{self.path} was made with other settings ({'; '.join(other)}): give a new file, "
                 "or the old settings"
             )
+
+    def _must_be_begun(self) -> None:
+        """Refuse a file without a whole line that no journal began: it is somebody's."""
+        content = self.path.read_bytes().strip() if self.path.exists() else b""
+        begun = json.dumps({ABOUT: None})[: -len("null}")].encode()
+        if content[: len(begun)] != begun[: len(content)]:
+            raise JournalError(f"{self.path} is no journal and is kept as it is. Give a new file")
 
     def _mend_end(self) -> None:
         """End a whole last line and cut a torn one off, so that the next row starts a line."""

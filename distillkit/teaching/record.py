@@ -31,7 +31,8 @@ DONE, WRONG, OPEN = "done", "wrong", "not attempted"
 ABOUT = {"what": "exercises of distillkit, tried on this machine"}
 ROW = {"exercise": str, "event": str, "time": str}  # event: an outcome, "hint" or "solution"
 KNOWN: dict[str, Any] = {}  # the exercises of the lessons opened in this session, by name
-_HERE: list[dict] = []  # this session's rows, for where no file can be written
+_HERE: list[dict] = []  # this session's rows, for where no file can be read
+_LOST: list[dict] = []  # those of them that could not be written
 MARK = "<!-- written by dk.progress -->"
 
 
@@ -106,6 +107,7 @@ def _add(name: str, event: str, **more: str) -> None:
             with Journal(path, ABOUT, ROW) as book:
                 book.add(row)
         except (OSError, JournalError) as error:  # never a reason to stop a lesson
+            _LOST.append(row)
             say(f"(Your progress cannot be kept: {error})")
 
 
@@ -122,7 +124,7 @@ def _mark(attempt: object) -> str:
 class Standing:
     """How far a learner has got with an exercise."""
 
-    tries: int = 0  # different attempts, up to the right one
+    tries: int = 0  # attempts, each another one than that before it, up to the right one
     hints: int = 0
     solution: bool = False  # looked at before it was solved
     solved: str = ""  # when
@@ -154,7 +156,7 @@ def _rows() -> list[dict]:
     if path is None or not path.exists():
         return _HERE
     try:
-        return [row for _, row in read_lines(path) if {*ROW} <= {*row}]
+        return [row for _, row in read_lines(path) if {*ROW} <= {*row}] + _LOST
     except (OSError, JournalError):
         return _HERE
 

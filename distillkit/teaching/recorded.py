@@ -34,7 +34,7 @@ class Rows(list):
         """
         columns = [by] if isinstance(by, str) else by
         found: dict[str, list[float]] = {}
-        for row in sorted(self, key=lambda row: str(row.get("seed", ""))):
+        for row in sorted(self, key=lambda row: float(row.get("seed") or 0)):
             found.setdefault(", ".join(str(row[c]) for c in columns), []).append(row[value])
         order = dict.fromkeys(", ".join(str(row[c]) for c in columns) for row in self)
         return {name: found[name] for name in order}

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict
 
-from distillkit.problems.equations import Problem, ProblemRecord
+from distillkit.problems.equations import Problem, ProblemRecord, must_differ
 from distillkit.runtime.files import Journal
 
 
@@ -146,8 +146,9 @@ def journaled(
 
     `prompt` and `model` are marks of what a candidate depends on beside `about`.  Raises
     JournalError for a journal that depends on something else, TeacherError for one of other
-    questions.
+    questions, ValueError for two problems of one id.
     """
+    must_differ(problems)
     wanted = [(problem, number) for problem in problems for number in range(k)]
     done: dict[str, Candidate] = {}
     depends = {**about, "prompt": prompt, "model": model}

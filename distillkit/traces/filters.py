@@ -31,7 +31,9 @@ from distillkit.traces.templates import (
 
 _OPERATIONS = {"divided by": "/", "times": "*", "plus": "+", "minus": "-", "equals": "="}
 _OPERATION = re.compile(rf"(?i)\b(?:{'|'.join(_OPERATIONS)})\b")
-_ITEM = re.compile(r"\A\s*(?:[*•>#]+\s+)?(?:\(?(?:[0-9]{1,2}|[a-z])[.)]\s+)?")  # the mark of a list
+_ITEM = re.compile(  # the mark of a list, and not a number of the line, as in (5) + y = 7
+    r"\A\s*(?:[*•>#]+\s+)?(?:\(?(?:[0-9]{1,2}|[a-z])[.)]\s+(?![-+*/=]\s))?"
+)
 _WORDS_IN_BRACKETS = re.compile(r"\(([^()=]*[^\W\d_]{2}[^()]*)\)|\s\(\s*[*/:][^()=]*\)")
 # Words, arrows and signs of a sentence stand between equations, never inside one.
 _BETWEEN_EQUATIONS = re.compile(

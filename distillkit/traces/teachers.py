@@ -18,8 +18,9 @@ from typing import Any
 
 from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
+from distillkit.problems.algebra import parse_system
 from distillkit.problems.equations import Problem
-from distillkit.problems.trace_forms import trace_form
+from distillkit.problems.trace_forms import FOR_SYSTEMS, trace_form
 from distillkit.runtime.files import Journal, odd_field, read_lines
 from distillkit.runtime.session import Session, data_path
 from distillkit.traces.candidates import (
@@ -93,6 +94,12 @@ class Solver(Teacher):
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
         """Return one exact candidate a problem: see `Teacher.sample`."""
+        system = next((p.text for p in problems if len(parse_system(p.equation)) > 1), "")
+        if system and self.form not in FOR_SYSTEMS:
+            raise TeacherError(
+                f"the form {self.form!r} cannot write {system!r}: take solver or solver:collect, "
+                "or families without systems"
+            )
         about: TeacherRecord = {
             "name": self.name, "source": "exact arithmetic", "template": self.template.name
         }  # fmt: skip

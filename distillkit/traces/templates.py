@@ -149,7 +149,7 @@ TEMPLATES = {
 }
 THINK = TEMPLATES["think"]
 
-# Four equations of different kinds, fixed: the few-shot examples for teacher and baseline.
+# Six equations of different kinds, fixed: the few-shot examples for teacher and baseline.
 SHOTS = tuple(
     make_problem(equation, "example", "example")
     for equation in (

@@ -29,7 +29,7 @@ def lora(r: int = 16, alpha: int | None = None, layers: Sequence[int] | None = N
     """
     numbers = "|".join(map(str, layers)) if layers is not None else r"\d+"
     return LoraConfig(
-        r=r, lora_alpha=alpha or 2 * r, lora_dropout=0.0, task_type="CAUSAL_LM",
+        r=r, lora_alpha=2 * r if alpha is None else alpha, lora_dropout=0.0, task_type="CAUSAL_LM",
         target_modules=rf".*\.layers\.({numbers})\..*_proj",
     )  # fmt: skip
 

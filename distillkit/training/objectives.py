@@ -147,6 +147,10 @@ def read_teacher(
             said = read(teacher, here, cache)
             if cache:
                 cache.crop(-here["input_ids"].shape[1])  # the next tree stands in the same place
+    except BaseException:
+        if kept:
+            kept.pop("cache", None)  # some layers may have read the tree, which does not fit
+        raise
     finally:
         teacher.train(mode)
     return ModelOut(*(tensor.to(batch["nodes_N"].device) for tensor in said))

@@ -598,9 +598,9 @@ for split in dict.fromkeys(row["split"] for row in several):
     print(f"\n{split}:")
     dk.compare(some.arms("way"), *ways)
     again = some.where(way="again")
-    sure = sum(row["sound"] for row in again) / len(again)
+    share = sum(row["sound"] for row in again) / len(again)
     right = sum(row["sound_right"] for row in again) / len(again)
-    print(f"again, without a contradiction: {100 * sure:.0f} of 100", end=", ")
+    print(f"again, without a contradiction: {100 * share:.0f} of 100", end=", ")
     print(f"of these right: {100 * right:.0f}")
 
 # %% [markdown]

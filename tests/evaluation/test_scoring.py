@@ -102,6 +102,21 @@ def test_rows_come_in_the_order_of_the_problems_with_their_scores(tiny, monkeypa
     assert (rows[0]["finish"], rows[0]["tokens"]) == ("stop", 5)
 
 
+def test_equations_that_mean_the_same_get_an_answer_each(tiny, monkeypatch):
+    asked = [make_problem(text) for text in ("3x + 5 = 20", "3y + 5 = 20", "2x = 10")]
+
+    def sample(model, tokenizer, prompts, on_done, **_):
+        for i, prompt in enumerate(prompts):
+            text = next(render_solution(p) for p in asked if p.text in prompt)
+            on_done(i, 0, Completion(text, "stop", 5, 0.1))
+
+    monkeypatch.setattr(kit, "sample", sample)
+    rows = kit.evaluate(None, tiny.tokenizer, asked)
+    assert [row["read"] for row in rows] == ["x = 5", "y = 5", "x = 5"]
+    with pytest.raises(ValueError, match="one id"):
+        kit.evaluate(None, tiny.tokenizer, [asked[0], replace(asked[1], id=asked[0].id)])
+
+
 @pytest.mark.parametrize("name", ["think", "boxed"])
 def test_the_model_is_asked_greedily_in_the_form_of_the_template(tiny, monkeypatch, name):
     template, calls = TEMPLATES[name], []
@@ -445,6 +460,7 @@ EXCEL = "id;question;answer;note\n1;Wie groß?;3;\n2;2x = 8?;4;a"
         QUESTIONS.replace("\n", "\r").encode(),  # an old Mac
         QUESTIONS.replace("\n", "\r\n").encode(),
         json.dumps([json.loads(line) for line in QUESTIONS.splitlines()], indent=1).encode(),
+        json.dumps([json.loads(line) for line in QUESTIONS.splitlines()]).encode(),
         EXCEL.encode("utf-8-sig"),
         EXCEL.replace("\n", "\r\n").replace(";", "\t").encode("utf-16"),
         EXCEL.replace(";", ",").replace("question", "Question").encode(),

@@ -185,6 +185,10 @@ def test_a_run_of_another_version_is_refused_without_a_traceback(tmp_path, capsy
         (["demo", "--student", "no/such-model", "--out", "{out}"], "no such folder"),
         (["evaluate", "{out}", "--problems", "{out}", "--out", "{out}/x"], "No such file"),
         (["teach", "solver", "--families", "cubic", "--out", "{out}.jsonl"], "unknown family"),
+        (
+            ["teach", "recorded", "--families", "two-stpe", "--out", "{out}.jsonl"],
+            "no problem of two-stpe was recorded: choose from both-sides, brackets",
+        ),
     ],
 )
 def test_wrong_input_is_one_clear_message(

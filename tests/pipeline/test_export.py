@@ -26,7 +26,7 @@ from distillkit.pipeline.demo import load_run, read_run, system_of
 from distillkit.pipeline.distill_file import shared_system
 from distillkit.pipeline.export import FORMS, export, merged
 from distillkit.pipeline.recipes import broad_problems
-from distillkit.runtime.files import read_json, write_json, write_jsonl
+from distillkit.runtime.files import read_json, read_jsonl, write_json, write_jsonl
 from distillkit.runtime.progress import printable
 from distillkit.runtime.session import data_path
 from distillkit.traces.server_teacher import Server
@@ -158,6 +158,24 @@ def test_the_autotrain_folder_writes_a_chat_as_the_training_did(run, tmp_path):
         assert text == tokenizer.decode(example.ids) + "\n"  # behind the end nothing is learned
     card = (tmp_path / "x" / "README.md").read_text()
     assert "--text-column messages --chat-template tokenizer" in card
+
+
+def test_a_run_on_a_file_is_exported_with_what_it_learned(copy_of, tmp_path):
+    """Not with the whole file, and not as a solver of equations."""
+    report = read_json(copy_of / "report.json")
+    (copy_of / "traces.jsonl").rename(tmp_path / "mine.jsonl")
+    del report["after"]
+    report |= {"file": str(tmp_path / "mine.jsonl"),
+               "settings": {**report["settings"], "traces": len(TRACES) - 1, "seed": 0},
+               "student": {**report["student"], "name": "a`b` && rm x\n\nc"}}  # fmt: skip
+    write_json(copy_of / "report.json", report)
+    export(copy_of, tmp_path / "x", "autotrain")
+    rows = read_jsonl(tmp_path / "x" / "train.jsonl")
+    assert [row["messages"] for row in rows] == [[*t["prompt"], *t["completion"]]
+                                                 for t in TRACES[:-1]]  # fmt: skip
+    card = (tmp_path / "x" / "README.md").read_text()
+    assert "learned from the traces of a file" in card and "equations" not in card
+    assert "--model 'a`b` && rm x c' --project-name" in card
 
 
 def test_autotrains_own_reader_takes_the_folder(run, tmp_path, monkeypatch):

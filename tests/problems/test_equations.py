@@ -25,6 +25,7 @@ from distillkit.problems.equations import (
     canonical,
     make_problem,
     make_problems,
+    must_differ,
     overlap,
 )
 from distillkit.problems.solver import solution_steps
@@ -140,6 +141,20 @@ def test_own_equations_get_exact_answers():
     assert make_problem("3x + 4 = 5").answer == "x = 1/3"
     assert make_problem("1.5n = 3").answer == "n = 2"
     assert make_problem("x + y = 3, x - y = 1").answer == "x = 2, y = 1"
+
+
+def test_own_equations_that_mean_the_same_are_two_questions():
+    """Each gets its own answer; of a family's problems they would be one."""
+    for one, other in [("3x + 5 = 20", "3y + 5 = 20"), ("2(x + 3) = 10", "2x + 6 = 10")]:
+        assert make_problem(one).id != make_problem(other).id == make_problem(other).id
+        assert make_problem(one, "a", "train").id == make_problem(other, "a", "train").id
+
+
+def test_two_problems_of_one_id_are_refused():
+    one, other = (make_problem(text, "a", "test") for text in ("3x = 15", "3y = 15"))
+    must_differ([one, one])
+    with pytest.raises(ValueError, match=r"3x = 15.*3y = 15.*one id"):
+        must_differ([one, other])
 
 
 @pytest.mark.parametrize(

@@ -375,6 +375,17 @@ def test_a_journal_without_its_first_line_is_refused_and_left_alone(path, conten
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("content", [b"[1,2,3]", b"my thesis notes", b'{"jour', b'{"other": 1'])
+def test_somebodys_file_of_one_line_is_no_torn_journal(path, content):
+    path.write_bytes(content)
+    if content == b'{"jour':
+        Journal(path, ABOUT).close()
+        return
+    with pytest.raises(JournalError, match="no journal and is kept"):
+        Journal(path, ABOUT)
+    assert path.read_bytes() == content
+
+
 def test_an_odd_row_of_a_journal_is_refused_with_its_line(path):
     path.write_bytes(FIRST + b'{"id": "a"}\n\n{"id": 2}\n')
     with pytest.raises(JournalError, match=r"rows\.jsonl, line 4: the field 'id' is 2\. Mend"):

@@ -49,6 +49,7 @@ MISTAKES += [
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch):
     monkeypatch.setattr(record, "_HERE", [])
+    monkeypatch.setattr(record, "_LOST", [])
     monkeypatch.setattr(record, "KNOWN", dict(record.KNOWN))
 
 

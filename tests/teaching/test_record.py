@@ -17,6 +17,7 @@ from tests.chromium import accessibility_faults, browser, need, offline
 def journal(tmp_path, monkeypatch):
     monkeypatch.setenv("DISTILLKIT_PROGRESS", str(tmp_path / "own" / "progress.jsonl"))
     monkeypatch.setattr(record, "_HERE", [])
+    monkeypatch.setattr(record, "_LOST", [])
     monkeypatch.setattr(
         record, "KNOWN", {"softened": checks.softened, "soft_loss": checks.soft_loss}
     )
@@ -82,6 +83,21 @@ def test_a_torn_or_strange_journal_stops_nothing(journal, capsys):
     hint("soft_loss")
     assert "cannot be kept" in capsys.readouterr().out
     assert journal.read_text(encoding="utf-8") == "not mine\n"
+
+
+def test_what_cannot_be_written_counts_in_this_session(journal, monkeypatch, capsys):
+    """A full disk: what was kept is read, and what is lost is still known."""
+    checks.softened(wrong)
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(record.Journal, "add", full)
+    hint("softened")
+    checks.softened(right)
+    assert "cannot be kept" in capsys.readouterr().out
+    standing = record.standings()["softened"]
+    assert (standing.tries, standing.hints, standing.outcome) == (2, 1, record.DONE)
 
 
 def test_nothing_is_written_where_nothing_shall_be_kept(monkeypatch, tmp_path, capsys):

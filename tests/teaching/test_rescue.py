@@ -18,6 +18,7 @@ def shell(monkeypatch):
     monkeypatch.setattr(rescue, "_shell", lambda: shell)
     monkeypatch.setattr(record, "KNOWN", {"softened": checks.softened})
     monkeypatch.setattr(record, "_HERE", [])
+    monkeypatch.setattr(record, "_LOST", [])
     shell.user_ns["checks"] = checks
     rescue.watch()
     rescue.watch()

@@ -130,6 +130,8 @@ def test_a_wrong_answer_after_right_steps_is_rejected(answer):
         ("$3x = 16$\nx = 5", "$3x = 16$"),
         ("- 3x = 16\nx = 5", "- 3x = 16"),
         ("1. 3x = 16\nx = 5", "1. 3x = 16"),
+        ("(9) - x = 5\nx = 5", "(9) - x = 5"),  # no mark of a list
+        ("(7) - 3x = 15\nx = 5", "(7) - 3x = 15"),
         ("3x = 16 | : 3\nx = 5", "3x = 16 | : 3"),
         ("3x = 16 ⇒ x = 5", "3x = 16 ⇒ x = 5"),
         ("We get 3x = 16, so x = 5.", "We get 3x = 16, so x = 5."),
@@ -161,6 +163,8 @@ def test_a_right_answer_after_a_wrong_step_is_rejected(reasoning, wrong):
         "- 3x = 15\n- x = 5",
         "* 3x = 15\n* x = 5",
         "1. 3x = 15\n2. x = 5",
+        "1) -3x = -15\n2) x = 5",
+        "(5) + x = 10\nx = 5",
         "a) 3x = 15\nb) x = 5",
         "$3x = 15$\n$$x = 5$$",
         "\\[ 3x = 15 \\]\n\\(x = 5\\)",

@@ -108,6 +108,13 @@ def test_an_unknown_form_is_named():
         teacher("solver:poem")
 
 
+def test_a_form_that_cannot_write_a_system_says_so():
+    problems = make_problems(2, ("two-step", "systems"))
+    with pytest.raises(TeacherError, match=r"'check' cannot write 'Solve for x and y.*collect"):
+        Solver(form="check").sample(problems)
+    assert len(reject(Solver(form="collect").sample(problems))[0]) == 2
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_rules_keep_every_form(form):
     problems = make_problems(40, (*NARROW, "brackets-both", "large", "unsimplified", "letters"))

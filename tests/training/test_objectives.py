@@ -34,7 +34,9 @@ def teacher(tiny):
 @pytest.fixture
 def student(fresh_tiny):
     """A student whose adapter does something."""
-    model = with_adapter(fresh_tiny.model, lora(r=2))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = with_adapter(fresh_tiny.model, lora(r=2))
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
@@ -149,6 +151,23 @@ def check_a_teacher_with_examples_reads_a_few_shot_prompt(module, tiny, student,
     fresh = module.read_teacher(tiny.model, other, beginning=beginning)
     again = module.read_teacher(tiny.model, other, beginning=beginning, kept=kept)
     torch.testing.assert_close(again.logits_NV, fresh.logits_NV)
+
+
+def check_a_teacher_that_ran_out_of_memory_reads_on(module, tiny, student, teacher):
+    """Its layers had read the tree when the memory ended; half a tree is read next."""
+    batch, kept = pack(encode(equations(3), tiny.tokenizer)), {}
+    beginning = module.solved_examples(tiny.tokenizer, shots=SHOTS[:2])
+    want = module.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
+
+    def ends(*_):
+        raise torch.OutOfMemoryError
+
+    hook = tiny.model.model.norm.register_forward_hook(ends)
+    with pytest.raises(torch.OutOfMemoryError):
+        module.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
+    hook.remove()
+    again = module.read_teacher(tiny.model, batch, beginning=beginning, kept=kept)
+    torch.testing.assert_close(again.logits_NV, want.logits_NV)
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items())
