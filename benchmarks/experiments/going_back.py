@@ -17,8 +17,7 @@ A row a split, way and seed: `sound` is the share of answers that contradict the
 `sound_right` of those that are right besides, `tokens` what a question costs, the tokens that were
 taken back included, `right` has a 1 for each right one.
 Expected before the run, of the first 100 questions: outside 77 to 87, broad 75 to 84; of the
-answers without a contradiction 99 in 100 are right; 1.5 times the greedy tokens.  A third split
-came later; expected of all 200 questions: systems 52 to 68.
+answers without a contradiction 99 in 100 are right; 1.5 times the greedy tokens.
 The other 100 questions of `outside` had been looked at, with 12 tries and 320 tokens: 81 to 90, 90,
 88, and to 89, 90, 87 if a text only ever goes back to the line that failed.
 Two forms before that drew only the line that is written again, also where the text went further
@@ -39,7 +38,7 @@ from distillkit.models.loading import fingerprint
 from distillkit.runtime.files import Journal, read_jsonl
 from distillkit.traces.templates import THINK, prompt_text
 
-ARMS = ("outside", "broad", "systems")
+ARMS = ("outside", "broad")
 STREAMS, MOST = 3, 640
 FORM = "a tree of what was refused"  # what the texts depend on besides: how a text goes back
 BACK = GoBack(lambda _, text: sound_part(text), tries=24)

@@ -337,9 +337,8 @@ def going_back() -> str:
             f"{one[0]} ({one[1]} to {one[2]})", *shown, mean(values(after, "sound_right")),
             mean(first), mean(values(again)), *cost,
         ]))  # fmt: skip
-        for r in after if split != "stories" else ():
-            sound += float(r["sound"]) * int(r["n"])
-            right += float(r["sound_right"]) * int(r["n"])
+        sound += sum(float(r["sound"]) * int(r["n"]) for r in after)
+        right += sum(float(r["sound_right"]) * int(r["n"]) for r in after)
     return section(
         "Lines written again, and nobody knows the answer",
         origin(path, f"{RUN}going_back", SEEDS, PAIRED),
@@ -355,9 +354,8 @@ def going_back() -> str:
         its own first equation and drawn on from there, at temperature 1, until it is further than
         where it failed; behind that it is greedy.  What was refused is not drawn again, and after
         four tries in vain the text goes back a line more each time.  It has 24 tries and 640 tokens
-        more at most; then the old answer stays.  {plain(right)} of {plain(sound)} answers to
-        equations that contradict themselves nowhere are right (greedy ones count in each stream);
-        in stories the first line itself is wrong.  The whole
+        more at most; then the old answer stays.  {plain(right)} of {plain(sound)} answers that
+        contradict themselves nowhere are right (greedy ones count in each stream).  The whole
         answers were written anew on another machine, to the first 100 questions and from greedy
         answers of which 79 and 75 are right.  Expected before the run, of the first 100: 87 and 84.
         The checker calculates, so this is no longer the student alone.  Each stream has the same

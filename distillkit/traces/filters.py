@@ -131,9 +131,9 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
     A line that displays an equation must have the same solutions as the problem (for a system:
     be implied by it) or rewrite an expression, as ``3(x + 2) = 3x + 6`` does; ``x = x`` says
     nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.
-    Words and the marks of Markdown and LaTeX round an equation are read over, but an equals sign
-    between things that cannot be read is a wrong step: nobody has checked it.  At least one step
-    must be displayed.
+    Words (two letters and more side by side) and the marks of Markdown and LaTeX round an equation
+    are read over, but an equals sign between things that cannot be read is a wrong step: nobody has
+    checked it.  At least one step must be displayed; ``1 = 1`` is one.
     """
     try:
         problem = parse_system(equation)
