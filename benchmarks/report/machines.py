@@ -391,13 +391,14 @@ def ablation() -> str:
     """What each change to the recipe does alone."""
     path = "data/ablation_training.csv"
     told = {
-        "20 % general data": ("20 % general examples besides", "yes"),
+        "20 % general data": ("20 % general examples besides",
+                              "then yes; not in the demo since 2026-11-28"),
         "half the traces twice": ("half the traces twice", "no"),
         "upper half of the layers": ("adapter on the upper half of the layers",
                                      "as an option, `lora(layers=…)`"),
         "three times as many both-sides": ("both-sides equations three times as often",
                                            "yes, from an earlier run that this does not confirm"),
-        "batch 4": ("batches of 4 in place of 8", "no"),
+        "batch 4": ("batches of 4 in place of 8", "then no; in the demo since 2026-11-28"),
         "batch 4 + upper half + more both-sides": ("the last three together", "no"),
         "rate 1e-3": ("rate 1e-3 in place of 5e-4", "no"),
         "sequences apart": ("nothing shared between examples", "no"),

@@ -94,8 +94,9 @@ class Solver(Teacher):
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
         """Return one exact candidate a problem: see `Teacher.sample`."""
-        system = next((p.text for p in problems if len(parse_system(p.equation)) > 1), "")
-        if system and self.form not in FOR_SYSTEMS:
+        systems = [] if self.form in FOR_SYSTEMS else problems
+        system = next((p.text for p in systems if len(parse_system(p.equation)) > 1), "")
+        if system:
             raise TeacherError(
                 f"the form {self.form!r} cannot write {system!r}: take solver or solver:collect, "
                 "or families without systems"

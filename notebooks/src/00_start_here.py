@@ -141,7 +141,7 @@ if mine not in said:
 
 # %% [markdown]
 # (The student above was taught longer than the one in the report below: by
-# 3,072 solutions that the kit's own solver wrote. Lesson 06 tells more.)
+# 3,200 solutions that the kit's own solver wrote. Lesson 06 tells more.)
 #
 # ## The idea in one picture
 #
@@ -152,7 +152,7 @@ if mine not in said:
 # those of a real run, whose report is stored beside the kit.
 
 # %% [markdown] lang="zh"
-# （上面这个学生，比下面报告里的学生学得更久：它学了 3,072 份由本工具包的求解程
+# （上面这个学生，比下面报告里的学生学得更久：它学了 3,200 份由本工具包的求解程
 # 序写的解答。第 06 课会细讲。）
 #
 # ## 一张图看懂

@@ -406,9 +406,10 @@ print(f"the teacher against itself {soft_loss(soft, soft, T):.6f}")
 # $$\text{times } T^2:\quad \frac{1}{C}\,(s_i - t_i)
 #   \quad\text{: no } T \text{ is left.}$$
 #
-# One 1/T comes from the division $s/T$, the other one because all
-# probabilities move together. The factor T² makes up for both, so that **the
-# balance between hard and soft loss stays nearly the same when you change T**.
+# One 1/T comes from the division $s/T$, the other one because at a high T the
+# probabilities of both come close to each other. The factor T² makes up for
+# both, so that **the balance between hard and soft loss stays nearly the same
+# when you change T**.
 
 # %% [markdown] lang="zh"
 # ## 为什么要乘 T²？

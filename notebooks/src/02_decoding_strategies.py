@@ -398,8 +398,9 @@ print(f"time: {seconds[1] / seconds[0]:.1f} times as long")
 # and one right attempt is enough. The price: at a high temperature each
 # attempt is worse. The column *one of k right* shows where the two forces meet.
 #
-# For a **student's final answer** there is no checker, only one attempt. There
-# greedy decoding, or a low temperature, is the usual choice.
+# For a **student's final answer** there is often no checker (lesson 05 shows
+# one), and only one attempt. There greedy decoding, or a low temperature, is
+# the usual choice.
 
 # %% [markdown]
 # ### Bonus: a limit that moves

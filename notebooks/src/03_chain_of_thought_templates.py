@@ -538,12 +538,12 @@ dk.show_arms(ways.arms("recipe"), "base")
 # So many comparisons, and one interval in twenty misses 0 by luck alone. Three
 # seeds show only large differences: after 64 solutions the two longest forms
 # are worse. That is not the last word. A long form is more to learn; after
-# 3,072 solutions "collect" solves most of the hardest equations (lesson 07).
+# 3,200 solutions "collect" solves most of the hardest equations (lesson 07).
 
 # %% [markdown] lang="zh"
 # 比较得这么多，每二十个区间里就会有一个单凭运气不包含 0。三个种子只能看出大的差
 # 别：学了 64 份解答之后，最长的两种形式更差。但这还不是定论。形式越长，要学的就
-# 越多；学了 3,072 份解答之后，“collect”能解出大部分最难的方程（第 07 课）。
+# 越多；学了 3,200 份解答之后，“collect”能解出大部分最难的方程（第 07 课）。
 
 # %% [markdown]
 # ### Bonus: braces in pairs

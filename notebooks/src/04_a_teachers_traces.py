@@ -273,10 +273,12 @@ dk.explore(
 # %% [markdown]
 # ## The journal: stopped and resumed
 #
-# Recording a teacher takes hours. Every candidate is one line, written at once;
-# the line before them says what they depend on, and a journal of another
-# teacher, prompt or seed is refused. Below we stop in the middle, tear the last
-# line as a crash would, and ask again: only what is missing is made.
+# Recording a teacher takes long: the 1,200 candidates above took most of an
+# hour on two cores, and a larger teacher needs hours. Every candidate is one
+# line, written at once; the line before them says what they depend on, and a
+# journal of another teacher, prompt or seed is refused. Below we stop in the
+# middle, tear the last line as a crash would, and ask again: only what is
+# missing is made.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -337,7 +339,7 @@ print(f"{told} of {len(everything)} candidates say all of it "
 # | Qwen2.5 3B, 72B | licences of their own: read them |
 # | DeepSeek-R1 | MIT; its authors allow distillation in so many words |
 # | Llama 3.1, 3.3 | yes, but the new model's name must begin with "Llama" |
-# | Gemma | a model trained on its output is a derivative: its terms go along |
+# | Gemma 1 to 3 | a model trained on its output is bound by its terms, too |
 # | OpenAI, Anthropic, Google APIs | not for models that compete with theirs |
 #
 # **Unintended distillation.** Text from the web holds more and more answers of

@@ -444,16 +444,19 @@ dk.show_arms(loss, unit=f"{hundredths} on held-out general answers")
 # **Not shown.** The loss on general answers rises by 0.01 to 0.02 in every arm,
 # and the arms differ by a hundredth, which may be chance. No general question
 # is answered with tags; perhaps the new habit is tied to its own system
-# message. What the recipe's 20 % costs in right answers is not known either:
-# look at the intervals. It may pay in longer trainings. What *can* be
+# message. What a share of 20 % costs or gains in right answers is not settled
+# either: look at the intervals; in another table it gains 8, +1 to +14
+# (`ablation_training.csv`). It may pay in longer trainings; the demo of lesson
+# 00 does without it, to save time. What *can* be
 # forgotten, and fast, are other kinds of equations: see lesson 07.
 #
 # ## Experiment: the student as its own teacher
 #
 # **The claim.** *A student can go on without a teacher.* One learned from 32 of
 # the solver's solutions. In each of two rounds it wrote four solutions of each
-# of 64 new equations, and the rules kept what was right: for each of the
-# hardest 48 (few right ones of four) one. Then a new adapter learned from
+# of 64 new equations, and the rules kept what was right: one for each of the
+# hardest 48 (few right ones of four), or of all that were solved, if fewer.
+# Then a new adapter learned from
 # everything so far. Two controls: the *first* solutions alone, *repeated* for
 # as many steps as round 2; and the *solver's* solutions of all 128 new
 # equations. `python -m benchmarks.experiments.self_improvement` makes it
@@ -478,7 +481,7 @@ dk.show_arms(stages, "first")
 # least as much! The student had not yet learned all that is in them. What looks
 # like new knowledge may be more steps: without this control we would have
 # praised the wrong thing. Compared with the solver's solutions, of which there
-# are a third more, the student's own are not measurably worse.
+# are half more, the student's own are not measurably worse.
 #
 # What the rules do: each kept solution is right line by line, so errors do not
 # grow from round to round. Problems that the student cannot solve at all
@@ -607,12 +610,12 @@ for split in dict.fromkeys(row["split"] for row in several):
 # **Of the answers to equations that contradict themselves nowhere, not one is
 # wrong.** This student cannot tell when it is wrong, but its steps can. So ask
 # once, and again if the answer contradicts itself: that mends systems, where
-# most goes wrong; the points outside and in broad equations may be chance, by
-# three seeds. Votes help against one of the candidates, as above, but not
-# against the greedy answer, although we had expected 3 to 8 points: at
-# temperature 0.7 each try is worse, and four of them only make up for it. In
-# stories the check sees little, for there the first line is wrong, the equation
-# itself.
+# most goes wrong, and stories a little; the points outside and in broad
+# equations may be chance, by three seeds. Votes help against one of the
+# candidates, as above, but not against the greedy answer, although we had
+# expected 3 to 8 points: at temperature 0.7 each try is worse, and four of them
+# only make up for it. In stories the check sees little, for there the first
+# line is wrong, the equation itself.
 #
 # A whole answer is much to throw away for one wrong line. `dk.sound_part(text)`
 # returns the beginning that holds: the lines before the first one that does not
@@ -718,9 +721,9 @@ if guess_usable is not None or guess_student is not None:
 # <details><summary>1. Which is worse here, low precision or low recall?
 # </summary>
 #
-# Low recall: a wrong trace is taught. Low precision only costs candidates, and
-# more can be sampled. Where each candidate is expensive, it is the other way
-# round.
+# Low recall, probably: a wrong trace is taught (how much that harms was not
+# shown above). Low precision only costs candidates, and more can be sampled.
+# Where each candidate is expensive, it is the other way round.
 # </details>
 #
 # <details><summary>2. Why is "finished" the first rule?</summary>

@@ -334,8 +334,8 @@ for row in dk.data("sizes"):
 
 # %% [markdown]
 # The student has a third of the teacher's weights and, here, as many right
-# answers. It needs no examples in front of each question. And still it is
-# hardly faster when it answers alone: it writes twice as many tokens, because
+# answers. It needs no examples in front of each question. And still it is only
+# a fifth faster when it answers alone: it writes twice as many tokens, because
 # its traces were written at length. "Smaller" is sure; "cheaper" depends on the
 # length of what is written.
 #
@@ -352,8 +352,8 @@ kinds = dk.slips(broad)
 dk.show(*figures.draw_slips(kinds, len(broad)))
 
 # %% [markdown]
-# Errors spread over many kinds, and each solution has about 18 lines. Hardly
-# more than one wrong line in a hundred is enough to spoil one solution in five.
+# Errors spread over many kinds, and each solution has about 15 lines. One or
+# two wrong lines in a hundred are enough to spoil one solution in five.
 # That is the limit of a student that computes in its head: either its lines get
 # surer, or someone checks them and asks again.
 #
@@ -430,8 +430,9 @@ dk.show(*figures.draw_splits(one, stages))
 
 # %% [markdown]
 # The picture shows the first of the three. Six more kinds cost 12 of 100 broad
-# equations, because there are half as many broad solutions to learn from, and
-# give 30 to 88 of each of the others. A student does what it was shown: what it
+# equations, perhaps because there are half as many broad solutions to learn
+# from. They give 30 to 88 of fractions, systems, stories and outside; narrow
+# ones stay as they were. A student does what it was shown: what it
 # is to do must be in the lesson. Of our six guesses three came true; we had
 # hoped for 80 of 100 of *outside*, and for half of the systems.
 #

@@ -40,7 +40,7 @@ machine = dk.start_lesson("09")
 # ## Predict first
 #
 # The untouched student finds the form of the answer only with six solved
-# examples in its prompt. Then it solves 79 of 100 equations. Now the *same*
+# examples in its prompt. Then it solves 80 of 100 equations. Now the *same*
 # model, with the examples, is the teacher; without them it is the student. It
 # writes texts itself, and sees no solution that was checked.
 #
@@ -452,8 +452,8 @@ dk.show_arms(recorded_arms, "words alone")
 # right answers in 100, and anything between −10 and +3 fits. The traces were
 # *verified*: a program threw the wrong ones away. The distribution at the same
 # places is only what the teacher thinks, its doubts included. Four tokens and
-# the rest do as well as 64. And reverse KL and JSD solve nothing at all: they
-# could not begin, as you saw at the first token.
+# the rest cannot be told from 64. And reverse KL and JSD solve nothing at all:
+# they could not begin, as you saw at the first token.
 
 # %%
 OTHER = ("24 steps", "rate 2e-4", "rate 1e-3", "temperature 0.7")
@@ -473,9 +473,9 @@ dk.show_arms(own_arms, "itself, cold start")
 # cold start alone (74). We expected 79 to 85. Without a cold start nothing is
 # learned.
 #
-# Why not more? A teacher that is right 80 times in 100, and that nobody
-# corrects, cannot give more. The expectations that were written down before the
-# run stand in `distillkit claims`, under claim 15.
+# Why not more? Perhaps a teacher that is right 80 times in 100, and that nobody
+# corrects, has no more to give; that was not tested. The expectations that were
+# written down before the run stand in `distillkit claims`, under claim 15.
 #
 # ### What moves it?
 #

@@ -505,9 +505,10 @@ means(type(fifth)([*whole, *repaired_rows]))
 # %% [markdown]
 # **What was not repaired is gone.** The parent solves 94 of 100 equations of
 # the other kinds; trained on the same solutions without any cut, 86. After a
-# fifth is cut in width 71 are left, in depth at most 17. On other text every
-# cut costs 1.0 nats or more, and no repair brings it back: 384 equations do not
-# say how Python's documentation reads. Such a model is a small specialist, and
+# fifth is cut in width 71 are left, in depth at most 17. On other text a cut of
+# a fifth costs 1.0 nats or more once it is repaired. No repair brings this
+# back, and some make it worse: 384 equations do not say how Python's
+# documentation reads. Such a model is a small specialist, and
 # that is its honest name.
 
 # %% [markdown]
@@ -588,7 +589,7 @@ dk.show(*figures.draw_bytes(kept, shown))
 # %% [markdown]
 # **Round first, cut afterwards.** With `q5_0` (391 MB) and `q4_k` (378 MB) the
 # whole model still solves 100. No cut of as many bytes does: a third less in
-# width, in 8 bits, is 352 MB and solves 95 (87 to 100). Below, rounding alone
+# width, in 8 bits, is 352 MB and solves 95 (89 to 100). Below, rounding alone
 # breaks: the whole model in `q4_0` (346 MB) solves 74, and a fifth less in
 # width, also in `q4_0`, is 296 MB and solves 88 (82 to 95). In depth a tenth
 # less does it, too (321 MB, 94). But the cut models have learned these kinds of

@@ -91,7 +91,7 @@ for question in (handbook.questions[0], python.questions[3]):
 # Retrieval is chunk, index, embed, search; you write each of them. First a
 # document is cut into passages, because a prompt has little room. A passage
 # shares some words with the one before it: a sentence at a border is then whole
-# in one of the two.
+# in one of the two, if it is no longer than what they share.
 #
 # ### Exercise 1
 #

@@ -45,7 +45,7 @@ machine = dk.start_lesson("12")
 # breaks.
 #
 # **Write a guess into the next cell.** With how many bits a weight does it
-# solve fewer than half as many equations: 8, 6, 5, 4, 3 or 2?
+# solve fewer than half as many one-step equations: 8, 6, 5, 4, 3 or 2?
 
 # %%
 guess_bits = None  # bits a weight
@@ -441,10 +441,10 @@ for (ours,), other in zip(here, serving.served(path, chats, limit)):
 
 # %% [markdown]
 # Here that is two answers. Of the answers to 100 unseen equations, written
-# greedily, all 100 are the same, at 8 bits and at bf16
-# (`python -m benchmarks.speed.served_forms same`; transformers calculates in
-# float32 with the same rounded weights). So what changes a student is the
-# rounding, not the other program.
+# greedily by an earlier student of seven kinds of equations, all 100 are the
+# same, at 8 bits and at bf16 (`python -m benchmarks.speed.served_forms same`;
+# transformers calculates in float32 with the same rounded weights). So what
+# changes a student is the rounding, not the other program.
 #
 # **Ollama** takes the same file with a `Modelfile` beside it. Its language for
 # templates is another one (Go's), and a template that was typed by hand is
@@ -548,7 +548,7 @@ for what, template, fields in (
 # `<think>`, and the rest is babble.
 #
 # One thing was not expected. With *only* the end tokens left out of the prompt
-# this student writes the very same solution, token by token: 3,072 traces under
+# this student writes the very same solution, token by token: 3,200 traces under
 # one system message made it sure of what comes. A fault that one test does not
 # show is still there; compare bytes, not answers.
 #
@@ -605,11 +605,11 @@ for row in rows:
 # less: this student was taught to write every sum out, so it writes twice as
 # many tokens. The prompt is what it saves: no solved examples are read.
 #
-# That was the kit's own sampler. Here are the files in llama.cpp, on two cores
-# again: 24 equations of the kind that the student was taught, first one answer
-# at a time, then eight at once (`python -m benchmarks.speed.served_forms
-# speed`). *Which file would you give away? Look at the table of forms above
-# before you say.*
+# That was the kit's own sampler. Here are the files of an earlier student, of
+# seven kinds of equations, in llama.cpp, on two cores again: 24 equations of
+# the kind that it was taught, first one answer at a time, then eight at once
+# (`python -m benchmarks.speed.served_forms speed`). *Which file would you give
+# away? Look at the table of forms above before you say.*
 
 # %%
 rows = dk.data("served_speed")
@@ -626,8 +626,9 @@ for row in rows:
 # Below eight bits little is gained here: a weight has to be unpacked before it
 # is used, and eight answers at once share what is read. (One run each; the Q8_0
 # file, timed twice on one day, differed by 30 %, so look at no smaller
-# difference.) The teacher, at eight bits too, takes four times as long for an
-# answer, although it writes half as many tokens. And on these easy equations
+# difference.) The teacher, at eight bits too, takes twice as long for an answer
+# alone and more than four times as long if eight are written at once, although
+# it writes half as many tokens. And on these easy equations
 # Q4_0 looks as good as the others: a test that is too easy does not see what
 # the rounding took away. The table of forms above does: it asks harder ones.
 #

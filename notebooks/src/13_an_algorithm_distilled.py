@@ -475,8 +475,8 @@ for what, guess, name in (
 # label be here?</summary>
 #
 # Thompson's own probabilities, `bandits.best_chances`: the distribution instead
-# of one draw. The loss would fall to 0 instead of to the floor, and fewer
-# histories would do. Lesson 01's idea, again.
+# of one draw. As a KL the loss could fall to 0 instead of to the floor, and
+# fewer histories would do. Lesson 01's idea, again.
 # </details>
 #
 # <details><summary>3. Can the student become better than its source by more

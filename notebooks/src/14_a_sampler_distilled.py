@@ -16,7 +16,7 @@
 # A diffusion model makes a picture out of noise in many small steps, and each
 # step asks a net. Here a student learns to do in one step what its teacher does
 # in two. Then the student is the teacher. Six times over, 64 steps become one.
-# Nothing about the *data* is taught: what is distilled is a *procedure*. You
+# No point of the *data* is the target: what is distilled is a *procedure*. You
 # see all of it, in a plane, in two minutes.
 #
 # **Afterwards you can**
