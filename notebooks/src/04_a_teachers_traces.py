@@ -340,6 +340,7 @@ print(f"{told} of {len(everything)} candidates say all of it "
 # | DeepSeek-R1 | MIT; its authors allow distillation in so many words |
 # | Llama 3.1, 3.3 | yes, but the new model's name must begin with "Llama" |
 # | Gemma 1 to 3 | a model trained on its output is bound by its terms, too |
+# | Gemma 4 | Apache-2.0: no limit on outputs |
 # | OpenAI, Anthropic, Google APIs | not for models that compete with theirs |
 #
 # **Unintended distillation.** Text from the web holds more and more answers of
