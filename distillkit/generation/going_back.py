@@ -147,12 +147,13 @@ class Draft:
     def look(self, prompt: int, text: str, read: Callable[[list[int]], str]) -> int:
         """Look at the text, whose last line has just ended, take back what does not hold, and
         return how many tokens that is.  `read` says what some tokens say, `text` all of them."""
-        kept = self.way.beginning(text, self.back.keep(prompt, text))
+        kept = text if self.stuck else self.way.beginning(text, self.back.keep(prompt, text))
         if kept == text or self.stuck:
             return 0
         self.refused.add(self.ids, self.probs)
-        n = before = len(self.ids)
+        n = len(self.ids)
         while n and len(read(self.ids[:n])) > len(kept):
             n -= 1
-        del self.ids[n:], self.probs[max(0, len(self.probs) - (before - n)) :]
-        return before - n
+        back = len(self.ids) - n
+        del self.ids[n:], self.probs[max(0, len(self.probs) - back) :]
+        return back

@@ -66,7 +66,7 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
     at all.  What a killed process left of an earlier try is removed."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{target.name}.*.tmp"):
+    for leftover in target.parent.glob(f".{target.name}.*.tmp*"):  # and an old one, moved aside
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.mkdir()

@@ -152,6 +152,7 @@ def test_a_folder_takes_the_place_of_an_old_one_or_leaves_it(tmp_path):
 def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
     (tmp_path / ".model.99999.tmp").mkdir()
     (tmp_path / ".model.99999.tmp" / "half").write_text("half")
+    (tmp_path / ".model.99999.tmp.old").mkdir()  # moved aside, and not yet removed
     with whole_folder(tmp_path / "model") as folder:
         (folder / "whole").write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -375,12 +376,9 @@ def test_a_journal_without_its_first_line_is_refused_and_left_alone(path, conten
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("content", [b"[1,2,3]", b"my thesis notes", b'{"jour', b'{"other": 1'])
+@pytest.mark.parametrize("content", [b"[1,2,3]", b"my thesis notes", b'{"other": 1'])
 def test_somebodys_file_of_one_line_is_no_torn_journal(path, content):
     path.write_bytes(content)
-    if content == b'{"jour':
-        Journal(path, ABOUT).close()
-        return
     with pytest.raises(JournalError, match="no journal and is kept"):
         Journal(path, ABOUT)
     assert path.read_bytes() == content
