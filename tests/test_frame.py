@@ -242,7 +242,8 @@ def unsafe_parts(tree):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
             yield from (n for n in names if n.split(".")[0] in UNSAFE_MODULES | UNSAFE_NAMES)
         elif isinstance(node, ast.keyword) and node.arg in UNSAFE_WORDS:
-            yield node.arg
+            if ast.unparse(node.value) != "False":
+                yield node.arg
         elif isinstance(node, ast.Constant) and node.value in UNSAFE_WORDS:
             yield node.value
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
@@ -265,6 +266,7 @@ def test_no_module_runs_foreign_code(path):
         "from sympy import sympify",
         "from pickle import loads",
         "load(name, trust_remote_code=True)",
+        "load(name, trust_remote_code=asked)",
         "load(name, **{'trust_remote_code': True})",
         "torch.load(path)",
         "torch.load(path, weights_only=False)",

@@ -34,6 +34,7 @@ class Completion:
     finish: str
     tokens: int  # that were written, those that were taken back included
     seconds: float  # its share of the wall-clock time of the steps it took part in
+    ids: list[int] = field(default_factory=list, compare=False)  # its tokens, with the end token
 
 
 @dataclass
@@ -510,18 +511,27 @@ class Ending:
 
     def __call__(self, row: _Row) -> Completion | None:
         """Return the completion of a row that has ended, else None."""
-        ids = row.ids
+        ids, text = row.ids, ""
+        ended = bool(ids) and ids[-1] in self.stops  # other special tokens stay: tags may be such
         if row.draft and row.draft.stuck:
-            return Completion(self.tokenizer.decode(ids), "stuck", row.written, row.seconds)
-        if ids and ids[-1] in self.stops:  # other special tokens stay: tags may be such
-            return Completion(self.tokenizer.decode(ids[:-1]), "eos", row.written, row.seconds)
-        if ids and self.stop and self._ends_in(ids):
-            text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
-            if found:
-                return Completion(text + found, "stop", row.written, row.seconds)
-        if row.written >= self.limit:
-            return Completion(self.tokenizer.decode(ids), "length", row.written, row.seconds)
-        return None
+            finish = "stuck"
+        elif ended:
+            finish = "eos"
+        elif text := self._stopped(ids):
+            finish = "stop"
+        elif row.written >= self.limit:
+            finish = "length"
+        else:
+            return None
+        text = text or self.tokenizer.decode(ids[:-1] if ended else ids)
+        return Completion(text, finish, row.written, row.seconds, list(ids))
+
+    def _stopped(self, ids: list[int]) -> str:
+        """Return the text up to the stop text, with it; "" if that is not written yet."""
+        if not (ids and self.stop and self._ends_in(ids)):
+            return ""
+        text, found, _ = self.tokenizer.decode(ids).partition(self.stop)
+        return text + found if found else ""
 
     def _ends_in(self, ids: list[int]) -> bool:
         """Say whether the stop text ends here; for most last tokens the answer is known."""

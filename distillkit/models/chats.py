@@ -189,8 +189,13 @@ def _stopped_clock() -> str:
 
     transformers gives a template texts and numbers only, no other clock.
     """
-    codes = [f"%{sign}{code}" for code in "aAbBcdfGHIjmMpSuUVwWxXyYzZ" for sign in ("", "-")]
-    chain = "".join(f"|replace({code!r}, {TODAY.strftime(code)!r})" for code in codes)
+    known = {f"%{code}": TODAY.strftime(f"%{code}") for code in "aAbBcdfGHIjmMpSuUVwWxXyYzZ"}
+    known |= {
+        f"%-{code[1]}": word.lstrip("0") or "0" for code, word in known.items() if word.isdecimal()
+    }  # Windows has no such codes, nor these:
+    known |= {"%F": f"{TODAY:%Y-%m-%d}", "%D": f"{TODAY:%m/%d/%y}", "%T": f"{TODAY:%H:%M:%S}",
+              "%R": f"{TODAY:%H:%M}", "%e": f"{TODAY.day:2}", "%h": f"{TODAY:%b}"}  # fmt: skip
+    chain = "".join(f"|replace({code!r}, {word!r})" for code, word in known.items())
     return f"{{% macro strftime_now(form) %}}{{{{ form{chain} }}}}{{% endmacro %}}\n"
 
 

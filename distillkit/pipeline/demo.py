@@ -11,8 +11,8 @@ from typing import Any
 from peft import PeftModel
 
 from distillkit.evaluation.scoring import AnswerRow, evaluate, summary
-from distillkit.models.downloads import ModelError
-from distillkit.models.loading import Loaded, load, resolve
+from distillkit.models.downloads import ModelError, key_of
+from distillkit.models.loading import Loaded, load, must_be, names_a_path, resolve
 from distillkit.pipeline.recipes import (
     PLAIN_TOKENS,
     Settings,
@@ -52,6 +52,7 @@ from distillkit.traces.templates import TEMPLATES, THINK
 from distillkit.training.checkpoints import LogRow
 from distillkit.training.loop import Run, TrainingConfig, distill
 
+FEW_STEPS = 8
 REPORT = {  # what `load_run` needs of a report
     "settings": {"tier": str, "student": str, "quant": str},
     "student": {"source": str, "sha256": str},
@@ -241,14 +242,18 @@ def train(job: Job, traces: Sequence[Trace], before: Before) -> Run:
 
 def first_solved(job: Job, before: Before) -> Callable[[LogRow], None]:
     """Return what asks, after each quarter of the steps, a few equations that the student could
-    not solve, until it solves one: that one is shown."""
+    not solve, until it solves one: that one is shown.
+
+    Of fewer than FEW_STEPS it asks nothing: asking would take longer than training.
+    """
     old = {row["id"]: row for row in before.few_shot[: len(job.test)] if not row["exact"]}
     waiting = [problem for problem in job.test if problem.id in old][:4]
 
     def on_step(row: LogRow) -> None:
-        quarters = [max(1, row["steps"] * quarter // 4) for quarter in (1, 2, 3)]
-        if not waiting or row["step"] not in quarters:
+        quarters = [row["steps"] * quarter // 4 for quarter in (1, 2, 3)]
+        if not waiting or row["steps"] < FEW_STEPS or row["step"] not in quarters:
             return
+        job.stages.show(f"  asking again what it could not solve ({len(waiting)})", True)
         answers = evaluate(job.student.model, job.student.tokenizer, waiting,
                            max_new_tokens=job.settings.max_new_tokens)  # fmt: skip
         for answer in (answer for answer in answers if answer["exact"]):
@@ -325,13 +330,12 @@ def student_of(
 
     Raises ModelError if the base is not the same file, or the adapter damaged.
     """
-    adapter = adapter_of(folder)
-    student = load(report["settings"]["student"], device, dtype, say, quant)
-    if student.sha256 != report["student"]["sha256"]:
-        raise ModelError(
-            f"{student.name} ({student.source}) is not the model this adapter was trained on "
-            f"({report['student']['source']}): set DISTILLKIT_MODELS to a folder that has it"
-        )
+    adapter, base = adapter_of(folder), report["student"]
+    name = report["settings"]["student"]
+    if not names_a_path(name):  # a hub may have other weights of that name than the run had
+        name = key_of(base["sha256"]) or name
+    student = load(name, device, dtype, say, quant)
+    must_be(student, base)
     try:
         with quiet():
             student.model = PeftModel.from_pretrained(student.model, adapter)

@@ -169,11 +169,13 @@ def _factor(tokens: list[str], at: int, depth: int) -> tuple[Linear, int]:
         value, at = _sum(tokens, at + 1, depth + 1)
         if at == len(tokens) or tokens[at] != ")":
             raise ParseError("a bracket is not closed")
-        return scale(value, Fraction(sign)), at + 1
+        return (scale(value, Fraction(-1)) if sign < 0 else value), at + 1
     if token in ")*/":
         raise ParseError(f"unexpected {token!r}")
-    value = {token: Fraction(1)} if token.isalpha() else {"": Fraction(token)}
-    return scale(value, Fraction(sign)), at + 1
+    if token.isalpha():
+        return {token: Fraction(sign)}, at + 1
+    number = sign * Fraction(token)
+    return ({"": number} if number else {}), at + 1
 
 
 def add(a: Linear, b: Linear, factor: int | Fraction = 1) -> Linear:
@@ -186,7 +188,7 @@ def add(a: Linear, b: Linear, factor: int | Fraction = 1) -> Linear:
 
 def scale(a: Linear, factor: Fraction) -> Linear:
     """Return ``factor * a``."""
-    return {name: value * factor for name, value in a.items() if value * factor}
+    return {name: value * factor for name, value in a.items() if value and factor}
 
 
 def value_at(a: Linear, x: Fraction | int) -> Fraction:

@@ -154,14 +154,15 @@ def steps_progress(screen: Screen) -> Callable[[Mapping[str, float]], None]:
 
     The first steps are slow (memory is taken, code is prepared for each new size), so the pace is
     that of the later half of this run's steps; before there are WARM_UP of them, nothing is said.
+    What is done between two steps, such as asking the student something, does not count.
     """
-    ends: list[float] = []
+    took: list[float] = []
 
     def on_step(row: Mapping[str, float]) -> None:
-        ends.append(time.monotonic())
-        later, left = ends[len(ends) // 2 :], row["steps"] - row["step"]
-        pace = (later[-1] - later[0]) / max(1, len(later) - 1)
-        shown = f"  about {clock(pace * left)} left" if len(ends) >= WARM_UP and left else ""
+        took.append(row["seconds"])
+        later, left = took[len(took) // 2 :], row["steps"] - row["step"]
+        seconds = left * sum(later) / len(later)
+        shown = f"  about {clock(seconds)} left" if len(took) >= WARM_UP and left else ""
         screen.show(f"  step {row['step']}/{row['steps']}  loss {row['loss']:.3f}{shown}", not left)
 
     return on_step

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from distillkit.runtime.busy import share_the_cores
 
-STUDENTS = {  # tier -> (name on the hub, name in data/models.json for machines without a hub)
-    "tiny": ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-135m-instruct"),
-    "cpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
-    "gpu": ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),
+STUDENTS = {  # tier -> name in data/models.json: on every machine the file that was measured
+    "tiny": "smollm2-135m-instruct",
+    "cpu": "qwen2.5-coder-0.5b-instruct",
+    "gpu": "qwen2.5-coder-0.5b-instruct",
 }
 
 
@@ -78,7 +78,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
         because = "asked for" if dtype else "the 16-bit type this card computes fast"
         dtype = dtype or ("bfloat16" if torch.cuda.is_bf16_supported(False) else "float16")
         why.append(f"{dtype}, {because}")
-    student = STUDENTS[tier][0]
+    student = STUDENTS[tier]
     why.append(f"student = {student}")
     seed_everything(seed)
     return Session(tier, device, dtype, student, seed, why)

@@ -15,7 +15,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distillkit.models.loading import Loaded, load
+from distillkit.models.loading import Loaded, load, must_be
+from distillkit.runtime.files import read_json
 from distillkit.runtime.session import Session, data_path, quiet
 
 READY = "adapter_broad"  # in data/: the adapter of `demo --curriculum broad`, cut to a low rank
@@ -116,11 +117,11 @@ def ready_student(machine: Session) -> Loaded:
     `with student.model.disable_adapter():` gives the untouched student.  The tiny tier has no such
     adapter: its student gets one that changes nothing.  Raises ModelError.
     """
+    student = load(machine.student, machine.device, machine.dtype)
     if machine.tier == "tiny":
-        student = load(machine.student, machine.device, machine.dtype)
         student.model = with_adapter(student.model, lora())
     else:
-        student = load("qwen2.5-coder-0.5b-instruct", machine.device, machine.dtype)
+        must_be(student, read_json(data_path(READY) / "report.json")["student"])
         with quiet():
             student.model = PeftModel.from_pretrained(
                 student.model, data_path(READY), is_trainable=True

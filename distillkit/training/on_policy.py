@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distillkit.generation.sampler import sample
-from distillkit.models.chats import Message, chat_text, token_ids
+from distillkit.models.chats import Message, as_text, chat_text, token_ids
 from distillkit.training.losses import IGNORE
 from distillkit.training.packing import Example, Stream, batches
 
@@ -34,7 +34,7 @@ def own_texts(
         rows = sample(student, tokenizer, chosen, temperature=temperature,
                       max_new_tokens=max_new_tokens, seed=seed * 100_003 + step,
                       width=len(chosen))  # fmt: skip
-        return [example_of(tokenizer, text, row.text, row.finish != "length")
+        return [_example(token_ids(tokenizer, text), row.ids)
                 for text, (row,) in zip(chosen, rows, strict=True)]  # fmt: skip
 
     depends_on = [texts, plan, temperature, max_new_tokens, seed]
@@ -43,7 +43,9 @@ def own_texts(
 
 def example_of(tokenizer: Any, prompt: str, text: str, ended: bool) -> Example:
     """Return a prompt with a text behind it: the labels are the text, and its end if it ended."""
-    prompt_ids = token_ids(tokenizer, prompt)
-    own_ids = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-    own_ids = own_ids + [tokenizer.eos_token_id] * ended
+    own_ids = token_ids(tokenizer, as_text(tokenizer, text)) if text else []
+    return _example(token_ids(tokenizer, prompt), own_ids + [tokenizer.eos_token_id] * ended)
+
+
+def _example(prompt_ids: list[int], own_ids: list[int]) -> Example:
     return Example(prompt_ids + own_ids, [IGNORE] * len(prompt_ids) + own_ids)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from distillkit.models.chats import chat_text, token_ids
+from distillkit.models.chats import as_text, chat_text, token_ids
 from distillkit.problems.judging import Question
 from distillkit.training.losses import IGNORE
 from distillkit.training.packing import Example
@@ -54,7 +54,7 @@ def written(
     prompt_ids = token_ids(tokenizer, asked(tokenizer, question, mode))
     ids, weights = list(prompt_ids), [0.0] * len(prompt_ids)
     for at, (text, share) in enumerate(pieces, 1):
-        own = tokenizer(text, add_special_tokens=False)["input_ids"]
+        own = token_ids(tokenizer, as_text(tokenizer, text))
         own = own + [tokenizer.eos_token_id] * (at == len(pieces))
         ids += own
         weights += [1.0 if share is None else share / len(own)] * len(own)

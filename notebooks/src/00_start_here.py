@@ -5,7 +5,7 @@
 # small model before and after it, and you know what your machine can do.
 #
 # **Hardware:** any computer with 6 GB of memory; no GPU is needed. The first
-# run downloads the small model (about 400 MB), once for the whole series. The
+# run downloads the small model (about 480 MB), once for the whole series. The
 # cell below prints how long the lesson takes.
 #
 # **How to use a lesson:** run the cells from top to bottom. Where a cell says
@@ -19,7 +19,7 @@
 # 小模型在训练前后的差别，也知道自己的电脑能做什么。
 #
 # **硬件**：任何内存有 6 GB 的电脑，不需要 GPU。第一次运行会下载一个小模型（约
-# 400 MB），整个系列只下载这一次。下面的单元格会告诉你这一课要运行多久。
+# 480 MB），整个系列只下载这一次。下面的单元格会告诉你这一课要运行多久。
 #
 # **怎么用一课**：从上到下依次运行每个单元格。看到 `your code here` 的地方，先自
 # 己动手写。什么都不改，整课也能运行到底。

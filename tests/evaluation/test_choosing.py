@@ -179,6 +179,6 @@ def test_recorded_answers_are_cut_at_the_same_place_while_they_are_written():
         text, lines = row["text"], row["text"].splitlines(keepends=True)
         kept = sound_part(text)
         begun = ["".join(lines[:n]) for n in range(1, len(lines))]
-        assert next((sound_part(part) for part in begun if sound_part(part) != part), kept) == kept
+        assert next((held for part in begun if (held := sound_part(part)) != part), kept) == kept
         assert text.startswith(kept) and (kept != text or row["finish"] == "length"
                                           or not contradiction(text))  # fmt: skip

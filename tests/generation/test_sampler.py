@@ -335,6 +335,20 @@ def test_the_end_token_ends_and_is_not_in_the_text(tiny):
     assert finished(tiny.tokenizer, "x = 5", end=end) == Completion("x = 5", "eos", 6, 1.5)
 
 
+def test_a_text_has_its_tokens_and_the_end_token_is_one_of_them(tiny):
+    ids = tiny.tokenizer("x = 5", add_special_tokens=False)["input_ids"]
+    end = [tiny.tokenizer.eos_token_id]
+    assert finished(tiny.tokenizer, "x = 5", end=end).ids == ids + end
+    assert finished(tiny.tokenizer, "x = 5", limit=5).ids == ids
+
+
+def test_a_text_that_is_stuck_at_its_end_does_not_show_the_end_token(tiny):
+    ids = [*tiny.tokenizer("x = 5")["input_ids"], tiny.tokenizer.eos_token_id]
+    row = _Row(0, 0, [], 0, ids=ids, draft=SimpleNamespace(stuck=True))
+    done = Ending(tiny.tokenizer, {ids[-1]}, "", 100)(row)
+    assert (done.text, done.finish) == ("x = 5", "stuck")
+
+
 def test_without_an_end_the_limit_cuts(tiny):
     assert finished(tiny.tokenizer, "x = 5", limit=5) == Completion("x = 5", "length", 5, 1.5)
     assert finished(tiny.tokenizer, "x = 5", limit=6) is None

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from distillkit.evaluation.scoring import evaluate
 from distillkit.generation import sampler
 from distillkit.generation.sampler import sample
+from distillkit.models import chats
 from distillkit.models.chats import (
     TODAY,
     as_text,
@@ -196,7 +197,8 @@ def test_what_a_prompt_has_written_is_not_written_again(prompt, answer, rest):
 
 # --- the date --------------------------------------------------------------------------------
 
-DATES = ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A %H:%M:%S", "at %I:%M %p on %x"]
+DATES = ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A %H:%M:%S", "at %I:%M %p on %x",
+         "%F %T, %D %R", "%e. %h, day %-j"]  # fmt: skip
 
 
 @pytest.mark.parametrize("form", DATES)
@@ -208,6 +210,20 @@ def test_a_template_writes_the_same_date_on_every_day(form):
     own = chat_text(plain, messages("2x = 4"))
     assert chat_text(tokenizer, messages("2x = 4")) == own.replace(
         "Today: x", f"Today: {TODAY.strftime(form)}")  # fmt: skip
+
+
+def test_a_system_without_the_codes_of_others_writes_the_same_date(monkeypatch):
+    class Windows(datetime.datetime):
+        def strftime(self, form):
+            if "%-" in form:
+                raise ValueError("Invalid format string")
+            return super().strftime(form)
+
+    tokenizer = with_template("{{ strftime_now('%B %-d, %-H') }}" + EACH)
+    monkeypatch.setattr(chats, "TODAY", Windows(2024, 7, 6))
+    chats._stopped_clock.cache_clear()
+    assert chat_text(tokenizer, messages("2x = 4")).startswith("July 6, 0")
+    chats._stopped_clock.cache_clear()
 
 
 def test_a_run_goes_on_after_midnight(fresh_tiny, tmp_path, monkeypatch):

@@ -19,6 +19,8 @@ from transformers import AutoModelForCausalLM
 from distillkit.models import downloads, loading
 from distillkit.models.downloads import ModelError, fetch, file_sha256
 from distillkit.models.gguf import STAMP, Resolved, stamp
+from distillkit.runtime.files import read_json
+from distillkit.runtime.session import STUDENTS, data_path
 
 MAPS = Path("/proc/self/maps")  # the files that lie in this process's memory (Linux)
 PARTS = [b"first part " * 1000, b"second part " * 1000]
@@ -120,6 +122,24 @@ def test_an_interrupted_download_keeps_its_complete_parts(index, tmp_path):
     said = []
     assert fetch("toy", tmp_path / "to", said.append).read_bytes() == b"".join(PARTS)
     assert "1 already here" in said[0]
+
+
+def test_whoever_stops_while_the_whole_is_verified_keeps_all_parts(index, tmp_path, monkeypatch):
+    def stopped(path):
+        if path.suffix == ".joining":
+            raise KeyboardInterrupt
+        return file_sha256(path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(downloads, "file_sha256", stopped)
+        fetch("toy", tmp_path / "to", silent)
+    usage, joined = shutil.disk_usage(tmp_path), index[1]["file_bytes"]
+    monkeypatch.setattr(shutil, "disk_usage",
+                        lambda _: usage._replace(free=joined + downloads.CHUNK))  # fmt: skip
+    said = []
+    assert fetch("toy", tmp_path / "to", said.append).read_bytes() == b"".join(PARTS)
+    assert "2 already here" in said[0]
+    assert [file.name for file in (tmp_path / "to").iterdir()] == ["toy.gguf"]
 
 
 def test_no_network_names_the_file_and_both_ways_out(index, tmp_path, monkeypatch):
@@ -338,17 +358,35 @@ def test_a_folder_is_used_as_it_is(tiny_folder):
     assert not loaded.model.training and loaded.tokenizer.pad_token_id is not None
 
 
-@pytest.mark.parametrize(("asked", "words"), [
-    ("A/Model", ["A/Model cannot be had here: B/Model-0.5B takes its place"]),
-    ("model-0.5b", []),
-    ("B/Model-0.5B", []),
-])  # fmt: skip
-def test_a_model_that_takes_the_place_of_another_is_named(tiny_folder, monkeypatch, asked, words):
-    found = Resolved("B/Model-0.5B", Path(tiny_folder), "", "")
-    monkeypatch.setattr(loading, "resolve", lambda name, say: found)
-    said = []
-    assert loading.load(asked, say=said.append).name == "B/Model-0.5B"
-    assert said == [*words, "B/Model-0.5B: its weights are being read …"]
+def a_hub(monkeypatch, folder):
+    """A hub that answers and has a model of every name; return what is asked of it."""
+    asked = []
+
+    def snapshot(name, local_files_only):
+        asked.append((name, local_files_only))
+        return None if local_files_only else Resolved(name, Path(folder), "hub", "1" * 64)
+
+    monkeypatch.setattr(loading, "hub_answers", lambda: True)
+    monkeypatch.setattr(loading, "_hub", snapshot)
+    return asked
+
+
+def test_a_name_of_the_catalog_is_the_same_file_with_and_without_a_hub(
+    converted_toy, tiny_folder, monkeypatch
+):
+    asked = a_hub(monkeypatch, tiny_folder)
+    assert [loading.resolve(name, silent).sha256 for name in ("toy", "TOY")] == ["0" * 64] * 2
+    assert asked == []
+    shutil.rmtree(converted_toy)
+    assert loading.resolve("nobody/toy", silent).source == "hub"
+    assert asked == [("nobody/toy", True), ("nobody/toy", False)]
+
+
+def test_an_adapter_of_another_file_is_not_put_on_a_model(tiny_folder):
+    loaded = loading.load(str(tiny_folder), say=silent)
+    loading.must_be(loaded, {"sha256": loaded.sha256, "source": "a folder"})
+    with pytest.raises(ModelError, match=r"not the model this adapter was trained on \(a file\)"):
+        loading.must_be(loaded, {"sha256": "0" * 64, "source": "a file"})
 
 
 @pytest.mark.parametrize("name", [
@@ -412,6 +450,93 @@ def test_weights_that_can_run_code_are_refused(tmp_path):
         loading.resolve(str(tmp_path), silent)
 
 
+def test_the_code_of_a_folder_is_not_run_and_nobody_is_asked(tiny_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"auto_map": {"AutoModelForCausalLM": "evil.Evil", "AutoConfig": "evil.Evil"},
+               "model_type": "evil"}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('run!')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        loading.load(str(folder), say=silent)
+
+
+def in_shards(tiny_folder, folder):
+    """Copy the tiny model with its weights in two shards; return the index as it was written."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    shutil.copytree(tiny_folder, folder)
+    (folder / "model.safetensors").unlink()
+    half = sum(p.numel() * 4 for p in model.parameters()) // 2
+    model.save_pretrained(folder, max_shard_size=half)
+    return folder / "model.safetensors.index.json"
+
+
+def test_shards_are_read_and_hashed_as_the_index_names_them(tiny_folder, tmp_path):
+    index = in_shards(tiny_folder, tmp_path / "m")
+    names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    assert len(names) > 1
+    (tmp_path / "m" / "other.safetensors").write_bytes(b"not of this model")
+    loaded = loading.load(str(tmp_path / "m"), say=silent)
+    hashes = "".join(file_sha256(tmp_path / "m" / name) for name in names)
+    assert loaded.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
+    assert same_weights(loaded, loading.load(str(tiny_folder), say=silent))
+
+
+@pytest.mark.parametrize("name", ["../m.safetensors", "/m.safetensors", "a\\m.safetensors", 7])
+def test_an_index_names_files_of_its_folder(tiny_folder, tmp_path, name):
+    index = in_shards(tiny_folder, tmp_path / "m")
+    index.write_text(json.dumps({"weight_map": {"model.norm.weight": name}}))
+    with pytest.raises(ModelError, match="is no file of this folder"):
+        loading.resolve(str(tmp_path / "m"), silent)
+    index.write_text("[]")
+    with pytest.raises(ModelError, match="is no index of weights"):
+        loading.resolve(str(tmp_path / "m"), silent)
+
+
+def test_a_pickle_beside_another_file_is_not_read(tiny_folder, tmp_path):
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(ModelError, match="can run code"):
+        loading.load(str(folder), say=silent)
+
+
+def test_a_snapshot_that_was_cut_off_is_completed(tiny_folder, tmp_path, monkeypatch):
+    snapshot = tmp_path / "m"
+    index = in_shards(tiny_folder, snapshot)
+    last = snapshot / sorted(set(json.loads(index.read_text())["weight_map"].values()))[-1]
+    whole = last.read_bytes()
+    last.unlink()
+
+    def download(name, local_files_only, **_):
+        if not local_files_only:
+            last.write_bytes(whole)
+        return str(snapshot)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    monkeypatch.setattr(loading, "hub_answers", lambda: True)
+    said = []
+    assert loading.resolve("somebody/m", said.append).path == snapshot
+    assert said == ["downloading somebody/m from the hub"]
+    assert loading.resolve("somebody/m", said.append).path == snapshot and len(said) == 1
+
+
+def test_a_download_that_breaks_off_is_one_sentence(monkeypatch):
+    class ReadTimeout(Exception):
+        """As the library has it that carries the hub's bytes: no OSError."""
+
+    def download(name, local_files_only, **_):
+        raise FileNotFoundError if local_files_only else ReadTimeout("30 s")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    monkeypatch.setattr(loading, "hub_answers", lambda: True)
+    with pytest.raises(ModelError, match=r"broke off \(ReadTimeout: 30 s\): run the command again"):
+        loading.resolve("somebody/m", silent)
+
+
 def test_truncated_weights_name_the_folder_to_remove(tiny_folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(tiny_folder, copy)
@@ -436,7 +561,13 @@ def test_the_catalog_is_complete():
     for item in downloads.catalog().values():
         assert len(item["file_sha256"]) == 64 and item["licence"]
         assert all(len(wheel["wheel_sha256"]) == 64 for wheel in item["wheels"])
-    assert downloads.entry("Qwen/Qwen2.5-0.5B-Instruct")[0] == "qwen2.5-coder-0.5b-instruct"
+    assert set(STUDENTS.values()) <= set(downloads.catalog())
+
+
+def test_the_adapter_that_comes_with_the_kit_is_of_the_students_file():
+    base = read_json(data_path("adapter_broad") / "report.json")["student"]
+    assert downloads.key_of(base["sha256"]) == STUDENTS["cpu"] == STUDENTS["gpu"]
+    assert downloads.key_of("0" * 64) is None
 
 
 @pytest.mark.real

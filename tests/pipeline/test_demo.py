@@ -14,6 +14,7 @@ import pytest
 from distillkit import plots
 from distillkit.cli import main
 from distillkit.evaluation.scoring import score, summary
+from distillkit.models.downloads import ModelError
 from distillkit.pipeline import demo as demo_module
 from distillkit.pipeline import report as report_module
 from distillkit.pipeline.demo import pick_shown
@@ -409,14 +410,38 @@ def test_what_it_could_not_solve_is_asked_after_each_quarter_until_it_does(monke
 
     monkeypatch.setattr(demo_module, "evaluate", evaluate)
     student = SimpleNamespace(model=None, tokenizer=None)
-    job = SimpleNamespace(test=problems[:5], student=student, stages=SimpleNamespace(
-        say=said.append), settings=SimpleNamespace(max_new_tokens=9))  # fmt: skip
+    shown = []
+    stages = SimpleNamespace(say=said.append, show=lambda text, last: shown.append(text))
+    job = SimpleNamespace(test=problems[:5], student=student, stages=stages,
+                          settings=SimpleNamespace(max_new_tokens=9))  # fmt: skip
     ask = demo_module.first_solved(job, demo_module.Before([], wrong))
-    for step in range(1, 21):
-        ask({"step": step, "steps": 20})
+    for steps in (7, 20):  # of seven steps nothing is asked
+        for step in range(1, steps + 1):
+            ask({"step": step, "steps": steps})
     ids = [problems[i].id for i in (1, 3, 4)]
     assert asked == [ids, ids]  # after steps 5 and 10; then one is solved and nothing is asked
+    assert shown == ["  asking again what it could not solve (3)"] * 2
     assert len(said) == 1 and "after 10 steps" in said[0] and problems[3].text in said[0]
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [
+    ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-coder-0.5b-instruct"),  # as a hub may have others
+    ("/a/folder", "/a/folder"),
+])  # fmt: skip
+def test_an_adapter_gets_the_file_that_it_was_trained_on(monkeypatch, asked, wanted):
+    shipped = data_path("adapter_broad")
+    report = read_json(shipped / "report.json")
+    report["settings"]["student"] = asked
+    loaded = []
+
+    def load(name, *_):
+        loaded.append(name)
+        return SimpleNamespace(name=name, source="", sha256="of another file")
+
+    monkeypatch.setattr(demo_module, "load", load)
+    with pytest.raises(ModelError, match="is not the model this adapter was trained on"):
+        demo_module.student_of(report, shipped, "cpu", "float32")
+    assert loaded == [wanted]
 
 
 def page_of(report):

@@ -128,8 +128,8 @@ def test_without_a_journal_all_are_to_do(screen):
 def steps(screen, seconds, first=1, of=100):
     on_step = kit.steps_progress(screen)
     for step, took in enumerate(seconds, first):
-        screen.now += took
-        on_step({"step": step, "steps": of, "loss": 1.0})
+        screen.now += 20 + took  # after each step the student is asked something
+        on_step({"step": step, "steps": of, "loss": 1.0, "seconds": took})
     return [line for line, _ in screen.lines]
 
 

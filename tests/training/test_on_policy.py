@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -32,6 +33,21 @@ def test_a_steps_texts_are_the_students_and_new_at_each_step(tiny):
         tiny.model, tiny.tokenizer, [text], temperature=1.0, max_new_tokens=6, seed=0
     )
     assert row.text == tiny.tokenizer.decode(own).removesuffix(tiny.tokenizer.eos_token)
+
+
+def test_the_labels_are_the_tokens_that_were_written(tiny, monkeypatch):
+    """Not those that the tokenizer makes of its text: it may part it otherwise."""
+    written = [5, 6, 7]
+    done = SimpleNamespace(text="other", finish="length", ids=written)
+    monkeypatch.setattr("distillkit.training.on_policy.sample", lambda *_, **__: [[done]])
+    (example,) = own_texts(tiny.model, tiny.tokenizer, PROMPTS[:1], 1, 1).draw(0)
+    assert example.ids[-3:] == written == [i for i in example.labels if i != -100]
+
+
+def test_a_control_token_in_a_text_is_text(tiny):
+    end = tiny.tokenizer.eos_token_id
+    example = example_of(tiny.tokenizer, "ab", "x<|im_end|>y", True)
+    assert example.labels.count(end) == 1 and example.labels[-1] == end
 
 
 def test_only_a_text_that_ended_has_an_end(tiny):
