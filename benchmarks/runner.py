@@ -45,6 +45,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from distillkit.cli import positive
 from distillkit.evaluation import statistics
 from distillkit.evaluation.scoring import summary
 from distillkit.models.loading import Loaded, load
@@ -155,7 +156,7 @@ def options_of(experiment: Experiment, about: str, arms: list[str]) -> argparse.
     add = parser.add_argument
     add("--seeds", default="0,1,2", help="numbers with commas (%(default)s)")
     add("--only", nargs="+", choices=arms, metavar="ARM", default=arms, help="some of the arms")
-    add("--test", type=int, default=experiment.test, help="questions in a run (%(default)s)")
+    add("--test", type=positive, default=experiment.test, help="questions in a run (%(default)s)")
     add("--dtype", choices=("float32", "bfloat16"), help="default: as the table, else what is fast")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (%(default)s)")
     add("--out", type=Path, help=f"another table than data/{experiment.csv}")
@@ -200,10 +201,8 @@ def check_settings(
 
     Raises ValueError for a table with other columns, another number of questions or another type.
     """
-    if not table:
-        return dtype
-    if list(table[0]) != experiment.fields:
-        raise ValueError(f"{out} has other columns: {', '.join(table[0])}")
+    if out.exists() and out.stat().st_size and (found := header_of(out)) != experiment.fields:
+        raise ValueError(f"{out} has other columns: {', '.join(found)}")
     asked = {questions(rows) for arm in experiment.arms
              if (rows := rows_of(experiment, table, arm))}  # fmt: skip
     if asked and test not in asked:
@@ -214,6 +213,12 @@ def check_settings(
         raise ValueError(f"the rows in {out} are in {', '.join(types - {dtype})}, not {dtype}: "
                          "give another table with --out")  # fmt: skip
     return types.pop() if types else dtype
+
+
+def header_of(path: Path) -> list[str]:
+    """Return the columns of a table, which may have no rows."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
 
 
 def questions(rows: Sequence[dict]) -> int:
@@ -241,6 +246,8 @@ def with_provenance(
 def append(path: Path, fields: Sequence[str], rows: Sequence[dict]) -> None:
     """Add rows to a table, all of them or none, under a header if the file is new."""
     old = path.read_bytes() if path.exists() else b""
+    if old and not old.endswith(b"\n"):  # some editors leave the last line end out
+        old += b"\r\n"
     write_atomic(path, old + as_csv(fields, rows, head=not old).encode())
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 from distillkit.runtime.busy import share_the_cores
+
+if TYPE_CHECKING:
+    from distillkit.traces.templates import Template
 
 QUANTS = {"none": "", "nf4": "nf4", "int8": "int8"}  # as asked for -> as `load` takes it
 
@@ -32,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options, words)
     except KeyboardInterrupt:
         folder = getattr(options, "folder", None)
-        hint = f"go on with: {command_name()} demo --resume {folder}" if folder else ""
+        hint = f"go on with: {command_name()} demo --resume {quote(str(folder))}" if folder else ""
         print("\nstopped" + (f": nothing is lost, {hint}" if hint else ""), file=sys.stderr)
         return 130
     except (ModelError, TeacherError, JournalError, ValueError, OSError, MemoryError,
@@ -81,6 +88,18 @@ def above_zero(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
+
+
+def up_to(most: int, parse: Callable[[str], float]) -> Callable[[str], float]:
+    """Return a parser for argparse that refuses what is larger than `most`."""
+
+    @wraps(parse)  # argparse names it in its messages
+    def parse_bounded(text: str) -> float:
+        if (number := parse(text)) > most:
+            raise argparse.ArgumentTypeError(f"{text} is too large: give {most} at most")
+        return number
+
+    return parse_bounded
 
 
 def _demo_options(command: argparse.ArgumentParser) -> None:
@@ -132,7 +151,8 @@ def _demo(options: argparse.Namespace, words: list[str]) -> int:
                                 quant=QUANTS.get(options.quant))  # fmt: skip
         out = options.out or Path("runs") / f"{settings.tier}-{datetime.now():%Y%m%d-%H%M%S}"
         if out.exists() and any(out.iterdir()):
-            raise ValueError(f"{out} is not empty: choose a new folder, or --resume {out}")
+            resume = f"--resume {quote(str(out))}"
+            raise ValueError(f"{out} is not empty: choose a new folder, or {resume}")
     options.folder = out
     run_demo(settings, out, words)
     return 0
@@ -161,20 +181,53 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
     screen.say(f"{len(problems)} questions read, {len(refused)} lines refused")
     if not problems:  # said before a model is loaded
         raise ValueError(f'{options.problems} holds no line {{"question": …, "answer": …}}')
+    template, note = _template_of(options.folder_of_run)
     model, tokenizer, settings = load_run(options.folder_of_run)
     mark = digest([str(options.folder_of_run.resolve()), problems])
     journal = options.out.with_name(f".{options.out.name}.{mark}")
     print("stopped? go on with the same command")
     on_done = rows_progress(screen, "answers", [p.id for p in problems], journal)
-    rows = evaluate(model, tokenizer, problems, on_done=on_done, journal=journal,
+    rows = evaluate(model, tokenizer, problems, template, on_done=on_done, journal=journal,
                     max_new_tokens=settings.get("max_new_tokens", 128))  # fmt: skip
     write_answers(options.out, rows)
     journal.unlink()
     for name, result in [("all", summary(rows)), *by(rows, "family").items()]:
         rest = f"lenient {percent(result['lenient'])}, format {percent(result['format'])}"
-        screen.say(f"{name:>16}  exact {with_interval(result)}, {rest}")
+        words = f"exact {with_interval(result)}, {rest}"
+        if note:
+            words = f"lenient {with_interval(result, 'lenient')}"
+        screen.say(f"{name:>16}  {words}")
+    if note:
+        screen.say(note)
     print(f"answers: {options.out}")
     return 0
+
+
+def _template_of(folder: Path) -> tuple[Template, str]:
+    """Return the template of what a run's student was trained on, and what a person should know.
+
+    Where it had a system message of its own, its answers have no form that the kit could read.
+    Raises ValueError where it had none: no template is without one.
+    """
+    import re
+
+    from distillkit.pipeline.demo import read_run, system_of
+    from distillkit.runtime.session import command_name
+    from distillkit.traces.templates import TEMPLATES, Template
+
+    system = system_of(read_run(folder))
+    for template in TEMPLATES.values():
+        if template.instruction == system:
+            return template, ""
+    if not system:
+        raise ValueError(
+            f"{folder} was trained without a system message, and questions are asked with one "
+            f"here: the numbers would mean nothing. Talk to it: {command_name()} chat "
+            f"{quote(str(folder))}"
+        )
+    own = Template("own", system, lambda *parts: "\n".join(parts), re.compile("(?!)"), "")
+    return own, ("it was trained with a system message of its own and is asked with that one; the "
+                 "kit cannot read its form: only 'lenient' (the right value) counts")  # fmt: skip
 
 
 def _ask_options(command: argparse.ArgumentParser) -> None:
@@ -189,10 +242,13 @@ def _ask(options: argparse.Namespace, words: list[str]) -> int:
     from distillkit.problems.equations import make_problem
 
     problems = [make_problem(equation) for equation in options.equations]
+    template, note = _template_of(options.folder_of_run)
     model, tokenizer, settings = load_run(options.folder_of_run)
     limit = settings.get("max_new_tokens", 128)
-    for row in evaluate(model, tokenizer, problems, max_new_tokens=limit):
+    for row in evaluate(model, tokenizer, problems, template, max_new_tokens=limit):
         print(indented(row))
+    if note:
+        print(note)
     return 0
 
 
@@ -233,7 +289,7 @@ def _teach_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl",
                          help="the journal; a stopped run goes on with it")  # fmt: skip
-    command.add_argument("--logits", type=positive, metavar="K",
+    command.add_argument("--logits", type=up_to(1000, positive), metavar="K",
                          help="write what hf:ID says of its K likeliest tokens at each place of "
                          "--of to a file.safetensors, for distill --teacher")  # fmt: skip
     command.add_argument("--of", type=Path, metavar="FILE.jsonl", help="traces or candidates")
@@ -272,6 +328,9 @@ def _teach(options: argparse.Namespace, words: list[str]) -> int:
             continue
         wrong = judge(row, (CORRECT,))["correct"]
         right.setdefault(row["problem"]["id"], []).append(not wrong)
+    if not right:
+        raise ValueError(f"no request got an answer: remove the lines from {options.out} whose "
+                         '"finish" is "error", and run the same command again')  # fmt: skip
     k = min(map(len, right.values()))
     for tries in sorted({1, k}):
         mean = sum(pass_at_k(len(r), sum(r), tries) for r in right.values()) / len(right)
@@ -292,18 +351,20 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _distill_options(command: argparse.ArgumentParser) -> None:
+    from distillkit.pipeline.recipes import SOFT_OBJECTIVES
+
     command.add_argument("file", type=Path, metavar="FILE.jsonl")
     command.add_argument("--out", type=Path, required=True, metavar="DIR",
                          help="for adapter and report; a stopped run goes on in it")  # fmt: skip
     _add_student(command)
     command.add_argument("--traces", type=positive, metavar="N", help="default: all, one a problem")
-    command.add_argument("--epochs", type=above_zero, metavar="X")
+    command.add_argument("--epochs", type=up_to(1000, above_zero), metavar="X")
     command.add_argument("--rate", type=above_zero, metavar="X", help="peak learning rate")
     command.add_argument("--batch-size", type=positive, metavar="N", help="of all processes")
     command.add_argument("--precision", choices=("no", "bf16", "fp16"), default="",
                          help="mixed precision; default: as the student is held")  # fmt: skip
     command.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), default="adamw")
-    command.add_argument("--objective", choices=("sft", "forward-kl", "reverse-kl", "jsd"),
+    command.add_argument("--objective", choices=("sft", *SOFT_OBJECTIVES),
                          default="sft", help="the next token, or a teacher's word")  # fmt: skip
     command.add_argument("--beta", type=float, metavar="X", help="of jsd, between 0 and 1")
     command.add_argument("--teacher", default="", metavar="NAME",

@@ -32,8 +32,8 @@ def _machine_faults() -> list[str]:
     for key in catalog():
         here = (cache / "models" / key / "distillkit.json").exists()
         print(f"{key:28} {'ready' if here else 'not converted yet (done on first use)'}")
-    hub = hub_answers()
-    print(f"model hub    {'answers' if hub else 'does not answer'} (the kit's own models need none)")
+    hub = "answers" if hub_answers() else "does not answer"
+    print(f"model hub    {hub} (the kit's own models need none)")
     free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
     print(f"cache        {cache}, {free / 1e9:.0f} GB free")
     if free < 4e9:

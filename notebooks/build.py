@@ -47,6 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_CELLS, MAX_COLUMNS, MAX_BYTES = 60, 80, 300_000
 CHECKED = re.compile(r"^\w+ = checks\w*\.(\w+)\(", re.M)  # f = checks.f(f)
 HIDDEN = "hide-input"  # the tag of a code cell whose picture matters more than its code
+SHOWN = {"show", "show_arms", "explore", "page"}  # these return what a cell displays
 COLAB_LACKS = "gguf"  # pure Python packages of the kit that Colab's base image does not have
 
 BADGES = """\
@@ -262,7 +263,8 @@ def faults(notebook: NotebookNode) -> list[str]:
             if len(line) > MAX_COLUMNS and not link and not setup:
                 found.append(f"{cell.id}: {len(line)} columns, {MAX_COLUMNS} are allowed: {line}")
         if cell.cell_type == "code" and loses_a_figure(cell.source):
-            found.append(f"{cell.id}: show(…) is not the last line, so its figure is not seen")
+            words = "is neither the cell's last line nor returned, assigned or passed on"
+            found.append(f"{cell.id}: one of {sorted(SHOWN)} {words}, so its figure is not seen")
     for where, out in outputs:
         text = json.dumps({**out, "data": {**out.get("data", {}), "image/png": ""}})
         if re.search(r"\bat 0x[0-9a-f]{6}", text):
@@ -281,13 +283,18 @@ def faults(notebook: NotebookNode) -> list[str]:
 
 
 def loses_a_figure(source: str) -> bool:
-    """Say whether a cell calls `show` in a line that is not its last one: nothing displays it."""
+    """Say whether a call of SHOWN stands in a line of its own that is not the cell's last one.
+
+    A notebook displays that one alone: nothing inside of a function, a loop or another block.
+    """
     try:
-        lines = ast.parse(source).body[:-1]
+        tree = ast.parse(source)
     except SyntaxError:  # a magic command
         return False
-    calls = [line.value for line in lines if isinstance(line, ast.Expr)]
-    return any(getattr(getattr(call, "func", None), "id", "") == "show" for call in calls)
+    lines = (line for line in ast.walk(tree) if isinstance(line, ast.Expr))
+    calls = (line.value for line in lines if line is not tree.body[-1])
+    functions = (getattr(call, "func", None) for call in calls)
+    return any(getattr(f, "attr", getattr(f, "id", "")) in SHOWN for f in functions)
 
 
 def notebook_path(master: Path, solution: bool, lang: str = "en") -> Path:

@@ -26,7 +26,8 @@ from notebooks.running import BuildError
 BEGIN, END = "<!-- lessons -->", "<!-- /lessons -->"
 OPEN, CLOSE = "# >>> solution", "# <<< stub: "
 TABLE = """\
-| lesson | minutes to run | with reading, an estimate | exercises | before it | weights | tensors |
+| lesson | minutes to run | with reading, an estimate | exercises, minutes without bonus \
+| before it | weights | tensors |
 |---|---|---|---|---|---|---|
 """
 LEVELS = ("easy", "medium", "hard", "bonus")
@@ -95,6 +96,13 @@ def tasks_of(master: Path) -> list[Task]:
 def minutes_of(asked: list[Task]) -> int:
     """Return the planned minutes of exercises, without those for the quick."""
     return sum(task.minutes for task in asked if not task.bonus)
+
+
+def summed(asked: list[Task]) -> str:
+    """Return how many exercises a lesson has, and the minutes of those that are no bonus."""
+    more = sum(task.bonus for task in asked)
+    count = f"{len(asked) - more}{f' + {more} bonus' if more else ''}"
+    return f"{count}, {minutes_of(asked)} min" if asked else "none"
 
 
 def at_exercise(asked: list[Task], lang: str) -> str:
@@ -171,8 +179,7 @@ def teaching_table(folder: Path) -> str:
         row = lessons[number]
         minutes = row.minutes or "not measured yet"
         asked = tasks_of(folder / "src" / f"{number}_")
-        summed = f"{len(asked)}, {minutes_of(asked)} min" if asked else "none"
-        cells = [link, minutes, row.reading, summed, row.before, row.weights, row.tensors]
+        cells = [link, minutes, row.reading, summed(asked), row.before, row.weights, row.tensors]
         lines.append(f"| {' | '.join(cells)} |\n")
     rest = filter(None, (translated(folder, ""), planned(folder)))
     made = TABLE + "".join(lines) + "\n" + "\n".join(rest) + exercise_table(folder)

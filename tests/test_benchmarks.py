@@ -23,6 +23,7 @@ from benchmarks.speed import speed
 from benchmarks.speed.memory import LiveTensors
 from distillkit.lessons.l12_ship_it.rounding import in_blocks
 from distillkit.models.loading import Loaded
+from distillkit.pipeline.recipes import CURRICULA
 from distillkit.problems.equations import SMALL, make_problems
 from distillkit.runtime.files import read_csv, read_jsonl, write_json, write_jsonl
 from distillkit.traces.candidates import candidate_ids
@@ -133,6 +134,29 @@ def test_a_table_of_other_settings_is_refused(toy, tmp_path, capsys):
     assert "invalid choice: 'tripled'" in refusal(toy, capsys, "--only", "tripled")
     assert "invalid literal" in refusal(toy, capsys, "--seeds", "one")
     assert toy.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", ["0", "-5"])
+def test_a_run_asks_one_question_at_least(toy, capsys, number):
+    assert "is not above zero" in refusal(toy, capsys, "--test", number)
+    assert not toy.path.exists() and toy.runs == []
+
+
+def test_a_table_of_other_columns_is_refused_if_it_has_no_rows(toy, capsys):
+    toy.path.write_text("name,points\n")
+    assert "has other columns: name, points" in refusal(toy, capsys)
+    assert toy.path.read_text() == "name,points\n" and toy.runs == []
+    toy.path.write_text("")
+    assert len(toy("--seeds", "1")) == 3
+
+
+def test_rows_come_below_a_last_line_without_its_end(toy):
+    toy("--seeds", "1")
+    before = read_csv(toy.path)
+    toy.path.write_bytes(toy.path.read_bytes().rstrip())
+    toy("--seeds", "2")
+    assert read_csv(toy.path)[: len(before)] == before
+    assert [row["seed"] for row in read_csv(toy.path)] == ["1", "1", "", "2", "2"]
 
 
 def test_the_type_of_a_table_is_that_of_its_next_rows(toy):
@@ -305,6 +329,10 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     monkeypatch.setattr(runner, "RUNS", tmp_path)
     for constant, value in LITTLE.items():
         monkeypatch.setattr(module, constant, value, raising=False)
+    monkeypatch.setitem(CURRICULA["broad"], "max_new_tokens", 16)
+    if name == "demo_recipe":
+        few = {arm: (8, *rest) for arm, (_, *rest) in module.ARMS.items()}
+        monkeypatch.setattr(module, "ARMS", few)
     if name == "sizes":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "ready_student", lambda kit: ready)

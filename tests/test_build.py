@@ -269,6 +269,30 @@ def test_a_broken_rule_is_refused_and_nothing_is_written(lesson, old, new, messa
     assert not list(master.parent.parent.rglob("*.ipynb"))
 
 
+@pytest.mark.parametrize(
+    ("source", "lost"),
+    [
+        ("dk.show(*f(x))\nprint(1)", True),
+        ("dk.show_arms(a)\nprint(1)", True),
+        ("dk.explore(d)\nx = 1", True),
+        ("page('p.html')\nx = 1", True),
+        ("def f():\n    dk.show(x)", True),
+        ("def f():\n    dk.show(x)\n\n\nf()", True),
+        ("for x in y:\n    dk.show(x)", True),
+        ("if x:\n    dk.show(x)", True),
+        ("dk.show(*f(x))", False),
+        ("print(1)\ndk.explore(d)", False),
+        ("shown = dk.show(x)\nshown", False),
+        ("def f():\n    return dk.show(x)\n\n\nf()", False),
+        ("display(dk.show(x))\nprint(1)", False),
+        ("%pip install x\ndk.show(x)\nprint(1)", False),
+        ("", False),
+    ],
+)
+def test_a_figure_that_nobody_sees_is_found(source, lost):
+    assert build.loses_a_figure(source) is lost
+
+
 def test_links_and_tables_may_be_wide(lesson):
     wide = f"# [a]({'https://example.org/' + 'x' * 80})\n#\n# |{' a |' * 30}"
     notebook = build.assemble(lesson(MASTER.replace("# A sentence.", wide)), False)
@@ -589,7 +613,7 @@ def test_minutes_are_summed_and_solutions_kept_for_the_hints(lesson):
     rows.write_text(EXERCISES + "00,double,4,easy\n00,more,9,bonus\n", encoding="utf-8")
     lists.write_lists(folder)
     guide = (folder / "README.md").read_text(encoding="utf-8")
-    assert "| 15 | 2, 4 min |" in guide and "| 00 | `more` | 9 | bonus |" in guide
+    assert "| 15 | 1 + 1 bonus, 4 min |" in guide and "| 00 | `more` | 9 | bonus |" in guide
     kept = json.loads((folder.parent / "data" / "solutions.json").read_text(encoding="utf-8"))
     words = '    """Return twice x."""\n    secret = x + x\n    return secret'
     assert kept == {"double": f"def double(x):\n{words}"}

@@ -311,6 +311,25 @@ def test_the_page_of_the_package_names_every_command_and_option():
         add_options(parser)
         known = {f"--{word}" for word in re.findall(r"--([\w-]+)", written[name])}
         assert known == {*parser._option_string_actions} - {"-h", "--help"}, name
+        choices = {word for action in parser._actions for word in action.choices or ()}
+        assert [word for word in choices if word not in written[name]] == [], name
+
+
+def test_what_the_page_of_the_package_says_of_a_new_loss_or_experiment_is_there():
+    page = (ROOT / "distillkit" / "README.md").read_text(encoding="utf-8")
+    how = page.partition("## How to add a loss")[2].partition("## Dependencies")[0]
+    files = {name for name in re.findall(r"`([\w/]+\.(?:py|md|csv))`", how)}
+    assert len(files) > 10
+    written = {"benchmarks/experiments/NAME.py", "data/TABLE.csv", "mine.csv"}
+    tops = (ROOT, ROOT / "distillkit")
+    found = {name: [top / name for top in tops if (top / name).exists()] for name in files}
+    assert {name for name, paths in found.items() if not paths} == written
+    sources = "".join(
+        path.read_text(encoding="utf-8") for paths in found.values() for path in paths
+    )
+    names = re.findall(r"`(_?[A-Z]{4,}_?[A-Z]*|_\w+|test_\w+)`", how)
+    assert {"SOFT_OBJECTIVES", "_HOME", "SECTIONS", "TRIED", "MUTANTS"} <= {*names}
+    assert [name for name in names if not re.search(rf"\b{name}\b", sources)] == []
 
 
 def test_the_page_of_the_package_says_what_each_dependency_is_for():

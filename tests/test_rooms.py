@@ -170,6 +170,7 @@ def test_no_public_name_hides_a_module():
         ("import distillkit", "torch numpy matplotlib"),
         ("from distillkit.cli import parser; parser('').format_help()",
          "torch numpy matplotlib filelock ssl packaging"),
+        ("from distillkit.cli import parser; parser('distill')", "torch matplotlib"),
     ],
 )  # fmt: skip
 def test_the_package_and_its_help_come_without_what_takes_long(code, slow):

@@ -289,7 +289,7 @@ def with_neighbours(model, tokenizer, test):
     prompts = [prompt_text(tokenizer, p.text, THINK, s) for p, s in zip(test, shots, strict=True)]
     drawn = sample(model, tokenizer, prompts, temperature=0.0, stop=THINK.stop,
                    max_new_tokens=SKILL_LIMIT, width=32)  # fmt: skip
-    return [{**vars(row), **score(row.text, row.finish, problem.answer, THINK)}
+    return [{**row.record(), **score(row.text, row.finish, problem.answer, THINK)}
             for problem, (row,) in zip(test, drawn, strict=True)]  # fmt: skip
 
 

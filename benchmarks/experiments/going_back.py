@@ -75,7 +75,7 @@ def go_back(student, rows, journal):
                 if any((row["problem"]["id"], n) not in texts for n in range(STREAMS))]  # fmt: skip
 
         def add(at, stream, text):
-            row = {"id": left[at]["problem"]["id"], "stream": stream, **vars(text)}
+            row = {"id": left[at]["problem"]["id"], "stream": stream, **text.record()}
             if (row["id"], stream) not in texts:
                 book.add(row)
                 texts[row["id"], stream] = row

@@ -184,7 +184,7 @@ def cut(model, parent, way, size, seed):
     """Return a cut copy of a parent, and the layers that are gone."""
     n = min(LAYERS[parent][size], model.config.num_hidden_layers - 1)
     if way in WIDTH:
-        kept = highest(importance_of(parent, way, seed), max(32, channels_like(model, n)))
+        kept = highest(importance_of(parent, way, seed), channels_like(model, n))
         return cut_channels(model, kept), []
     gone = gone_of(parent, way, n, seed)
     return drop_layers(model, gone), gone

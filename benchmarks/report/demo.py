@@ -108,19 +108,21 @@ def front() -> str:
     before, shown, after = (report[stage]["test"] for stage in ("before", "few_shot", "after"))
     others = report["few_shot"]["ood"], report["after"]["ood"]
     asked = parts.filled(
-        f"""On {after["n"]} unseen equations {report["student"]["name"].split("/")[-1]} gives
-        **{percent(shown["exact"])} %** exact answers in the asked form when six solved examples
-        stand in its prompt (95 % interval {rate(shown).split("(")[1]}, and **{rate(after)}**
-        without any after training on {report["traces"]["equations"]} verified traces of a teacher
-        that reaches {percent(report["teacher"]["exact"]["test"]["exact"])} % itself:
-        {gain(report)}.  Asked plainly, the untouched student gives
-        {rate(before)} in that form, though its text, left to finish, holds the right value for
-        {lenient(report["finished"]["test"])}.  On {others[0]["n"]} equations of kinds that it was
-        never taught: {rate(others[0])} before, {rate(others[1])} after.
+        f"""{report["student"]["name"].split("/")[-1]} is asked {after["n"]} unseen equations.
+        With six solved examples in its prompt it gives **{percent(shown["exact"])} %** exact
+        answers in the asked form (95 % interval {rate(shown).split("(")[1]}.  After training on
+        {report["traces"]["equations"]} verified traces it needs no examples and gives
+        **{rate(after)}**: {gain(report)}.  The teacher that wrote these traces reaches
+        {percent(report["teacher"]["exact"]["test"]["exact"])} % itself.  Without examples and
+        without training the student gives {rate(before)} in that form; but if its text may go on
+        to its end, the right value stands in it for {lenient(report["finished"]["test"])}.  On
+        {others[0]["n"]} equations of kinds that it was never taught it gives {rate(others[0])}
+        with the examples, before training, and {rate(others[1])} after training.
         (`python3 kit.py demo --test {after["n"]}`, seed {report["seed"]},
         {report["machine"]}, {report["settings"]["dtype"]}, {report["date"]}, in
-        {clock(report["seconds"]["total"])} with all downloads, without a GPU and without bfloat16
-        products; with these the demo of 2026-11-27, 128 traces then, took 2 min 15 s.)"""
+        {clock(report["seconds"]["total"])} with all downloads, on a processor without bfloat16
+        products.  On one that has them, the demo of 2026-11-27, 128 traces then, took 2 min 15 s.
+        Both ran without a GPU.)"""
     )
     far = {split: [row("data/generalisation.csv", split=split, family="all", stage=stage)
                    for stage in ("few-shot", "distilled")]
@@ -135,8 +137,9 @@ def front() -> str:
         + "\n\n"
         + parts.filled(
             f"""The student that comes with the kit learned thirteen kinds (`--curriculum broad`,
-        {plain(new["traces"])} of a solver's solutions, systems and stories among them).  Against
-        the untouched one with six examples, {new["n"]} questions each: equations that nobody here
+        {plain(new["traces"])} of a solver's solutions, systems and stories among them);
+        `python3 kit.py chat data/adapter_broad` talks to it.  Against the untouched one with six
+        examples, {new["n"]} questions each: equations that nobody here
         wrote (reasoning-gym) {of["outside"]}; stories that were not told in training
         {of["stories"]}; solutions that are fractions, which it was never taught,
         {of["never taught"]}: what is not taught gets worse.
@@ -149,7 +152,8 @@ def front() -> str:
         be checked without the right answer.  If such lines are written again (`chat` does it, with
         fewer tries), {rate(mended["outside"][1])} of the same {mended["outside"][1]["n"]} equations
         of reasoning-gym are right, and of broad ones {rate(mended["broad"][0])} →
-        **{rate(mended["broad"][1])}**: no longer the student alone, for the checker can calculate.
+        **{rate(mended["broad"][1])}**.  This result belongs to student and checker together,
+        because the checker can calculate.
         (`python -m benchmarks.experiments.going_back`, the first of three streams of random
         numbers, {mended["broad"][1]["machine"]}, {mended["broad"][1]["dtype"]},
         {mended["broad"][1]["date"]}.)"""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from distillkit.problems.algebra import ParseError, SolutionError, parse_system
+from distillkit.problems.algebra import ParseError, SolutionError, parse_equation
 from distillkit.problems.answers import same_value
 from distillkit.problems.equations import make_problem
-from distillkit.traces.filters import first_wrong_step
+from distillkit.traces.filters import equations_in, first_wrong_step
 from distillkit.traces.templates import THINK, Template
 
 NO_EQUATION = "no equation is displayed"
@@ -57,16 +57,16 @@ def sound_part(text: str, template: Template = THINK) -> str:
 
     It ends with a line, or within one, before the ``=`` of ``a = b = c`` that is false.  The text
     may be unfinished, its last line has ended.  If only the answer is wrong, the lines of the
-    reasoning remain.
+    reasoning remain.  A text whose steps are no lines, as in JSON, is left whole.
     """
     parsed, lines = template.parse(text), text.splitlines(keepends=True)
     reasoning = parsed.reasoning if parsed.ok else text
     own = _first_equations(reasoning)
-    if not own or (parsed.ok and not contradiction(text, template)):
+    if not own or reasoning not in text or (parsed.ok and not contradiction(text, template)):
         return text
     wrong = first_wrong_step(own, reasoning)
     for at, line in enumerate(lines):
-        if line.strip() == wrong:
+        if wrong and line.strip() == wrong:
             return "".join(lines[:at]) + _true_part(own, line)
     if not parsed.ok:
         return text
@@ -82,15 +82,26 @@ def _true_part(own: str, line: str) -> str:
 
 
 def _first_equations(reasoning: str) -> str:
-    """Return the first line with an equation that holds an unknown, and as many of those after it
-    as make a system for all unknowns of that equation; "" if there is none."""
+    """Return the first equation with an unknown, and as many of those after it as make a system for
+    all unknowns of that equation; "" if there is none.
+
+    Where a dash may be the mark of a list or a minus, it is what all the rest follows from, else a
+    minus.
+    """
+    marks, minuses = (_equations(reasoning, reading) for reading in (0, -1))
+    if marks != minuses and not first_wrong_step(marks, reasoning):
+        return marks
+    return minuses
+
+
+def _equations(reasoning: str, reading: int) -> str:
     found: list[str] = []
     missing = 1
     for line in reasoning.split("\n"):
         with suppress(ParseError):
-            system = parse_system(line)
-            unknowns = {name for sides in system for side in sides for name in side} - {""}
-            if unknowns and missing > 0:
-                missing = (missing if found else len(unknowns)) - len(system)
-                found.append(line.strip())
+            for left, right in equations_in(line)[reading]:
+                names = {name for side in parse_equation(f"{left}={right}") for name in side} - {""}
+                if names and missing > 0:
+                    missing = (missing if found else len(names)) - 1
+                    found.append(f"{left} = {right}")
     return ", ".join(found)

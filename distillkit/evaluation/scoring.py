@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from decimal import Decimal
@@ -163,7 +165,7 @@ def _answers(
         completion.text = opened(prompts[index]) + completion.text  # what the prompt has begun
         rows[index] = {
             "id": problem.id, "problem": problem.record(), "template": template.name,
-            **vars(completion),
+            **completion.record(),
             **score(completion.text, completion.finish, problem.answer, template, read),
         }  # fmt: skip
         on_done(rows[index])
@@ -218,14 +220,25 @@ def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
     A row is a line `{"question", "answer"}` (or one of a JSON list, or of a table with these
     columns, parted by commas, semicolons or tabs, as Excel saves them).  An answer may be text, a
     number, or a list of roots; of GSM8K's the part behind `####` counts.  UTF-8 and UTF-16, line
-    ends of any system and a byte-order mark are fine.  Raises FileNotFoundError, and ValueError
-    for a file that is no text.
+    ends of any system, a byte-order mark and Excel's line `sep=;` are fine.  Raises
+    FileNotFoundError, and ValueError for a file that is no text, or neither of these forms.
     """
     problems, refused, seen = [], [], set()
-    for place, raw in _rows(read_utf8(path)):
+    rows = _rows(read_utf8(path))
+    if rows and not any(isinstance(raw, dict) or _may_be_json(raw) for _, raw in rows):
+        first = rows[0][1][:60].decode(errors="replace")
+        raise ValueError(
+            f"{path} holds neither JSON nor columns called question and answer (first line: "
+            f'{first!r}). Write lines of {{"question": …, "answer": …}}, or a table parted by '
+            "commas, semicolons or tabs"
+        )
+    for place, raw in rows:
         try:
-            row = raw if isinstance(raw, dict) else json.loads(raw, parse_float=Decimal)
-            question, answer = row["question"], _written(row["answer"])
+            row = raw if isinstance(raw, dict) else _json(raw)
+            question, answer = row["question"], row["answer"]
+            if twice := [name for name in _FIELDS if row.get(name) is _TWICE]:
+                raise ValueError(f"the field {twice[0]!r} stands there twice")
+            answer = _written(answer)
             if not isinstance(question, str) or not question.strip():
                 raise ValueError("the question is no text")
             parse_answer(answer)
@@ -246,22 +259,45 @@ def read_questions(path: str | Path) -> tuple[list[Problem], list[str]]:
     return problems, refused
 
 
+_FIELDS = ("question", "answer", "id", "family")
+_TWICE = object()  # the value of a field that stands in an object more than once
+
+
+def _json(text: bytes) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        times = Counter(name for name, _ in pairs)
+        return {name: value if times[name] == 1 else _TWICE for name, value in pairs}
+
+    return json.loads(text, parse_float=Decimal, object_pairs_hook=once)
+
+
+def _may_be_json(raw: Any) -> bool:
+    return not isinstance(raw, bytes) or raw.lstrip().startswith((b"{", b"["))
+
+
 def _rows(content: bytes) -> list[tuple[str, Any]]:
-    """Return (where it stands, a line or a row that is read already) for each row of a file."""
+    """Return (where it stands, a line or a row that is read already) for each row of a file.
+
+    Raises ValueError for a table with two columns of one name, or with letters not in UTF-8.
+    """
     first = content.lstrip().split(b"\n", 1)[0]
     if first.startswith(b"["):
         with suppress(ValueError, RecursionError):
-            whole = json.loads(content, parse_float=Decimal)
-            return [(f"row {number}", row) for number, row in enumerate(whole, 1)]
-    marks = [mark for mark in ",;\t" if mark.encode() in first]
+            return [(f"row {number}", row) for number, row in enumerate(_json(content), 1)]
+    told = re.match(rb'(?i)"?sep=([,;|\t])"?[^\n]*\n', content)  # a line that Excel reads
+    marks = told[1].decode() if told else [mark for mark in ",;\t" if mark.encode() in first]
     for mark in marks if not first.startswith((b"{", b"[")) else ():
-        table = csv.DictReader(io.StringIO(content.decode(errors="replace"), newline=""),
-                               delimiter=mark)  # fmt: skip
+        text = content[told.end() if told else 0 :].decode(errors="replace")
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark,
+                               skipinitialspace=True)  # fmt: skip
         with suppress(csv.Error):
-            table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
-            if {"question", "answer"} <= {*table.fieldnames}:
+            names = [name.strip(' "').lower() for name in table.fieldnames or ()]
+            table.fieldnames = names
+            if {"question", "answer"} <= {*names}:
+                if twice := [name for name in _FIELDS if names.count(name) > 1]:
+                    raise ValueError(f"two columns are called {twice[0]}: leave one of them")
                 _must_be_utf8(content)
-                return [(f"line {table.line_num}", row) for row in table]
+                return [(f"line {table.line_num + bool(told)}", row) for row in table]
     lines = enumerate(content.split(b"\n"), 1)
     return [(f"line {number}", line) for number, line in lines if line.strip()]
 

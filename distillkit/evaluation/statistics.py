@@ -10,6 +10,7 @@ import numpy as np
 
 from distillkit.runtime.progress import folded
 
+SMALL = 0.2  # an effect that is written with two digits behind the point
 DRAWN_AT_ONCE = 1_000_000  # resampled problems in memory: 16 MB
 
 
@@ -64,22 +65,24 @@ def conclusion(
     """Say in one sentence what a paired comparison means, whichever way it went.
 
     `names` are those of the baseline and of the treatment; `pairs` says what is paired.  The
-    sentence is folded.
+    sentence is folded.  Where one digit behind the point would show next to nothing it has two.
     """
     change, low, high = paired(baseline, treatment)
+    digits = 2 if max(abs(low), abs(high)) < SMALL else 1
     seeds = f"{len(baseline)} paired {pairs}"
     first, second = (f"'{name}'" if "," in name else name for name in names)
     if low <= 0 <= high:
         words = (
-            f"Between {first} and {second} no difference can be claimed: {change:+.1f} {unit} "
-            f"(95 % interval {low:+.1f} to {high:+.1f}, {seeds})."
+            f"Between {first} and {second} no difference can be claimed: "
+            f"{change:+z.{digits}f} {unit} "
+            f"(95 % interval {low:+z.{digits}f} to {high:+z.{digits}f}, {seeds})."
         )
     else:
         few, many = sorted((abs(low), abs(high)))
         word = "fewer" if change < 0 else "more"
         words = (
-            f"{second[:1].upper()}{second[1:]} gave {abs(change):.1f} {word} {unit} "
-            f"than {first} (95 % interval {few:.1f} to {many:.1f}, {seeds})."
+            f"{second[:1].upper()}{second[1:]} gave {abs(change):.{digits}f} {word} {unit} "
+            f"than {first} (95 % interval {few:.{digits}f} to {many:.{digits}f}, {seeds})."
         )
     return folded(words)
 

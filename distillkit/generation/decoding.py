@@ -113,7 +113,7 @@ def beam_search(
         scores_B = torch.tensor([score for score, _, _ in alive], device=prompt_T.device)
         unread_BT = prompt_T.new_tensor([[token] for _, _, token in alive])
         cache.reorder_cache(torch.tensor([row for _, row, _ in alive], device=prompt_T.device))
-    return max(finished, key=lambda pair: pair[0])[1]
+    return max(finished, key=lambda pair: pair[0], default=(0.0, []))[1]
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -20,7 +21,12 @@ from transformers import AttentionInterface
 
 from distillkit.generation.going_back import Draft, GoBack
 from distillkit.models.chats import token_ids
-from distillkit.models.loading import must_agree, own_logits, refuse_other_attention
+from distillkit.models.loading import (
+    must_agree,
+    must_be_numbers,
+    own_logits,
+    refuse_other_attention,
+)
 
 CPU_TOKENS = 512  # of prompts that are read at once on a CPU
 
@@ -35,6 +41,11 @@ class Completion:
     tokens: int  # that were written, those that were taken back included
     seconds: float  # its share of the wall-clock time of the steps it took part in
     ids: list[int] = field(default_factory=list, compare=False)  # its tokens, with the end token
+
+    def record(self) -> dict[str, Any]:
+        """Return what a file keeps of it: all but its tokens."""
+        return {"text": self.text, "finish": self.finish, "tokens": self.tokens,
+                "seconds": self.seconds}  # fmt: skip
 
 
 @dataclass
@@ -177,7 +188,7 @@ def pick(logits_RV, draws_R: Sequence[float], temperature, top_k, top_p) -> list
 def likeliest(logits_RV: torch.Tensor) -> list[int]:
     """Choose each row's likeliest token; raises FloatingPointError for logits that are NaN."""
     best_R = logits_RV.max(-1)
-    _must_be_numbers(best_R.values)
+    must_be_numbers(best_R.values)
     return best_R.indices.tolist()
 
 
@@ -187,20 +198,12 @@ def by_number(probs_RV: torch.Tensor, draws_R: Sequence[float]) -> list[int]:
     Raises FloatingPointError for probabilities that are NaN.
     """
     cumulative_RV = probs_RV.cumsum(-1)
-    _must_be_numbers(cumulative_RV[:, -1])
+    must_be_numbers(cumulative_RV[:, -1])
     draws_R1 = cumulative_RV.new_tensor(draws_R)[:, None] * cumulative_RV[:, -1:]
     # right=True: the first token whose cumulative probability is *above* the draw, so that
     # a token of probability zero is never chosen
     chosen_R1 = torch.searchsorted(cumulative_RV, draws_R1, right=True)
     return chosen_R1.clamp_max(cumulative_RV.shape[-1] - 1).squeeze(-1).tolist()
-
-
-def _must_be_numbers(values_R: torch.Tensor) -> None:
-    if values_R.isnan().any():
-        raise FloatingPointError(
-            "the model's logits are NaN: load it in float32 or bfloat16, or lower the rate if it "
-            "was trained here"
-        )
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:
@@ -446,8 +449,9 @@ def sample(
     `begun` holds what the texts of each prompt begin with; `back` then sees it as a place that it
     went back to: the line is drawn on, and what was begun may be taken back as well.
     Returns one list a prompt.
-    Raises ValueError for a setting out of range and for a prompt without tokens, ModelError for a
-    model that the sampler would read otherwise than it reads itself.
+    Raises ValueError for a setting out of range, for a prompt without tokens and for another number
+    of texts in `begun`, ModelError for a model that the sampler would read otherwise than it reads
+    itself.
     """
     if not prompts:
         return []
@@ -455,6 +459,8 @@ def sample(
     if k < 1 or max_new_tokens < 1 or not all(ids):
         raise ValueError("need k >= 1, max_new_tokens >= 1 and prompts that are not empty")
     next_token_probs(torch.zeros(1, 1), temperature or 1.0, top_k, top_p)  # refuses early
+    if begun and len(begun) != len(prompts):
+        raise ValueError(f"begun has {len(begun)} texts for {len(prompts)} prompts: give one each")
     shared = common_prefix(ids)
     own = [row[shared:] for row in ids]
     first = [token_ids(tokenizer, text) for text in begun or [""] * len(prompts)]

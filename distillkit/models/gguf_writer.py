@@ -30,12 +30,16 @@ SYSTEM_KEY = "distillkit.system"  # the system message that the student was trai
 # How a tokenizer parts a text before its merges, and llama.cpp's name for it
 WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+AS_BYTES = {"type": "ByteLevel", "add_prefix_space": False}
+BY_REGEX = {"type": "Split", "behavior": "Isolated", "invert": False}
 PARTED_BY = {
-    WORDS + r"\p{N}" + REST: "qwen2",
-    WORDS + r"\p{N}{1,3}" + REST: "llama-bpe",
-    "Digits ByteLevel": "smollm",
-    "ByteLevel": "gpt-2",
-}
+    "qwen2": [BY_REGEX | {"pattern": {"Regex": WORDS + r"\p{N}" + REST}},
+              AS_BYTES | {"use_regex": False}],
+    "llama-bpe": [BY_REGEX | {"pattern": {"Regex": WORDS + r"\p{N}{1,3}" + REST}},
+                  AS_BYTES | {"use_regex": False}],
+    "smollm": [{"type": "Digits", "individual_digits": True}, AS_BYTES | {"use_regex": True}],
+    "gpt-2": [AS_BYTES | {"use_regex": True}],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -275,9 +279,9 @@ def _parting(state: dict[str, Any] | None, merges: bool) -> str:
     """Return llama.cpp's name for how a text is parted; raises ModelError if it has none."""
     if not merges:  # then every byte is a token, however the text is parted
         return "gpt-2"
-    steps = (state or {}).get("pretokenizers") or [state or {}]
-    regex = next((s["pattern"].get("Regex", "") for s in steps if s.get("type") == "Split"), "")
-    found = PARTED_BY.get(regex or " ".join(step.get("type", "") for step in steps))
+    steps = [{option: value for option, value in step.items() if option != "trim_offsets"}
+             for step in (state or {}).get("pretokenizers") or [state or {}]]  # fmt: skip
+    found = next((name for name, known in PARTED_BY.items() if known == steps), None)
     if found is None:
         raise ModelError("this tokenizer parts texts in a way that is not known here: llama.cpp "
                          "would make other tokens of them; take --format safetensors")  # fmt: skip

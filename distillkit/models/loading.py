@@ -206,6 +206,7 @@ def must_be(loaded: Loaded, base: Mapping[str, str]) -> None:
 def _said_in_words(resolved: Resolved, device: str) -> Iterator[None]:
     """Raise MemoryError or ModelError, with what to do, for what goes wrong in loading a model."""
     import torch
+    from safetensors import SafetensorError
 
     try:
         yield
@@ -214,19 +215,12 @@ def _said_in_words(resolved: Resolved, device: str) -> Iterator[None]:
             f"{device} has no room for {resolved.name}: close other programs or take a "
             "smaller student"
         ) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         ours = resolved.path.is_relative_to(cache_dir())
-        raise ModelError(
-            f"{resolved.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): "
-            + ("remove the folder and run the command again" if ours else "check that folder")
-        ) from error
-    except Exception as error:  # safetensors' own error class has no public name
-        if "afetensor" not in type(error).__name__:
-            raise
-        raise ModelError(
-            f"{resolved.path}: damaged or truncated weights ({error}): remove the folder and "
-            "run the command again"
-        ) from error
+        what = (f"has damaged or truncated weights ({error})" if isinstance(error, SafetensorError)
+                else f"cannot be loaded ({type(error).__name__}: {str(error)[:200]})")  # fmt: skip
+        todo = "remove the folder and run the command again" if ours else "check that folder"
+        raise ModelError(f"{resolved.path} {what}: {todo}") from error
 
 
 def own_logits(causal, choose: Callable, **inputs) -> tuple[Any, Any]:
@@ -289,7 +283,8 @@ def must_agree(model, tried: WeakSet, read: Callable[[], tuple]) -> None:
     `read()` returns the logits of both, (N, V) each, kit's first; the model is in eval mode
     meanwhile.  The types of weights and the order of sums make a difference of at most a few
     hundredths of what sets the tokens' logits apart; a part that is left out makes a large one.
-    Raises ModelError then, and for a model that the kit cannot run.
+    Raises ModelError then, and for a model that the kit cannot run; FloatingPointError for one
+    whose own logits are no numbers.
     """
     import torch
 
@@ -308,6 +303,7 @@ def must_agree(model, tried: WeakSet, read: Callable[[], tuple]) -> None:
     finally:
         model.train(mode)
     kits_NV, own_NV = (x_NV.float() - x_NV.float().mean(-1, keepdim=True) for x_NV in logits)
+    must_be_numbers(own_NV)
     apart = ((kits_NV - own_NV).norm() / own_NV.norm().clamp(min=1e-9)).item()
     if not apart < 0.2:
         raise ModelError(
@@ -317,10 +313,19 @@ def must_agree(model, tried: WeakSet, read: Callable[[], tuple]) -> None:
     tried.add(model)
 
 
+def must_be_numbers(values) -> None:
+    """Raise FloatingPointError if something that follows from a model's logits is NaN."""
+    if values.isnan().any():
+        raise FloatingPointError(
+            "the model's logits are NaN: load it in float32 or bfloat16, or lower the rate if it "
+            "was trained here"
+        )
+
+
 def fingerprint(model) -> str:
     """Return a mark of the model's weights as they are held here, in well under a second.
 
-    Of each tensor up to 256 values, spread evenly: training moves nearly all of them, and a file's
+    Of each tensor up to 511 values, spread evenly: training moves nearly all of them, and a file's
     hash would not tell whether an adapter was trained or merged since.  Adapters count in full;
     the layers that one is merged into do not, as their last bits differ from machine to machine.
     """

@@ -7,7 +7,6 @@ is the template.  Source: https://docs.ollama.com/modelfile
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,18 +94,21 @@ def stop_words(tokenizer, found: Turns) -> list[str]:
 def modelfile(tokenizer, weights: str, system: str, max_new_tokens: int) -> str:
     """Return a Modelfile for the file `weights` beside it.
 
-    Raises ModelError for a system message that it cannot hold, and as `turns` does.
+    Raises ModelError for a system message or an end token that it cannot hold, and as `turns` does.
     """
     found = turns(tokenizer)
     if _quotes(system):
         raise ModelError("the system message has quotes that would end its place in the file")
-    stops = [f"PARAMETER stop {json.dumps(word)}" for word in stop_words(tokenizer, found)]
+    words = stop_words(tokenizer, found)
+    if odd := [word for word in words if '"' in word or word.splitlines() != [word]]:
+        raise ModelError(f"the token {odd[0]!r}, which ends an answer, has quotes or the end of a "
+                         "line: that would end its place in the file")  # fmt: skip
     return "\n".join([
         "# ollama create student -f Modelfile, then: ollama run student",
         f"FROM ./{weights}",
         f'TEMPLATE """{found.go_template()}"""',
         *([f'SYSTEM """{system}"""'] if system else []),
-        *stops,
+        *(f'PARAMETER stop "{word}"' for word in words),  # as they are: Ollama reads no escapes
         "PARAMETER temperature 0",
         f"PARAMETER num_predict {max_new_tokens}",
         "",

@@ -108,12 +108,14 @@ def from_scratch(model: Any, seed: int) -> Any:
 def channels_like(model: Any, layers: int) -> int:
     """Return how many channels each MLP keeps if a cut in width is to cost as much as in depth.
 
-    As many weights as `layers` decoder layers have go, to the nearest multiple of 32 channels.
+    As many weights as `layers` decoder layers have go, to the nearest multiple of 32 channels; but
+    32 stay, though the MLPs may have fewer weights than are to go.
     """
     layer = model.base_model.layers[0]
     weights = layers * sum(p.numel() for p in layer.parameters())
     channel = 3 * model.config.hidden_size * model.config.num_hidden_layers
-    return round((model.config.intermediate_size - weights / channel) / CHANNELS) * CHANNELS
+    left = round((model.config.intermediate_size - weights / channel) / CHANNELS)
+    return max(1, left) * CHANNELS
 
 
 # --- what may go ---------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def answer_before(job: Job) -> Before:
     """Stage 1: ask the untouched student, zero-shot and with solved examples."""
     say, n = job.stages.say, len(job.test)
     say("\n[1/4] before: the untouched student, zero-shot and with solved examples")
-    zero_shot = finished_answers(job.student.sha256, job.unseen)
+    zero_shot = finished_answers(job.student.sha256, job.unseen, job.settings.quant)
     zero_shot = zero_shot or job.answers("before", job.student.model, most=PLAIN_TOKENS)
     say(indented(zero_shot[0]))
     plain = summary(zero_shot[:n])

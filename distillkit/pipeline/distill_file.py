@@ -16,22 +16,22 @@ from accelerate import PartialState
 
 from distillkit.models.loading import Loaded, load
 from distillkit.models.vocabulary import same_vocabulary
-from distillkit.pipeline.recipes import Settings
-from distillkit.runtime.files import odd_field, read_lines, whole_folder, write_json
+from distillkit.pipeline.recipes import SOFT_OBJECTIVES, Settings
+from distillkit.runtime.files import read_lines, whole_folder, write_json, write_jsonl
 from distillkit.runtime.progress import Stages, steps_progress
 from distillkit.runtime.session import Session, processor, start
-from distillkit.traces.candidates import CANDIDATE
+from distillkit.traces.candidates import CANDIDATE, candidate_fault
 from distillkit.traces.filters import Trace, choose, reject, to_traces
+from distillkit.training import losses
 from distillkit.training.loop import Run, TrainingConfig, distill
 from distillkit.training.lora import lora, with_adapter
-from distillkit.training.losses import forward_kl, jsd, reverse_kl
 from distillkit.training.objectives import Match, Objective, fits, next_token, solved_examples
 from distillkit.training.on_policy import own_texts
 from distillkit.training.packing import Example, Stream, encode, in_epochs
 from distillkit.training.top_k import MatchTopK, TopK, load_top_k, record
 
 LONGEST = 128  # tokens that an answer may always have
-DIVERGENCES = {"forward-kl": forward_kl, "reverse-kl": reverse_kl, "jsd": jsd}
+DIVERGENCES = {name: getattr(losses, name.replace("-", "_")) for name in SOFT_OBJECTIVES}
 SELF = "self"
 
 
@@ -97,7 +97,7 @@ def read_traces(path: Path, limit: int | None = None, seed: int = 0) -> tuple[li
     rows = [row for _, row in lines]
     traces = "prompt" in rows[0] or "completion" in rows[0]
     for number, row in lines:
-        fault = _trace_fault(row) if traces else odd_field(row, CANDIDATE)
+        fault = _text_fault(row) or (_trace_fault(row) if traces else candidate_fault(row))
         if fault:
             raise ValueError(
                 f"{path}, line {number}: neither a trace (prompt: messages, completion: one "
@@ -117,7 +117,19 @@ def _trace_fault(row: dict[str, Any]) -> str:
     for name in ("prompt", "completion"):
         if not _is_messages(row.get(name)):
             return f"the field {name!r} is {json.dumps(row.get(name))[:40]}"
-    return "" if len(row["completion"]) == 1 else "more than one message in the completion"
+    if len(row["completion"]) > 1:
+        return "more than one message in the completion"
+    role = row["completion"][0]["role"]
+    return "" if role == "assistant" else f"the completion's role is {role[:40]!r}, not 'assistant'"
+
+
+def _text_fault(row: dict[str, Any]) -> str:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        return f"half of a character, {half!r}, stands in it, which no file and no model can take"
+    return ""
 
 
 def _is_messages(value: object) -> bool:
@@ -131,14 +143,17 @@ def distill_file(
     settings: Settings, path: Path, out: Path, precision: str = "", optimizer: str = "adamw",
     command: Sequence[str] = (), goal: Goal = SFT,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train a student on a file of traces, write adapter and report to `out`, return the report.
+    """Train a student on a file of traces, write adapter, traces and report to `out`.
 
-    With an on-policy `goal` only the traces' prompts are used.  The same call goes on with a
-    stopped run.  Of several processes the first one writes and speaks.  `evaluate` and `load_run`
-    take the folder as they take a demo's.
+    Returns the report.  With an on-policy `goal` only the traces' prompts are used.  The same call
+    goes on with a stopped run.  Of several processes the first one writes and speaks.  `evaluate`
+    and `load_run` take the folder as they take a demo's.
     """
     if (out / "report.json").exists():
         raise ValueError(f"{out} holds a finished run, which is kept: choose another folder")
+    learned = out / "traces.jsonl"
+    if path.resolve() == learned.resolve():
+        raise ValueError(f"{path} is where the run keeps what it learned: choose another folder")
     machine = start(settings.tier, settings.seed, settings.dtype)
     together = PartialState(cpu=machine.device == "cpu")
     with together.main_process_first():  # the first one downloads and converts
@@ -165,6 +180,8 @@ def distill_file(
         objective, what = objective_for(goal, student, examples, machine)
     say(what)
     texts = texts_for(goal, student, traces, examples, config, settings.max_new_tokens)
+    if first:
+        write_jsonl(learned, traces)  # the file may change, and holds more than was learned
     run = distill(
         student.model, student.tokenizer, texts, config=config, objective=objective,
         out=out / "training", on_step=steps_progress(stages) if first else None,

@@ -93,7 +93,7 @@ def export(
     report = read_run(run)
     numbers = _numbers(report)  # before anything is loaded: it may be no whole report
     if form == "autotrain":
-        work = _autotrain(run, report)
+        work = _autotrain(run)
     elif form == "adapter":
         work = _adapter(run, report)
     else:
@@ -176,14 +176,13 @@ def _adapter(run: Path, report: dict[str, Any]) -> Work:
     return Work(file, weights, (place / file).stat().st_size, write)
 
 
-def _autotrain(run: Path, report: dict[str, Any]) -> Work:
+def _autotrain(run: Path) -> Work:
     """Plan the folder of AutoTrain's task llm-sft: whole chats in one column."""
-    path, settings = run / "traces.jsonl", report["settings"]
-    if path.exists():
-        traces, _ = read_traces(path)
-    else:
-        traces, _ = read_traces(Path(report.get("file", path)), settings.get("traces"),
-                                settings.get("seed", 0))  # fmt: skip
+    path = run / "traces.jsonl"
+    if not path.exists():
+        raise ValueError(f"{run} does not hold the traces it learned from, {path.name}: train the "
+                         "student again, or export it in another format")  # fmt: skip
+    traces, _ = read_traces(path)
     rows = [{"messages": [*trace["prompt"], *trace["completion"]]} for trace in traces]
 
     def write(folder: Path) -> None:

@@ -18,6 +18,7 @@ from distillkit.runtime.session import Session
 from distillkit.traces.templates import SHOTS
 
 PLAIN_TOKENS = 128  # of a plain answer of the untouched student, where none is recorded
+SOFT_OBJECTIVES = ("forward-kl", "reverse-kl", "jsd")  # functions of `training.losses`, with _
 TEST_SEED = 100  # the test equations are the same in every run; the seed moves the training
 
 

@@ -404,11 +404,14 @@ def _by_split(rows: Sequence[AnswerRow], split_at: int) -> dict[str, Summary]:
     return {name: summary(part) for name, part in parts.items() if part}
 
 
-def finished_answers(sha256: str, problems: Sequence[Problem]) -> list[AnswerRow]:
+def finished_answers(sha256: str, problems: Sequence[Problem], quant: str = "") -> list[AnswerRow]:
     """Return the recorded answers of a student that was allowed to finish, in the order asked.
 
-    [] if it is another student, or was not asked all of these questions.
+    [] if it is another student or is held in few bits (`quant`), in which it answers otherwise, or
+    was not asked all of these questions.
     """
+    if quant:
+        return []
     rows = {row["id"]: row for row in read_jsonl(data_path(UNTOUCHED))
             if row["student"]["sha256"] == sha256}  # fmt: skip
     same = all(p.id in rows and rows[p.id]["problem"]["text"] == p.text for p in problems)

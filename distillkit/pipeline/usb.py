@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
@@ -22,7 +23,10 @@ from distillkit.models.downloads import fetch
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct")
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-LEFT_AT_HOME = {".git", ".venv", "runs", "wheels", "models"}  # of the checkout's top level
+OURS = (".binder", ".ci", ".devcontainer", ".gitignore", "LICENSE", "README.md", "benchmarks",
+        "constraints.txt", "data", "distillkit", "environment.yml", "kit.py", "notebooks",
+        "pyproject.toml", "setup.py", "tests")  # fmt: skip
+CACHES = ("__pycache__", ".hypothesis", ".ipynb_checkpoints")
 # system -> what markers of requirements ask for, and pip's words for its wheels
 SYSTEMS = {
     "linux": (
@@ -98,7 +102,9 @@ def fill(
         raise ValueError(f"{folder} lies inside the checkout: name a folder outside of it")
     if folder.exists() and any(folder.iterdir()) and not (folder / "kit.py").exists():
         raise ValueError(f"{folder} has other things in it: name a new or an empty folder")
-    shutil.copytree(ROOT, folder, ignore=_left_at_home, dirs_exist_ok=True)
+    for path in project_files():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, folder / path)
     say(f"{folder}: the checkout is copied")
     for name in STUDENTS:
         fetch(name, folder / "models", say)
@@ -115,12 +121,28 @@ def fill(
     say(f"done. On each machine: copy {folder.name} to its disk, then python3 kit.py lab there")
 
 
-def _left_at_home(folder: str, names: list[str]) -> set[str]:
-    here = Path(folder).resolve()
-    left = LEFT_AT_HOME & {*names} if here == ROOT else set()
-    left |= {"mine"} & {*names} if here == ROOT / "notebooks" else set()
-    caches = ("__pycache__", ".hypothesis")
-    return left | {n for n in names if n in caches or n.endswith(("_cache", ".egg-info"))}
+def project_files() -> list[Path]:
+    """List the files of the project, relative to the checkout; an instructor's own stay at home.
+
+    They are those that git knows.  Without git: what stands below the names in `OURS`, without
+    learners' copies and caches.
+    """
+    if (ROOT / ".git").exists():
+        with suppress(OSError):  # there is no git
+            listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"],
+                                    capture_output=True, encoding="utf-8")  # fmt: skip
+            names = [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
+            if "kit.py" in names:
+                return [Path(name) for name in names]
+    found = [path for name in OURS for path in (ROOT / name, *(ROOT / name).rglob("*"))]
+    files = [path.relative_to(ROOT) for path in found if path.is_file()]
+    return [path for path in files if not _made_by_working(path)]
+
+
+def _made_by_working(path: Path) -> bool:
+    return path.parts[:2] == ("notebooks", "mine") or any(
+        part in CACHES or part.endswith(("_cache", ".egg-info")) for part in path.parts
+    )
 
 
 def _download(

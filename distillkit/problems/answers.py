@@ -118,7 +118,8 @@ _GROUPED = re.compile(  # digits in groups, or with a decimal comma
 # Words that change the value of the number before them.
 _CHANGED = (
     r"(?:(?:hundred|thousand|ten|four|fif|six|seven|eigh|nin|eleven|twelf|twentie)(?:th)?s?"
-    r"|(?:m|b|tr)illions?|lakhs?|crores?|dozens?|pairs?|gross|thirds?|hal(?:f|ves)|quarters?"
+    r"|[a-z]+illi(?:on|ard)s?|myriads?|googol[a-z]*|lakhs?|crores?|dozens?|scores?|pairs?|gross"
+    r"|thirds?|hal(?:f|ves)|quarters?"
     r"|squared|cubed|plus|minus|negative|times|over|divided|roots?|powers?|factorial|point|mod"
     r"|percent of|more|less|fewer|greater|larger|smaller|higher|lower|than|least|most|up|to|or|if"
     r"|unless|without|below|under|above|halved|doubled|tripled|twice|repeating|recurring|too|maybe"
@@ -494,7 +495,8 @@ def _introduces(before: str, number: str) -> bool:
     if before and re.match(r"[^\W\d_]", before[-1]):
         joined = words[-1].lower() in ("of", "and", "to", "by", "or")
         whole = (spaced and (len(words[-1]) > 1 or words[-1] in "aA")) or not before[-1].isascii()
-        return whole and not _CHANGES.search(" ".join(words[-3:])) and not (
+        said = " ".join(word for word in words[-3:] if word not in ("score", "scores"))
+        return whole and not _CHANGES.search(said) and not (
             FUNCTION.search(words[-1]) or
             (joined and any(word[0].isdigit() for word in words))
         )  # fmt: skip

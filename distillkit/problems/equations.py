@@ -48,6 +48,9 @@ class Problem:
         return asdict(self)
 
 
+FRUITLESS = 10_000  # equations in a row that are known already: the family has no new one
+
+
 # --- families: each returns an equation as text; its answer is computed from the text -----------
 
 
@@ -265,16 +268,21 @@ def make_problems(
     rng = random.Random(f"{split}-{seed}")
     seen = {canonical(problem.equation) for problem in avoid}
     problems: list[Problem] = []
-    tries = 0
+    fruitless = 0
     while len(problems) < n:
         family = families[len(problems) % len(families)]
         equation = FAMILIES[family](rng)
         key = canonical(equation)
-        tries += 1
-        if tries > 200 * n + 2000:
-            raise ValueError(f"only {len(problems)} different equations found for {families}")
         if key in seen or not belongs(key, split):
+            fruitless += 1
+            if fruitless == FRUITLESS:
+                found = sum(problem.family == family for problem in problems)
+                raise ValueError(
+                    f"the family {family!r} has no new equation left: only {found} different ones "
+                    f"were found for the split {split!r}. Ask for fewer, or for other families"
+                )
             continue
+        fruitless = 0
         seen.add(key)
         problems.append(make_problem(equation, family, split))
     return problems

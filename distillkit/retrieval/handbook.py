@@ -59,7 +59,8 @@ def sections(known: Sequence[Fact]) -> dict[str, str]:
 
 
 def words_of(text: str) -> list[str]:
-    """Return what is compared of an answer: its words in small letters, without the articles."""
+    """Return what is compared of an answer: its words (a to z, digits) in small letters, without
+    the articles."""
     return [w for w in re.findall(r"[a-z0-9]+", text.lower()) if w not in ("the", "a", "an")]
 
 
@@ -69,10 +70,10 @@ def same_answer(text: str, answer: str) -> bool:
 
 
 def has_answer(text: str, answer: str) -> bool:
-    """Say whether the words of the answer stand in a text, one behind the other."""
+    """Say whether the words of the answer, if it has any, stand in a text, one behind the other."""
     words, wanted = words_of(text), words_of(answer)
     n = len(wanted)
-    return any(words[i : i + n] == wanted for i in range(len(words) - n + 1))
+    return n > 0 and any(words[i : i + n] == wanted for i in range(len(words) - n + 1))
 
 
 def says_unknown(text: str) -> bool:

@@ -19,7 +19,11 @@ TERM = re.compile(r"[a-z0-9_]+")
 
 
 def terms(text: str) -> list[str]:
-    """Return the words of a text in small letters: letters, digits and underscores."""
+    """Return the words of a text in small letters: a to z, digits and underscores.
+
+    For English: any other letter parts words as a space does, and a text in another script has
+    none, so nothing is found in it.
+    """
     return TERM.findall(text.lower())
 
 

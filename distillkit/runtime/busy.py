@@ -51,19 +51,27 @@ def share_the_cores() -> str:
 
 
 def cores_in_use(seconds: float) -> float:
-    """Return how many cores were in use, on the mean over some seconds, while this waited."""
+    """Return how many of the cores that this process may use were in use, by whatever program.
+
+    It is the mean over some seconds, while this waited.
+    """
     busy, total = _ticks()
     time.sleep(seconds)
     busy_later, total_later = _ticks()
     share = (busy_later - busy) / max(1, total_later - total)
-    return share * (os.cpu_count() or 1)
+    return share * len(os.sched_getaffinity(0))
 
 
 def _ticks() -> tuple[int, int]:
-    """Return the ticks of all cores in which something ran, and all: since the machine started."""
-    user, nice, system, idle, waiting, *others = map(int, STAT.read_text().split()[1:9])
-    busy = user + nice + system + sum(others)  # others: interrupts, and what the host took
-    return busy, busy + idle + waiting
+    """Return the ticks of the own cores in which something ran, and all: since the start."""
+    own, busy, total = {f"cpu{n}" for n in os.sched_getaffinity(0)}, 0, 0
+    for line in STAT.read_text().splitlines():
+        name, _, numbers = line.partition(" ")
+        if name in own:
+            ticks = [int(n) for n in numbers.split()[:8]]
+            _, _, _, idle, waiting, *_ = ticks  # the others ran something, or the host took them
+            busy, total = busy + sum(ticks) - idle - waiting, total + sum(ticks)
+    return busy, total
 
 
 def _whole_cores() -> int:

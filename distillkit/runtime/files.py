@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,7 +36,14 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
 
 def put_in_place(temporary: Path, target: Path) -> None:
     """Rename a finished file or folder once all of it is on the disk, so that no power cut can
-    leave the new name with old or empty content; a folder takes the place of an old one."""
+    leave the new name with old or empty content; a folder takes the place of an old one.
+
+    Raises IsADirectoryError for a file that would take the place of a folder.
+    """
+    if target.is_dir() and not temporary.is_dir():
+        raise IsADirectoryError(
+            f"{target} is a folder and is kept, a file cannot take its place: give another name"
+        )
     for part in sorted(temporary.rglob("*"), reverse=True) if temporary.is_dir() else ():
         _to_disk(part)
     _to_disk(temporary)
@@ -66,8 +74,10 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
     at all.  What a killed process left of an earlier try is removed."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{target.name}.*.tmp*"):  # and an old one, moved aside
-        shutil.rmtree(leftover, ignore_errors=True)
+    left = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.tmp(\.old)?")  # .old: moved aside
+    for path in target.parent.iterdir():
+        if (found := left.fullmatch(path.name)) and not _at_work(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.mkdir()
     try:
@@ -75,6 +85,13 @@ def whole_folder(target: str | Path) -> Iterator[Path]:
         put_in_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _at_work(pid: int) -> bool:
+    """Say whether another process of this number runs: what it is writing is no leftover."""
+    import psutil  # comes with accelerate
+
+    return pid != os.getpid() and psutil.pid_exists(pid)
 
 
 def read_json(path: str | Path) -> Any:

@@ -108,14 +108,17 @@ def run_once(function: Callable, arguments: tuple, seconds: float) -> Trial:
 def with_gradients(
     done: Trial, function: Callable, arguments: tuple, traced: tuple, seconds: float
 ) -> Trial:
-    """Add the gradients of a weighted sum of the result; no gradient counts as zeros."""
+    """Add the gradients of a weighted sum of the result; no gradient counts as zeros.
+
+    That of a module is the gradient of its only weight.
+    """
     import torch
 
-    leaves = {at: arguments[at].clone().requires_grad_() for at in traced}
-    zeros = [torch.zeros_like(leaf) for leaf in leaves.values()]
-    arguments = tuple(leaves.get(at, value) for at, value in enumerate(arguments))
+    given = [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
+    leaves = [_leaf(given[at]).requires_grad_() for at in traced]
+    zeros = [torch.zeros_like(leaf) for leaf in leaves]
     with torch.enable_grad():
-        again = run_once(function, arguments, seconds)
+        again = run_once(function, tuple(given), seconds)
         done = replace(done, gradients=zeros, seconds=done.seconds + again.seconds,
                        gradient_error=again.error)  # fmt: skip
         parts = again.value if isinstance(again.value, list | tuple) else [again.value]
@@ -124,11 +127,18 @@ def with_gradients(
             return done
         try:
             total = sum((part * _weights(part)).sum() for part in parts)
-            found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
+            found = torch.autograd.grad(total, leaves, allow_unused=True)
         except RuntimeError as error:
             return replace(done, gradient_error=error)
     gradients = [z if g is None else g for z, g in zip(zeros, found, strict=True)]
     return replace(done, gradients=gradients)
+
+
+def _leaf(value: Any) -> Any:
+    """Return what the gradient is taken of: a tensor itself, or the only weight of a module."""
+    import torch
+
+    return next(value.parameters()) if isinstance(value, torch.nn.Module) else value
 
 
 def _weights(part: Any) -> Any:

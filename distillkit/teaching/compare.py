@@ -36,17 +36,24 @@ def same(a: Any, b: Any, rtol: float, atol: float, unknown: bool = False) -> boo
     if _kind(a, b):
         return False
     if isinstance(a, torch.Tensor):
+        if not has_numbers(a):
+            return repr(a) == repr(b)
         if a.is_floating_point() or a.is_complex():
             return torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
         return torch.equal(a, b)
     if isinstance(a, numpy.ndarray):
         if a.dtype.kind in "fc":
             return numpy.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+        if not has_numbers(a):
+            return same(a.tolist(), b.tolist(), rtol, atol, unknown)
         return numpy.array_equal(a, b)
     if _is_number(a):
         if a != a or b != b:
             return a != a and b != b
-        return a == b or math.isclose(a, b, rel_tol=rtol, abs_tol=atol)
+        try:
+            return a == b or math.isclose(a, b, rel_tol=rtol, abs_tol=atol)
+        except OverflowError:  # a whole number that is larger than any float
+            return False
     if isinstance(a, list | tuple):
         return all(same(x, y, rtol, atol, unknown) for x, y in zip(a, b, strict=True))
     if isinstance(a, Mapping):
@@ -60,15 +67,13 @@ def same(a: Any, b: Any, rtol: float, atol: float, unknown: bool = False) -> boo
 
 def short(value: Any) -> str:
     """Return a value in a few words: small ones whole, large tensors by shape and first numbers."""
-    if isinstance(value, torch.Tensor):
-        flat = value.detach().reshape(-1)
-        numbers = ", ".join(_number(x) for x in flat[:4].tolist())
+    if has_numbers(value):
+        name = "tensor" if isinstance(value, torch.Tensor) else "array"
+        numbers = ", ".join(_number(x) for x in value.reshape(-1)[:4].tolist())
         if value.ndim == 0:
-            return f"tensor({numbers})"
-        more = ", …" if flat.numel() > 4 else ""
-        return f"tensor {tuple(value.shape)} [{numbers}{more}]"
-    if isinstance(value, numpy.ndarray):
-        return "array" + short(torch.as_tensor(value)).removeprefix("tensor")
+            return f"{name}({numbers})"
+        more = ", …" if math.prod(value.shape) > 4 else ""
+        return f"{name} {tuple(value.shape)} [{numbers}{more}]"
     if isinstance(value, float):
         return _number(value)
     if callable(value):
@@ -77,12 +82,21 @@ def short(value: Any) -> str:
         words = repr(value)
     except Exception:
         words = f"a {type(value).__name__}"
+    if isinstance(value, torch.Tensor | numpy.ndarray):
+        words = " ".join(words.split())
     return words if len(words) <= 80 else words[:79] + "…"
 
 
 def _plain(value: Any) -> Any:
     """Return NumPy's scalars as Python's."""
     return value.item() if isinstance(value, numpy.generic) else value
+
+
+def has_numbers(value: Any) -> bool:
+    """Tell whether this is an array of numbers, or a tensor that holds them here, one by one."""
+    if isinstance(value, torch.Tensor):
+        return value.layout == torch.strided and value.device.type == "cpu"
+    return isinstance(value, numpy.ndarray) and value.dtype.kind in "biufc"
 
 
 def _number(x: Any) -> str:
@@ -127,7 +141,9 @@ def _kind(want: Any, got: Any) -> str | None:
     else:
         if type(want) is not type(got):
             return f"it returns {_named(got)}, and {_name(want)} is expected"
-    if isinstance(want, torch.Tensor | numpy.ndarray):
+    if isinstance(want, torch.Tensor) and has_numbers(want) != has_numbers(got):
+        return f"it returns {_named(got)}, and an ordinary tensor on the CPU is expected"
+    if isinstance(want, numpy.ndarray) or has_numbers(want):
         if tuple(want.shape) != tuple(got.shape):
             return f"the shape is {tuple(got.shape)}, and {tuple(want.shape)} is expected"
         if want.dtype != got.dtype:
@@ -163,7 +179,7 @@ def _amount(want: Any, got: Any, rtol: float, atol: float) -> str | None:
 
 def _first(want: Any, got: Any, rtol: float, atol: float) -> str:
     """Say where two tensors or arrays of one shape begin to differ."""
-    if isinstance(want, torch.Tensor | numpy.ndarray):
+    if has_numbers(want):
         for place in numpy.ndindex(tuple(want.shape)):
             ours, theirs = want[place].item(), got[place].item()
             if not same(ours, theirs, rtol, atol):

@@ -49,7 +49,8 @@ class Exercise:
     """A function that learners write, checked against `reference` on `probes`.
 
     `probes` are tuples of arguments, or a function without arguments that returns such tuples.
-    `gradient_of` names the argument (0, 1, …) whose gradient must be right, too, or several.
+    `gradient_of` names the argument (0, 1, …) whose gradient must be right, too, or several: a
+    tensor, or a module with one weight.
     Values may differ by the relative and absolute tolerances.  An attempt has `seconds`.
     `hints` are a question, a nudge and the first line; minutes and difficulty stand in
     data/exercises.csv.
@@ -338,8 +339,9 @@ def hint(name: str, solution: bool = False) -> None:
         return say("Close this, and type it from memory: what you have typed stays longer.")
     if not exercise.hints:
         return say(f"{name} has no hints.")
-    record.looked(name, "hint")
-    shown = min(record.hints_seen(name), len(exercise.hints))
+    if record.hints_seen(name) < len(exercise.hints):
+        record.looked(name, "hint")
+    shown = min(max(1, record.hints_seen(name)), len(exercise.hints))  # a solved one shows one
     for at, words in enumerate(exercise.hints[:shown], 1):
         say(f"{at}. {words}")
     left = len(exercise.hints) - shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from distillkit.teaching.exercise import Mistake
@@ -30,8 +29,6 @@ _TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         lambda a, b: a * (a - b),
     "the weights in front are missing: each difference counts with its probability":
         lambda a, b: a - b,
-    "these are the probabilities alone: multiply by the difference of the logarithms":
-        lambda a, b: a.exp(),
     "the two logarithms are added: take their difference":
         lambda a, b: a.exp() * (a + b),
     "the sign is turned: the other logarithm is to be subtracted":
@@ -49,13 +46,17 @@ _SUMS: dict[str, Callable[[Tensor], Tensor]] = {
     "the sum runs over the first axis: it runs over the outcomes, the last axis":
         lambda terms: terms.sum(0),
 }  # fmt: skip
+_ALONE = "these are the probabilities alone: multiply by the difference of the logarithms"
+_SQUARE_ALONE = (
+    "T² alone comes out: the loss is missing, or its terms are the probabilities, whose sum is 1; "
+    "multiply them by the difference of the logarithms"
+)
 _SQUARES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "this multiplies by T; the gradient shrinks by 1/T², so use T²": lambda kl, T: T * kl,
     "this multiplies by 2T: the square is T ** 2": lambda kl, T: 2 * T * kl,
     "this multiplies by T³: the square is asked for, T²": lambda kl, T: T**3 * kl,
     "this divides by T²: multiply by it": lambda kl, T: kl / T**2,
     "T² is divided by the loss: multiply": lambda kl, T: T**2 / kl,
-    "this is T² alone, without the loss": lambda kl, T: torch.tensor(float(T**2)),
     "T² is missing": lambda kl, T: kl,
 }
 
@@ -88,6 +89,8 @@ def kl_mistakes(
         for words, logs in _LOGS.items() for side, students, teachers in _SIDES
     ]  # fmt: skip
     found += [Mistake(words, made(term=term)) for words, term in _TERMS.items()]
+    alone = _SQUARE_ALONE if squared else _ALONE
+    found.append(Mistake(alone, made(term=lambda a, b: a.exp())))
     found += [Mistake(words, made(total=total)) for words, total in _SUMS.items()]
     if squared:
         found += [Mistake(words, made(whole=whole)) for words, whole in _SQUARES.items()]

@@ -26,6 +26,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from distillkit.teaching.attempt import run_once
+from distillkit.teaching.compare import has_numbers
 from distillkit.teaching.otherwise import OTHER, is_number, ways
 
 Change = tuple[str, Callable]  # in words; the function with it
@@ -65,7 +66,7 @@ def nearby(
 def _told(got: Any) -> bool:
     """Tell whether a result says anything: NaN alone comes of many mistakes."""
     if isinstance(got, torch.Tensor) and got.is_floating_point():
-        return bool(got.isfinite().any())
+        return has_numbers(got) and bool(got.isfinite().any())
     return not isinstance(got, float) or got == got
 
 

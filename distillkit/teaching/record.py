@@ -18,7 +18,6 @@ from typing import Any
 
 from distillkit.runtime.files import (
     Journal,
-    JournalError,
     read_csv,
     read_json,
     read_lines,
@@ -81,9 +80,12 @@ def place() -> Path | None:
 
 
 def attempted(name: str, outcome: str, attempt: object) -> None:
-    """Keep an attempt, unless the exercise is solved or this very code was the last attempt."""
+    """Keep an attempt, unless the exercise is solved or this very code was wrong just before.
+
+    The same code may be right later: what it calls has changed.
+    """
     mark, standing = _mark(attempt), standings().get(name, Standing())
-    if not standing.solved and mark != standing.last:
+    if not standing.solved and (mark != standing.last or outcome == DONE):
         _add(name, outcome, code=mark)
 
 
@@ -94,8 +96,8 @@ def looked(name: str, what: str) -> None:
 
 
 def hints_seen(name: str) -> int:
-    """Return how many hints were asked for; at least 1, so that a solved exercise shows one."""
-    return max(1, standings().get(name, Standing()).hints)
+    """Return how many hints were asked for before the exercise was solved."""
+    return standings().get(name, Standing()).hints
 
 
 def _add(name: str, event: str, **more: str) -> None:
@@ -106,7 +108,7 @@ def _add(name: str, event: str, **more: str) -> None:
         try:
             with Journal(path, ABOUT, ROW) as book:
                 book.add(row)
-        except (OSError, JournalError) as error:  # never a reason to stop a lesson
+        except (OSError, ValueError) as error:  # never a reason to stop a lesson
             _LOST.append(row)
             say(f"(Your progress cannot be kept: {error})")
 
@@ -157,7 +159,7 @@ def _rows() -> list[dict]:
         return _HERE
     try:
         return [row for _, row in read_lines(path) if {*ROW} <= {*row}] + _LOST
-    except (OSError, JournalError):
+    except (OSError, ValueError):
         return _HERE
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import torch
 
-from distillkit.teaching.compare import same, short
+from distillkit.teaching.compare import has_numbers, same, short
 
 _POWERS = {
     1: "times {}",
@@ -202,13 +202,18 @@ def _one_ratio(want: list[float], got: list[float]) -> float | None:
 def _numbers(value: Any) -> list[float] | None:
     """Return all numbers of a result in one list, None if it holds anything else."""
     if isinstance(value, torch.Tensor):
-        return [float(x) for x in value.detach().flatten().tolist()]
+        if not has_numbers(value) or value.is_complex():
+            return None
+        return [float(x) for x in value.flatten().tolist()]
     if isinstance(value, numpy.ndarray | numpy.generic):
         value = value.tolist()
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return [float(value)]
+        try:
+            return [float(value)]
+        except OverflowError:
+            return None
     if isinstance(value, list | tuple):
         parts = [_numbers(part) for part in value]
         return None if any(p is None for p in parts) else [x for p in parts for x in p]

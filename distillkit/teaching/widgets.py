@@ -178,9 +178,9 @@ class Count(_Line):
     says how long the rest takes at this pace if the last text has as many tokens as it may.
     """
 
-    def __init__(self, what: str, total: int, every: float = 1.0):
+    def __init__(self, what: str, total: int):
         super().__init__(what, total)
-        self.right, self.every, self._at, self._first = 0, every, -math.inf, None
+        self.right, self._at, self._first = 0, -math.inf, None
         self._say(f"{what}: the model reads what it is asked …")
 
     def __call__(self, row: Mapping[str, Any]) -> None:
@@ -194,7 +194,7 @@ class Count(_Line):
         spent = self._spent()
         if self._first is None:  # the prompts are read before it, which says nothing of the pace
             self._first = tokens, spent
-        if self.done < self.total and spent - self._at >= self.every:
+        if self.done < self.total and spent - self._at >= 1.0:
             self._at, words = spent, f"{self._answered()}; token {tokens} of at most {most}"
             since = tokens - self._first[0]
             if since:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict
 
 from distillkit.problems.equations import Problem, ProblemRecord, must_differ
-from distillkit.runtime.files import Journal
+from distillkit.runtime.files import Journal, odd_field
 
 
 class Sampling(TypedDict):
@@ -56,11 +56,19 @@ class Candidate(TypedDict):
 
 
 OnCandidate = Callable[[Candidate], None]
-# What the rules and traces need of a candidate, whoever made it: see `records.odd_field`.
+# What the rules and traces need of a candidate, whoever made it: see `files.odd_field`.
 CANDIDATE = {
     "id": str, "text": str, "finish": str, "teacher": {"name": str},
     "problem": {"id": str, "text": str, "equation": str, "answer": str, "family": str},
 }  # fmt: skip
+
+
+def candidate_fault(row: dict[str, Any]) -> str:
+    """Say why the rules cannot judge a row of somebody's file, "" if they can."""
+    fault = odd_field(row, CANDIDATE)
+    if not fault and "template" in row["teacher"]:
+        fault = odd_field(row, {"teacher": {"template": str}})
+    return fault
 
 
 class TeacherError(RuntimeError):

@@ -16,7 +16,15 @@ from itertools import pairwise
 from math import comb
 from typing import NotRequired, TypedDict
 
-from distillkit.problems.algebra import Linear, ParseError, parse_equation, parse_system, reduced
+from distillkit.problems.algebra import (
+    MAX_CHARS,
+    Linear,
+    ParseError,
+    one_spelling,
+    parse_equation,
+    parse_system,
+    reduced,
+)
 from distillkit.problems.answers import FUNCTION, numerals, one_line, same_value
 from distillkit.traces.candidates import ENDED, Candidate
 from distillkit.traces.templates import (
@@ -37,9 +45,10 @@ _ITEM = re.compile(  # the mark of a list, and not a number of the line, as in (
 _WORDS_IN_BRACKETS = re.compile(r"\(([^()=]*[^\W\d_]{2}[^()]*)\)|\s\(\s*[*/:][^()=]*\)")
 # Words, arrows and signs of a sentence stand between equations, never inside one.
 _BETWEEN_EQUATIONS = re.compile(
-    r"\n|[,;](?!\d)|:(?!=)|[?!]|\.(?=\s|\Z)|\s\|\s*|<?[-=]+>|[⇒⇔→∴]"
-    r"|(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+"
+    r"(\n|[,;](?!\d)|:(?!=)|[?!]|\.(?=\s|\Z)|\s\|\s*|<?[-=]+>|[⇒⇔→∴]"
+    r"|(?<![^\W\d_])(?<!')(?:[^\W\d_]|')*[^\W\d_]{2,}(?:[^\W\d_]|')*|[^\W\d_A-Za-z]+)"
 )
+_NUMBER_FIRST = re.compile(r"[-+(\s]*\.?[0-9]")
 _MIXED = re.compile(r"(?<![0-9./])([0-9]+) ([0-9]+/[0-9]+)(?![0-9./])")
 MAX_LINE, MAX_REASONING = 160, 1200  # characters: longer is a paragraph, not a step
 
@@ -132,17 +141,23 @@ def first_wrong_step(equation: str, reasoning: str) -> str:
     be implied by it) or rewrite an expression, as ``3(x + 2) = 3x + 6`` does; ``x = x`` says
     nothing.  An equality between numbers must be true; ``a = b = c`` is two equalities.
     Words (two letters and more side by side) and the marks of Markdown and LaTeX round an equation
-    are read over, but an equals sign between things that cannot be read is a wrong step: nobody has
-    checked it.  At least one step must be displayed; ``1 = 1`` is one.
+    are read over, but an equals sign between things that cannot be read, or with nothing behind it,
+    is a wrong step: nobody has checked it.  ``x = exactly 5`` says that x is 5; other words may be
+    a side, as in ``the total = 12``.  At least one step must be displayed; ``1 = 1`` is one.
     """
     try:
         problem = parse_system(equation)
     except ParseError:
         return f"(the problem {equation!r} cannot be read)"
     target, steps = reduced(problem), 0
-    for line in reasoning.split("\n"):
+    lines = reasoning.split("\n")
+    for number, line in enumerate(lines, 1):
+        whole = line if number < len(lines) else line.rstrip("= ")  # the last may be cut off
         try:
-            readings = _equalities(line)
+            readings = [
+                [(*parse_equation(f"{a}={b}"), a == b) for a, b in reading]
+                for reading in equations_in(whole)
+            ]
         except ParseError:
             return line.strip()
         steps += bool(readings[0])
@@ -159,38 +174,58 @@ def _follows(
 ) -> bool:
     """Tell whether an equality is true, given the problem; `same` says that both sides are one
     text, which shows nothing."""
-    numbers_only = not (left.keys() | right.keys()) - {""}
-    if numbers_only or (left == right and not same):
+    if not (left.keys() | right.keys()) - {""}:
         return left == right
+    if left == right:
+        return not same
     if len(problem) == 1:
         return reduced([(left, right)]) == target
     return reduced([*problem, (left, right)]) == target
 
 
-def _equalities(line: str) -> list[list[tuple[Linear, Linear, bool]]]:
-    """Return the equations that a line displays (left, right, whether both are the same text).
+def equations_in(line: str) -> list[list[tuple[str, str]]]:
+    """Return the sides of the equations that a line displays, ``a = b = c`` as two.
 
     There are two readings where a dash at the beginning may be the mark of a list or a minus.
-    Raises ParseError for an equals sign between things that cannot be read.
+    Raises ParseError for a line that cannot be read; a side may still be one that cannot.
     """
+    if not re.search("(?i)=|equals", one_spelling(line)):
+        return [[]]
+    if len(line) > 2 * MAX_CHARS:  # refused before the slower patterns look at it
+        raise ParseError(f"longer than {2 * MAX_CHARS} characters")
     text = _ITEM.sub("", _OPERATION.sub(lambda f: _OPERATIONS[f[0].lower()], one_line(line)))
     if "=" not in text:
         return [[]]
     if FUNCTION.search(text):
         raise ParseError("a function of numbers")
     dash = re.match(r"-\s+", text)
-    readings = [text[dash.end() :], text] if dash else [text]
-    return [[equality for part in _parts(reading) for equality in part] for reading in readings]
+    return [_equations(reading) for reading in ([text[dash.end() :], text] if dash else [text])]
 
 
-def _parts(text: str) -> list[list[tuple[Linear, Linear, bool]]]:
+def _equations(text: str) -> list[tuple[str, str]]:
     text = _WORDS_IN_BRACKETS.sub(lambda found: f" ; {found[1] or ''} ; ", text)
-    parts = []
-    for part in _BETWEEN_EQUATIONS.split(_MIXED.sub(r"(\1+\2)", numerals(text))):
-        sides = [side.strip() for side in part.split("=")]
+    pieces = _BETWEEN_EQUATIONS.split(_MIXED.sub(r"(\1+\2)", numerals(text)))
+    equations: list[tuple[str, str]] = []
+    left, words = "", False  # the side before an equals sign at a piece's end; words behind it
+    for between, piece in zip(["", *pieces[1::2]], pieces[::2]):
+        if left and (between == "?" or any(map(str.isalpha, between))):
+            words = True
+        elif words:
+            left, words = "", False  # they are its other side: "20 = the right side, so …"
+        sides = [side.strip() for side in piece.split("=")]
+        if left and piece.strip():
+            if _NUMBER_FIRST.match(piece) and not ("=" in piece and re.search("[A-Za-z]", piece)):
+                sides.insert(0, left)
+            elif not words:
+                raise ParseError("nothing stands behind an equals sign")
+            left, words = "", False
+        if len(sides) > 1 and not sides[-1]:
+            left = sides[-2]
         sides = [side for side in sides if side]  # words stood there: "the total = 12"
-        parts.append([(*parse_equation(f"{a}={b}"), a == b) for a, b in pairwise(sides)])
-    return parts
+        equations += pairwise(sides)
+    if left and not words:
+        raise ParseError("nothing stands behind an equals sign")
+    return equations
 
 
 # Whose question is written in one of these may be answered in all of them.

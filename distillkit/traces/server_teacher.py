@@ -10,9 +10,12 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -63,44 +66,56 @@ def ask_at_once(
     Returns the requests that failed.  If IN_A_ROW or more than half of all `wanted` ones do
     (before the first answer: all), raises TeacherError with the last reason: then it is the server
     that fails.  A refusal does not count once another question was answered.  After a TeacherError
-    those that wait are not asked any more; what is under way is still reported.
+    those that wait are not asked any more; what is under way is still reported.  After a Ctrl-C
+    nobody waits for that: what is answered by then is reported.
     """
     stop, failures, errors = threading.Event(), [], []
     answered, in_a_row = len(missing) < wanted, 0
+    waiting, done = deque(missing), SimpleQueue()
 
-    def unless_stopped(problem: Problem, number: int) -> Candidate | None:
-        if stop.is_set():
-            return None
-        try:
-            return ask(problem, number)
-        except TeacherError:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(parallel) as pool:
-        jobs = {pool.submit(unless_stopped, *pair): pair for pair in missing}
-        try:
-            for job in as_completed(jobs):
+    def work() -> None:
+        while waiting and not stop.is_set():
+            with suppress(IndexError):  # another one took the last
+                pair = waiting.popleft()
                 try:
-                    row = job.result()
-                except RequestFailed as failed:
-                    failures.append((*jobs[job], failed))
-                    in_a_row += not (failed.refused and answered)
-                    counted = [f for *_, f in failures if not (f.refused and answered)]
-                    most = wanted // 2 if answered else wanted - 1
-                    if in_a_row >= IN_A_ROW or len(counted) > most:
-                        errors.append(TeacherError(
-                            f"{failed} ({len(failures)} of {wanted} requests failed)"))  # fmt: skip
+                    done.put((pair, ask(*pair), None))
+                except BaseException as error:
+                    if not isinstance(error, RequestFailed):
                         stop.set()
-                except TeacherError as error:
-                    errors.append(error)
-                else:
-                    if row:
-                        answered, in_a_row = True, 0
-                        report(row)
-        except BaseException:
-            stop.set()
-            raise
+                    done.put((pair, None, error))
+        done.put(None)
+
+    at_work = min(parallel, len(missing))
+    for _ in range(at_work):
+        threading.Thread(target=work, daemon=True).start()  # none of them holds up the end
+    try:
+        while at_work:
+            if (job := done.get()) is None:
+                at_work -= 1
+                continue
+            pair, row, error = job
+            if row:
+                answered, in_a_row = True, 0
+                report(row)
+            elif isinstance(error, RequestFailed):
+                failures.append((*pair, error))
+                in_a_row += not (error.refused and answered)
+                counted = [f for *_, f in failures if not (f.refused and answered)]
+                most = wanted // 2 if answered else wanted - 1
+                if in_a_row >= IN_A_ROW or len(counted) > most:
+                    errors.append(TeacherError(
+                        f"{error} ({len(failures)} of {wanted} requests failed)"))  # fmt: skip
+                    stop.set()
+            elif isinstance(error, TeacherError):
+                errors.append(error)
+            else:
+                raise error
+    except BaseException as error:
+        stop.set()
+        while isinstance(error, KeyboardInterrupt) and not done.empty():
+            if (job := done.get()) and job[1]:
+                report(job[1])
+        raise
     if errors:
         raise errors[0]
     return failures
@@ -158,23 +173,38 @@ class Server(Teacher):
         _ = address.port  # raises ValueError for what is no port
         if address.username or address.password:
             raise ValueError(f"an address holds no password: set {KEY} instead")
+        if address.query or address.fragment:
+            raise ValueError(
+                "an address holds nothing behind ? or #, which would be printed and saved: leave "
+                f"it out. A key belongs in {KEY}"
+            )
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"{base_url!r} is not an address such as http://localhost:11434/v1")
-        key = os.environ.get(KEY, "").strip()
+        variable, key = KEY, os.environ.get(KEY, "").strip()
         if not key and address.hostname == "api.openai.com":  # nobody else may see that key
-            key = os.environ.get(OPENAI_KEY, "").strip()
+            variable, key = OPENAI_KEY, os.environ.get(OPENAI_KEY, "").strip()
+        if not re.fullmatch("[!-~]*", key):  # printable ASCII, which a header may hold
+            raise TeacherError(
+                f"the key in {variable} is damaged: it has a space, a line break or a sign that no "
+                "key has inside. Copy it again, whole and on one line"
+            )
         here = address.hostname in ("localhost", "127.0.0.1", "::1")
         if key and address.scheme == "http" and not here:
             raise TeacherError(
                 f"the API key would travel unencrypted to {address.hostname}: use https, or unset "
-                f"{KEY} if this server needs no key"
+                f"{variable} if this server needs no key"
             )
         self.name, self.base_url, self.template, self.shots = model, base_url, template, shots
         self.max_new_tokens, self.parallel, self.max_retries = max_new_tokens, parallel, max_retries
         self._key = key
-        self._client = openai.OpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=max_retries, timeout=timeout
+        self._connect = partial(
+            openai.OpenAI,
+            base_url=base_url,
+            api_key=key or "none",
+            max_retries=max_retries,
+            timeout=timeout,
         )
+        self._client = self._connect()
         self._lock, self._wording, self._answered = threading.Lock(), Wording(), False
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
@@ -202,7 +232,13 @@ class Server(Teacher):
         def make(missing: list[tuple[Problem, int]], report: OnCandidate) -> None:
             wanted = len(problems) * k
             self._answered = self._answered or len(missing) < wanted
-            for problem, number, error in ask_at_once(ask, missing, self.parallel, report, wanted):
+            try:
+                failed = ask_at_once(ask, missing, self.parallel, report, wanted)
+            except KeyboardInterrupt:
+                self._client.close()  # or what is under way is asked again, and paid for
+                self._client = self._connect()
+                raise
+            for problem, number, error in failed:
                 report(candidate_row(problem, about, number, text="", finish="error",
                                      tokens=0, seconds=0.0, error=str(error)))  # fmt: skip
 

@@ -19,9 +19,9 @@ from typing import Any
 from distillkit.models.chats import opened
 from distillkit.models.loading import fingerprint
 from distillkit.problems.algebra import parse_system
-from distillkit.problems.equations import Problem
+from distillkit.problems.equations import FAMILIES, Problem, ProblemRecord
 from distillkit.problems.trace_forms import FOR_SYSTEMS, trace_form
-from distillkit.runtime.files import Journal, odd_field, read_lines
+from distillkit.runtime.files import Journal, digest, odd_field, read_lines, read_utf8
 from distillkit.runtime.session import Session, data_path
 from distillkit.traces.candidates import (
     CANDIDATE,
@@ -30,6 +30,7 @@ from distillkit.traces.candidates import (
     Teacher,
     TeacherError,
     TeacherRecord,
+    candidate_fault,
     candidate_row,
     journaled,
     must_be_temperature,
@@ -45,6 +46,7 @@ from distillkit.traces.templates import (
 )
 
 RECORDED = "teacher_qwen2.5-coder-1.5b.jsonl"
+_PROBLEM = dict.fromkeys(ProblemRecord.__annotations__, str)
 
 
 def teacher(name: str, machine: Session | None = None, **options: Any) -> Teacher:
@@ -122,17 +124,28 @@ class Recorded(Teacher):
         self.path = Path(path) if path else data_path(RECORDED)
         self.rows: dict[str, list[Candidate]] = {}
         for number, row in read_lines(self.path):
-            if fault := odd_field(row, CANDIDATE):
+            if fault := candidate_fault(row) or odd_field(row, {"problem": _PROBLEM}):
                 raise TeacherError(f"{self.path}, line {number} is no candidate: {fault}")
             self.rows.setdefault(row["problem"]["id"], []).append(row)
         if not self.rows:
             raise TeacherError(f"{self.path} holds no candidates: name another recording")
+        self.content = digest(read_utf8(self.path))
         self.name = "recorded: " + next(iter(self.rows.values()))[0]["teacher"]["name"]
 
     def problems(self, families: Iterable[str] | None = None) -> list[Problem]:
-        """Return the recorded problems, of the given families, in the recorded order."""
+        """Return the recorded problems, of the given families, in the recorded order.
+
+        Raises ValueError for a family that neither the recording nor the kit knows.
+        """
         chosen = None if families is None else set(families)
-        problems = (Problem(**rows[0]["problem"]) for rows in self.rows.values())
+        records = [rows[0]["problem"] for rows in self.rows.values()]
+        recorded = {record["family"] for record in records}
+        if unknown := (chosen or set()) - recorded - set(FAMILIES):
+            raise ValueError(
+                f"no problem of {', '.join(sorted(unknown))} was recorded: choose from "
+                f"{', '.join(sorted(recorded))}"
+            )
+        problems = [Problem(**{name: record[name] for name in _PROBLEM}) for record in records]
         return [p for p in problems if chosen is None or p.family in chosen]
 
     def sample(self, problems, k=4, temperature=0.7, seed=0, journal=None, on_done=None):
@@ -144,7 +157,7 @@ class Recorded(Teacher):
                 "problems from teacher.problems(), or a teacher that can answer new ones"
             )
         rows = [row for problem in problems for row in self.rows[problem.id][:k]]
-        about = {"name": self.name, "file": self.path.name}
+        about = {"name": self.name, "file": self.path.name, "content": self.content}
         with Journal(journal, about, CANDIDATE) if journal else nullcontext() as book:
             known = {row["id"] for row in book or ()}
             for row in rows:
@@ -216,7 +229,7 @@ class Local(Teacher):
             def on_completion(index: int, number: int, completion) -> None:
                 if (todo[index].id, number) in wanted:
                     completion.text = opened(prompts[index]) + completion.text
-                    report(candidate_row(todo[index], about, number, **vars(completion)))
+                    report(candidate_row(todo[index], about, number, **completion.record()))
 
             prompts = [prompt_text(self.tokenizer, p.text, self.template, self.shots, self.form)
                        for p in todo]  # fmt: skip

@@ -22,7 +22,7 @@ from distillkit.runtime.files import (
     write_jsonl,
 )
 
-TRAINED = "trained.safetensors"
+TRAINED, MOMENTS = "trained.safetensors", "optimizer.safetensors"
 Parameters = dict[str, torch.nn.Parameter]  # by name: an adapter's, or a plain model's own
 
 
@@ -80,7 +80,7 @@ def save(
     try:
         temporary.mkdir(parents=True)
         save_file(weights, temporary / TRAINED)
-        save_file(tensors, temporary / "optimizer.safetensors")
+        save_file(tensors, temporary / MOMENTS)
         write_json(temporary / "state.json", {
             "step": step, "run": mark,
             "numbers": {n: v for n, v in flat.items() if n not in tensors},
@@ -104,7 +104,8 @@ def restore(
 ) -> tuple[int, list[LogRow]]:
     """Load the newest checkpoint into all of these; return its step and the log so far.
 
-    Raises ValueError if its mark is another one: other traces, seed, batch size, rate or rank.
+    Raises ValueError if its mark is another one (other traces, seed, batch size, rate or rank),
+    and for damaged files.
     """
     out.mkdir(parents=True, exist_ok=True)
     for leftover in out.glob(".checkpoint-*"):
@@ -119,11 +120,17 @@ def restore(
     state = read_json(found[-1])
     if state.get("run") != mark:
         raise ValueError(f"{folder} is of a run with other traces or settings: use a new folder")
-    kept = load_file(folder / TRAINED)
+    try:
+        kept, moments = (load_file(folder / name) for name in (TRAINED, MOMENTS))
+    except SafetensorError as error:
+        raise ValueError(
+            f"{folder} is damaged ({error}): remove that folder, and the same command trains from "
+            "the start"
+        ) from error
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(kept[name])
-    flat = {**load_file(folder / "optimizer.safetensors"), **state["numbers"]}
+    flat = {**moments, **state["numbers"]}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": _nested(flat)})
     if accelerator.scaler:
         accelerator.scaler.load_state_dict(state["scale"])

@@ -68,7 +68,8 @@ def add_gradient(
 
 
 def fractions(weights_N: torch.Tensor, part: Sequence[Example]) -> list[float]:
-    """Return how much of a part's loss each of its examples has: numbers that add up to 1.
+    """Return how much of a part's loss each of its examples has: numbers that add up to 1, or 0s
+    for a part whose loss is 0.
 
     The loss is a sum of weight times loss over the positions, so its gradient with respect to a
     weight is the loss there, and the backward pass has computed it.  NaN for an objective that
@@ -78,7 +79,7 @@ def fractions(weights_N: torch.Tensor, part: Sequence[Example]) -> list[float]:
         return [math.nan] * len(part)
     lost_N = weights_N.detach() * weights_N.grad
     each = lost_N.split([supervised([example]) for example in part])  # in the order of `pack`
-    return (torch.stack([lost.sum() for lost in each]) / lost_N.sum()).tolist()
+    return (torch.stack([lost.sum() for lost in each]) / (lost_N.sum() or 1.0)).tolist()
 
 
 @dataclass

@@ -20,7 +20,7 @@ from peft import LoraConfig, PeftModel
 from distillkit.models.loading import refuse_other_attention
 from distillkit.traces.filters import Trace
 from distillkit.training.checkpoints import LogRow
-from distillkit.training.lora import lora, with_adapter
+from distillkit.training.lora import lora, refuse_leftovers, with_adapter
 from distillkit.training.objectives import Objective, description, must_read_alike, next_token
 from distillkit.training.packing import Example, Stream, encode, in_epochs
 from distillkit.training.processes import TrainState, open_training
@@ -140,8 +140,9 @@ def distill(
     `on_step` gets each row of the log.
     Started by `torchrun` or `accelerate launch`, the processes share each batch and the first one
     writes.
-    Raises ValueError without traces or epochs and for the checkpoint of another run,
-    FloatingPointError if the loss or a gradient is not finite, MemoryError with what to do.
+    Raises ValueError without traces or epochs, for the checkpoint of another run, and for a plain
+    model that an earlier adapter was put into (see `refuse_leftovers`); FloatingPointError if the
+    loss or a gradient is not finite; MemoryError with what to do.
     """
     if isinstance(traces, Stream):
         stream = traces
@@ -155,6 +156,8 @@ def distill(
     model = student
     if adapter and not isinstance(student, PeftModel):
         model = with_adapter(student, lora() if adapter is True else adapter)
+    elif not isinstance(student, PeftModel):
+        refuse_leftovers(student)
     state = open_training(model, objective, config.rate, config.optimizer, config.precision,
                           config.part_tokens)  # fmt: skip
     mark = mark_of(model, state, config.seed, config.rate, config.optimizer, stream.steps,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -42,9 +43,31 @@ def upper_part(student, share: float) -> range:
 
 
 def with_adapter(student, adapter: LoraConfig) -> PeftModel:
-    """Freeze the student, in 4, 8 or more bits, and add a trainable LoRA adapter."""
+    """Freeze the student, in 4, 8 or more bits, and add a trainable LoRA adapter.
+
+    Raises ValueError as `refuse_leftovers`.
+    """
+    refuse_leftovers(student, adapter)
     with quiet():
         return get_peft_model(student, adapter)
+
+
+def refuse_leftovers(student, adapter: LoraConfig | None = None) -> None:
+    """Raise ValueError for a plain model in which numbers of an earlier adapter would stay.
+
+    PEFT puts its layers into the model that it is given.  A new adapter starts anew in each layer
+    that it names, whatever was there, so the same call can be made again; elsewhere the earlier
+    one would go on changing what the model says.
+    """
+    for name, layer in student.named_modules():
+        if getattr(layer, "lora_A", None) and not (
+            adapter and check_target_module_exists(adapter, name)
+            and [*layer.lora_A] == ["default"] and not layer.merged
+        ):  # fmt: skip
+            raise ValueError(
+                f"the student carries an adapter already (in {name}), which would stay in it: pass "
+                "the PeftModel that was returned, or call `.unload()` on that one first"
+            )
 
 
 def layers_of(model: PeftModel) -> dict[str, Any]:
@@ -67,11 +90,11 @@ def decomposed(a_RI: Tensor, b_OR: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the singular value decomposition U [O, R], S [R], V [R, I] of B A.
 
     B A itself is never made: QR of both factors leaves a matrix of R x R (Golub and Van Loan 2013,
-    sec. 5.4).
+    sec. 5.4).  Of a rank above the layer's width O or I only that many values are there.
     """
     q_OR, right_RR = torch.linalg.qr(b_OR)
     p_IR, left_RR = torch.linalg.qr(a_RI.T)
-    u_RR, s_R, v_RR = torch.linalg.svd(right_RR @ left_RR.T)
+    u_RR, s_R, v_RR = torch.linalg.svd(right_RR @ left_RR.T, full_matrices=False)
     return q_OR @ u_RR, s_R, v_RR @ p_IR.T
 
 
@@ -83,13 +106,13 @@ def cut_rank(model: PeftModel, r: int) -> None:
     """
     for layer in layers_of(model).values():
         (name,) = layer.lora_A.keys()
+        a_RI, b_OR = layer.lora_A[name].weight.data, layer.lora_B[name].weight.data
+        if not 1 <= r <= len(a_RI):
+            raise ValueError(f"rank {r} is not between 1 and the adapter's {len(a_RI)}")
         u_OR, s_R, v_RI = decomposed(*factors(layer))
-        if not 1 <= r <= len(s_R):
-            raise ValueError(f"rank {r} is not between 1 and the adapter's {len(s_R)}")
-        root_R = s_R.sqrt()
-        root_R[r:] = 0
-        layer.lora_A[name].weight.data.copy_(root_R[:, None] * v_RI)
-        layer.lora_B[name].weight.data.copy_(u_OR * root_R / layer.scaling[name])
+        root_R = s_R[:r].sqrt()
+        a_RI.zero_()[: len(root_R)] = root_R[:, None] * v_RI[:r]
+        b_OR.zero_()[:, : len(root_R)] = u_OR[:, :r] * root_R / layer.scaling[name]
 
 
 def save_cut(model: PeftModel, r: int, folder: Path, base: str) -> None:

@@ -135,7 +135,7 @@ def read_teacher(
     """
     must_read_alike(teacher)
     here = {name: tensor.to(teacher.device) for name, tensor in batch.items()}
-    mode = teacher.training
+    mode, learns = teacher.training, [(p, p.requires_grad) for p in teacher.parameters()]
     teacher.eval()
     try:
         with torch.no_grad(), nullcontext() if adapter else teacher.disable_adapter():
@@ -153,6 +153,8 @@ def read_teacher(
         raise
     finally:
         teacher.train(mode)
+        for parameter, wanted in learns:  # PEFT thaws a frozen adapter that it switches on again
+            parameter.requires_grad_(wanted)
     return ModelOut(*(tensor.to(batch["nodes_N"].device) for tensor in said))
 
 
@@ -189,11 +191,29 @@ def next_token(out: ModelOut, batch: Batch) -> torch.Tensor:
     return (batch["weights_N"] * nll_N).sum()
 
 
+def weighted_sum(loss_N: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the weighted sum of what a divergence says of each supervised position.
+
+    Raises ValueError unless it has said one number a position.
+    """
+    weights_N = batch["weights_N"]
+    if loss_N.shape != weights_N.shape:
+        raise ValueError(
+            f"a divergence returns one number a position, not a mean or a sum: {len(weights_N)} "
+            f"numbers were to come, and what came has the shape {[*loss_N.shape]}. The mean is "
+            "taken afterwards, over the whole batch"
+        )
+    return (weights_N * loss_N).sum()
+
+
 def mean_loss(model: Any, examples: Sequence[Example], part_tokens: int = 1024) -> float:
     """Return the mean of -log p(next token) over the supervised positions, in nats, untrained.
 
-    Examples of a part of at most `part_tokens` tokens are read at once.
+    Examples of a part of at most `part_tokens` tokens are read at once.  Raises ValueError if there
+    is no such position.
     """
+    if not supervised(examples):
+        raise ValueError("there is nothing to take a mean of: no examples, or every label is -100")
     total = 0.0
     for part in parts_of(examples, part_tokens):
         batch = {name: tensor.to(model.device) for name, tensor in pack(part).items()}
@@ -206,8 +226,11 @@ def mean_loss(model: Any, examples: Sequence[Example], part_tokens: int = 1024) 
 class Match:
     """The objective of being like a teacher at every supervised position: T² · divergence.
 
-    `divergence(student_NV, teacher_NV, temperature)` is `forward_kl`, `reverse_kl`, `jsd` (or
-    `functools.partial(jsd, beta=0.1)`); T² keeps the gradient's size (Hinton et al. 2015, sec. 2).
+    `divergence(student_NV, teacher_NV, temperature=1.0)` is `forward_kl`, `reverse_kl`, `jsd`, or
+    one of your own: it returns one number a position, [N], and leaves T² to this class, which keeps
+    the gradient's size by it (Hinton et al. 2015, sec. 2).  Fix other settings with
+    `functools.partial(jsd, beta=0.1)`: a run that goes on knows the function by its name, and a
+    lambda has none.
     The teacher reads the same tree as the student.  It may be the student itself, a model with an
     adapter, which is then read with `adapter=False`: that is what it was before training.  With a
     `beginning` it sees what the student does not, such as `solved_examples`; its weights must then
@@ -226,7 +249,7 @@ class Match:
         # After the student: autocast would keep weights that it first saw without a gradient
         said = read_teacher(self.teacher, batch, self.adapter, self.beginning, self._kept)
         loss_N = self.divergence(out.logits_NV, said.logits_NV, self.temperature)
-        return self.temperature**2 * (batch["weights_N"] * loss_N).sum()
+        return self.temperature**2 * weighted_sum(loss_N, batch)
 
     @property
     def depends_on(self) -> list:

@@ -71,7 +71,12 @@ def encode(traces: Sequence[Trace | Example], tokenizer) -> list[Example]:
 def batches(
     examples: int, size: int, epochs: float, seed: int, shuffle: bool = True
 ) -> list[list[int]]:
-    """Return the batches of all epochs as lists of indices, each epoch shuffled by the seed."""
+    """Return the batches of all epochs as lists of indices, each epoch shuffled by the seed.
+
+    Raises ValueError for a batch of no examples.
+    """
+    if size < 1:
+        raise ValueError(f"a batch has at least one example, not {size}: set batch_size")
     plan: list[list[int]] = []
     for epoch in range(math.ceil(epochs)):
         order = list(range(examples))

@@ -8,24 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel
-
 from distillkit.runtime.files import Journal, digest
 from distillkit.training.checkpoints import LogRow, restore, save
+from distillkit.training.lora import layers_of
 from distillkit.training.processes import TrainState
 
 
 def mark_of(model, state: TrainState, *settings: object) -> str:
-    """Return what tells this run from others: its settings and data, precision, shapes and base.
+    """Return what tells this run from others: its settings and data, precision, shapes and base,
+    and each layer's scale and dropout.
 
     Settings are told apart by their `repr`.  The trained weights are no part of it: a run goes on
     from where they are on disk, whatever they are in memory.
     """
     shapes = [(name, tuple(p.shape)) for name, p in state.trained.items()]
     base = [p.flatten()[:4].tolist() for p in model.parameters() if not p.requires_grad]
-    configs = model.peft_config.values() if isinstance(model, PeftModel) else ()
-    scale = [config.lora_alpha for config in configs]
-    return digest([settings, state.accelerator.mixed_precision, shapes, base, scale])
+    how = [(layer.scaling, [getattr(dropout, "p", 0.0) for dropout in layer.lora_dropout.values()])
+           for layer in layers_of(model).values()]  # fmt: skip
+    return digest([settings, state.accelerator.mixed_precision, shapes, base, how])
 
 
 class Recording:

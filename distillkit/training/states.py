@@ -74,10 +74,12 @@ class MatchStates:
     def __call__(self, out: ModelOut, batch: Batch) -> Tensor:
         """Return the weighted sum over the supervised positions, in nats and squared distances."""
         loss = self.match(out, batch)  # the parent reads here
+        own_N, beginning = batch["nodes_N"], self.match.beginning
+        its_N = own_N - len(beginning.student) if beginning else own_N  # it reads the rest alone
         far_N = 0.0
         for i, j in enumerate(self.behind):
             student, parent = self._seen["student", i], self._seen["parent", j].to(out[0].device)
-            far_N += self.gap(*(s[batch["nodes_N"]].float() for s in (student, parent)))
+            far_N += self.gap(student[own_N].float(), parent[its_N].float())
         return loss + self.weight * (batch["weights_N"] * far_N).sum() / len(self.behind)
 
     @property

@@ -9,6 +9,7 @@ Dimension key: N supervised positions, K tokens, J = K + 1 (the last is the rest
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +23,14 @@ from safetensors.torch import save_file
 
 from distillkit.runtime.files import digest, put_in_place
 from distillkit.training.losses import forward_kl
-from distillkit.training.objectives import Batch, Beginning, ModelOut, name_of, read_teacher
+from distillkit.training.objectives import (
+    Batch,
+    Beginning,
+    ModelOut,
+    name_of,
+    read_teacher,
+    weighted_sum,
+)
 from distillkit.training.packing import Example, pack, parts_of
 
 PART = 512  # tokens that are read at once
@@ -52,7 +60,8 @@ def top_and_rest(student_NV: torch.Tensor, ids_NK: torch.Tensor) -> torch.Tensor
 class TopK:
     """Records of a teacher: for each context K token ids, and log-probabilities with the rest's.
 
-    `about` says which teacher, which vocabulary, and how many tokens K are.
+    `about` says which teacher, which vocabulary, how many tokens K are, and how many `columns` of
+    logits are words: those behind are padding.
     """
 
     about: dict[str, str]
@@ -63,6 +72,11 @@ class TopK:
 
     def __post_init__(self):
         self._row.update(zip(self.marks, range(len(self.marks)), strict=True))
+
+    @property
+    def columns(self) -> int | None:
+        """Return how many columns of logits are words; None: older records do not say it."""
+        return int(self.about["columns"]) if "columns" in self.about else None
 
     def at(self, batch: Batch, k: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids [N, k] and log-probabilities [N, k + 1] at a tree's supervised positions.
@@ -106,7 +120,8 @@ def load_top_k(path: str | Path, tokenizer: Any = None) -> TopK:
             marks, ids, logs = (file.get_tensor(n) for n in ("marks", "ids", "logs"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} holds no teacher's records ({error})") from error
-    if not isinstance(about, dict) or ids.shape[1] + 1 != logs.shape[1] or len(marks) != len(ids):
+    fits = ids.shape[1] + 1 == logs.shape[1] and len(marks) == len(ids)
+    if not isinstance(about, dict) or not fits or not str(about.get("columns", 0)).isdecimal():
         raise ValueError(f"{path} holds no teacher's records: write them with teach --logits")
     if tokenizer is not None and about.get("vocabulary") != vocabulary_mark(tokenizer):
         raise ValueError(
@@ -143,7 +158,7 @@ def record(
     marks = sorted(found)
     ids_RK, logs_RJ = (torch.stack([found[mark][i] for mark in marks]) for i in (0, 1))
     about = {"teacher": name, "k": str(k), "vocabulary": vocabulary_mark(tokenizer),
-             "examples": "yes" if beginning else "no"}  # fmt: skip
+             "columns": str(v), "examples": "yes" if beginning else "no"}  # fmt: skip
     return TopK(about, marks, ids_RK.int(), logs_RJ.half())
 
 
@@ -152,18 +167,29 @@ class MatchTopK:
     """The objective of being like a recorded teacher: a divergence of K tokens and the rest.
 
     `divergence(student_NJ, teacher_NJ)` gets log-probabilities of `k` tokens (default: all that are
-    recorded) and of the rest, so it is never below zero and no more than the one over all tokens.
+    recorded) and of the rest, and returns one number a position, [N]: never below zero and no more
+    than the one over all tokens.  Raises ValueError for a function that needs more arguments.
     """
 
     records: TopK
     divergence: Divergence = forward_kl
     k: int | None = None
 
+    def __post_init__(self):
+        try:
+            inspect.signature(self.divergence).bind(None, None)
+        except TypeError as error:
+            raise ValueError(
+                "a divergence gets the student's and the teacher's numbers here and nothing else "
+                f"({error}): give each other argument a default, such as temperature=1.0"
+            ) from error
+
     def __call__(self, out: ModelOut, batch: Batch) -> torch.Tensor:
         """Return the weighted sum of the divergence over the supervised positions, in nats."""
         ids_NK, logs_NJ = self.records.at(batch, self.k)
-        loss_N = self.divergence(top_and_rest(out.logits_NV, ids_NK), logs_NJ)
-        return (batch["weights_N"] * loss_N).sum()
+        words_NV = out.logits_NV[:, : self.records.columns]
+        loss_N = self.divergence(top_and_rest(words_NV, ids_NK), logs_NJ)
+        return weighted_sum(loss_N, batch)
 
     @property
     def depends_on(self) -> list:

@@ -33,9 +33,10 @@ machine = dk.start_lesson("00")
 # ## Guess first, then run
 #
 # A small language model gets equations such as `3(x - 2) = 15`. It has to
-# answer in a fixed form, with its steps. Asked plainly, it hardly ever does.
-# Then it is trained for a few minutes on solutions that a model of three times
-# its size wrote, and it gets 100 equations that it has never seen.
+# answer in a fixed form, with its steps. If it is only asked, it hardly ever
+# does so. Then it is trained for a few minutes. It learns from solutions that a
+# larger model wrote, one with three times as many weights. After that it gets
+# 100 equations that it has never seen.
 #
 # How many of the 100 does it solve now? Write your guess into the cell.
 
@@ -116,9 +117,9 @@ for when, row in (("before", before), ("after", after)):
 # %% [markdown]
 # Two things changed. The student now obeys the **form** that a program can
 # read: steps between `<think>` and `</think>`, the result between `<answer>`
-# and `</answer>`. And it takes small steps, one a line, each of which it can
-# do. Perhaps the untouched student found the value, too: look again. It
-# is often right and hardly ever in the form.
+# and `</answer>`. And it takes small steps, one on each line; each of them is
+# easy enough for it. Perhaps the untouched student found the value, too: look
+# again. It is often right and hardly ever in the form.
 #
 # And the teacher? It has three times as many weights and does not run here. For
 # 160 equations its text was recorded:
@@ -141,7 +142,7 @@ if mine not in said:
 
 # %% [markdown]
 # (The student above was taught longer than the one in the report below: by
-# 3,200 solutions that the kit's own solver wrote. Lesson 06 tells more.)
+# 3,200 solutions that the kit's own solver wrote. Lesson 07 tells more.)
 #
 # ## The idea in one picture
 #
@@ -153,7 +154,7 @@ if mine not in said:
 
 # %% [markdown] lang="zh"
 # （上面这个学生，比下面报告里的学生学得更久：它学了 3,200 份由本工具包的求解程
-# 序写的解答。第 06 课会细讲。）
+# 序写的解答。第 07 课会细讲。）
 #
 # ## 一张图看懂
 #

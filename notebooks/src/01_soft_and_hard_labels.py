@@ -656,8 +656,13 @@ dk.show(*figures.draw_pairs(hard, soft_only, names))
 #   well, the teacher would not matter;
 # - **both** (α = 0.5, T = 4) and **soft labels** (α = 1, T = 4).
 #
-# The main comparison is soft against hard. The claim is *not shown* if the
-# interval of the difference contains 0, and *refuted* if it lies above 0.
+# The main comparison is soft against hard. The table prints the difference as
+# errors with soft labels minus errors with hard labels: a negative number means
+# that soft labels gave fewer errors. The claim *holds* if the whole interval of
+# the difference lies below 0, it is *not shown* if the interval contains 0, and
+# it is *refuted* if the whole interval lies above 0. (The ledger of claims
+# counts the other way, how many errors *fewer*: there a plus speaks for the
+# claim.)
 
 # %% [markdown] lang="zh"
 # **95% 置信区间**（confidence interval）说的是：如果这些种子能公平地代表所有种
@@ -673,8 +678,11 @@ dk.show(*figures.draw_pairs(hard, soft_only, names))
 # - **两者都用**（α = 0.5，T = 4）；
 # - **软标签**（α = 1，T = 4）。
 #
-# 主要比较的是软标签与硬标签。如果差的区间包含 0，这个说法就**没有得到证实**；如
-# 果整个区间在 0 以上，它就**被推翻了**。
+# 主要比较的是软标签与硬标签。表里的差是：软标签的错误数减去硬标签的错误数，负数
+# 表示用软标签错得更少。如果整个区间在 0 以下，这个说法就**成立**；如果区间包含
+# 0，它就**没有得到证实**；如果整个区间在 0 以上，它就**被推翻了**。（总账
+# `distillkit claims` 反过来数，数的是**少**错了几个：在那里，正数支持这个说
+# 法。）
 
 # %%
 both = teach(alpha=0.5, temperature=4.0)
@@ -698,7 +706,7 @@ dk.show(*figures.draw_ways(ways))
 # With soft labels it has heard about the 3 only in small numbers: "this is an
 # 8, and it looks a little like a 3".
 #
-# Its answers lean away from 3, because in its world a 3 was never the right
+# It answers 3 too rarely, because in its training 3 was never the right
 # answer. Hinton's remedy: add a **bias** to the logit of 3. We choose it on
 # pool digits that the student was not trained on, never on the test set. That
 # choice does use labels of 3s, for one single number.

@@ -16,8 +16,8 @@
 # A language model does not write. It gives a probability to every possible
 # next token, and **you** decide which one to take. That decision is called
 # *decoding*. The same model, asked the same question, gives one answer with
-# one strategy and eight different answers with another. A teacher's traces
-# come out of this choice, so it stands before everything else in distillation.
+# one strategy and eight different answers with another. What a teacher's traces
+# look like depends on this choice. So distillation begins with it.
 #
 # **Afterwards you can**
 # - say what temperature, top-k and top-p do to the next token;
@@ -80,13 +80,14 @@ for p, token in zip(*(t.tolist() for t in probs.topk(5))):
     print(f"{100 * p:6.2f} %  {tokenizer.decode([token])!r}")
 
 # %% [markdown]
-# Three knobs change what is drawn from:
+# Three settings change the distribution from which the next token is drawn:
 #
 # - **Temperature T** divides the logits. Below 1 the likely get likelier; at
 #   T → 0 only the likeliest is left. Above 1 all become more alike.
 # - **Top-k** keeps the k likeliest tokens and cuts the rest (0: keep all).
-# - **Top-p** keeps the fewest likeliest tokens that have the probability p
-#   together. It keeps few where the model is sure, and many where it is not.
+# - **Top-p** adds up the probabilities, the likeliest token first, and stops
+#   when the sum reaches p. Only the tokens in the sum are kept: few where the
+#   model is sure, many where it is not.
 #
 # *Type a beginning of your own. Find one where the model is sure of the next
 # token and one where it is not, then set top-p to 0.9 for both. How many

@@ -58,9 +58,9 @@ machine = dk.start_lesson("03")
 # trained on each. Four templates show the steps; the fifth shows the answer
 # only.
 #
-# **Write two guesses into the next cell.** How many of 100 new equations does
-# the student solve that learned `<think>steps</think><answer>…</answer>`? And
-# the one that learned the answer only?
+# **Write two guesses into the next cell.** One student learned
+# `<think>steps</think><answer>…</answer>`: how many of 100 new equations does
+# it solve? Another one learned the answer only: how many does that one solve?
 
 # %% [markdown] lang="zh"
 # ## 先预测
@@ -478,10 +478,10 @@ for split in ("taught", "other"):
         print(f"  untrained, examples in the prompt, {name}: {right[0]:.0f}")
 
 # %% [markdown]
-# **Careful.** Most of the difference is there without training: an untrained
-# student, too, solves far more when its examples show steps. So *writing* steps
-# beats answering at once. That *teaching* them gains more than showing them in
-# the prompt is not what this experiment compares.
+# **Careful.** Most of the difference does not need training: an untrained
+# student, too, solves far more when the examples in its prompt show steps. So
+# *writing* steps beats answering at once. Does *teaching* the steps gain more
+# than showing them in the prompt? This experiment does not compare that.
 
 # %% [markdown] lang="zh"
 # **小心。** 大部分差别不用训练就有：没训练过的学生，例题里写了步骤，解对的也多
@@ -508,12 +508,13 @@ print(figures.columns(forms))
 # %% [markdown]
 # *Which form would you teach? Which step could go wrong in each?*
 #
-# Here, again, one student a way and a seed: 64 solutions of the same equations,
-# 100 new ones. The base way has the form "arithmetic" and asks in other
-# people's words (`9 - 4*k = 33. What is k?`). Every other way differs from it
-# in one thing: the form; the kit's own words only; easy families first; half
-# of the equations, twice. `python -m benchmarks.experiments.curriculum` makes
-# it again.
+# Here, again, one student is trained for each way and each seed. It learns 64
+# solutions of the same equations and is asked 100 new ones. The base way has
+# the form "arithmetic" and asks in other people's words
+# (`9 - 4*k = 33. What is k?`). Every other way differs from it in one thing:
+# the form; the kit's own words only; easy families first; half of the
+# equations, twice. `python -m benchmarks.experiments.curriculum` makes it
+# again.
 
 # %% [markdown] lang="zh"
 # 想一想：你会教哪种形式？每种形式里，哪一步容易出错？
@@ -535,10 +536,11 @@ for name, found in ways.arms("recipe", "answer_tokens").items():
 dk.show_arms(ways.arms("recipe"), "base")
 
 # %% [markdown]
-# So many comparisons, and one interval in twenty misses 0 by luck alone. Three
-# seeds show only large differences: after 64 solutions the two longest forms
-# are worse. That is not the last word. A long form is more to learn; after
-# 3,200 solutions "collect" solves most of the hardest equations (lesson 07).
+# These are many comparisons. Even where there is no difference at all, one
+# interval in twenty misses 0, by luck alone. Three seeds show only large
+# differences: after 64 solutions the two longest forms are worse. That is not
+# the last word. A long form is more to learn; after 3,200 solutions "collect"
+# solves most of the hardest equations (lesson 07).
 
 # %% [markdown] lang="zh"
 # 比较得这么多，每二十个区间里就会有一个单凭运气不包含 0。三个种子只能看出大的差

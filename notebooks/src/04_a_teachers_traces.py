@@ -337,7 +337,7 @@ print(f"{told} of {len(everything)} candidates say all of it "
 # |---|---|
 # | Qwen2.5 0.5B, 1.5B, 7B, 14B, 32B | Apache-2.0: no limit on outputs |
 # | Qwen2.5 3B, 72B | licences of their own: read them |
-# | DeepSeek-R1 | MIT; its authors allow distillation in so many words |
+# | DeepSeek-R1 | MIT; its authors allow distillation explicitly |
 # | Llama 3.1, 3.3 | yes, but the new model's name must begin with "Llama" |
 # | Gemma 1 to 3 | a model trained on its output is bound by its terms, too |
 # | Gemma 4 | Apache-2.0: no limit on outputs |
@@ -345,7 +345,7 @@ print(f"{told} of {len(everything)} candidates say all of it "
 #
 # **Unintended distillation.** Text from the web holds more and more answers of
 # models. Whoever trains on it distils teachers whose terms nobody looked up.
-# Provenance in every record is the only mend.
+# The only remedy: every record says where its text comes from.
 #
 # ## Experiment: how many examples does a teacher need?
 #
@@ -397,7 +397,7 @@ if not machine.fast:
 # {exercise still_to_ask}
 #
 # Each candidate costs time or money, so `sample` writes each one into a
-# **journal** at once: a JSON object a line. A crash may tear the last line.
+# **journal** at once: one JSON object per line. A crash may tear the last line.
 # Write `still_to_ask`: the journal's text and the list of `wanted` ids in; the
 # ids that are not in it out, in the order of `wanted`. A torn last line does
 # not count; any other broken line is an error.
@@ -469,8 +469,9 @@ if guess_usable is not None or guess_all_four is not None:
 # <details><summary>3. The student sees no examples in its prompt when it is
 # trained. Why?</summary>
 #
-# What the teacher needs the examples for, the student shall do without. The
-# examples move from the prompt into the weights.
+# The student is to answer without examples when it is used. What the teacher
+# takes from the examples in its prompt, the student learns by training: it
+# moves from the prompt into the weights.
 # </details>
 
 # %%

@@ -111,15 +111,16 @@ def mended_merge(base, update, rounded):
 mended_merge = checks.mended_merge(mended_merge)
 
 # %%
-for way in (published_merge, mended_merge):
+merges = {"published": published_merge, "mended": mended_merge}
+for way, merge in merges.items():
     left = []
     for rows in layers.values():
-        moved = way(*rows, in_four_bits) - in_four_bits(rows.base)
+        moved = merge(*rows, in_four_bits) - in_four_bits(rows.base)
         along, size = (moved * rows.update).sum(), (rows.update**2).sum()
         left.append(along / size if size else 1.0)
     middle = sorted(left)[len(left) // 2]
     print(
-        f"{way.__name__:16} {100 * middle:4.0f} % of the update is left in the "
+        f"{way:10} {100 * middle:4.0f} % of the update is left in the "
         f"middle layer, {100 * min(left):.0f} % in the worst"
     )
 
@@ -338,13 +339,13 @@ dk.show(*figures.draw_break(found, len(problems)))
 
 # %%
 forms = figures.compared(dk.data("shipped_forms"))
-dk.show(*figures.draw_forms(forms))
 for name, form in forms.items():
     print(
         f"{name:24} {form['exact']:5.1f} %, {form['gap']:+5.1f} against bf16 "
         f"({form['gap_low']:+.1f} to {form['gap_high']:+.1f}); right value "
-        f"in any form {form['lenient']:.0f} %"
+        f"in any form {form['lenient']:.1f} %"
     )
+dk.show(*figures.draw_forms(forms))
 
 # %% [markdown]
 # **Eight bits change nothing that can be seen.** Q8_0 has 1.0 right answers in

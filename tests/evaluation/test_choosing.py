@@ -14,7 +14,7 @@ from distillkit.problems.equations import FAMILIES, make_problem
 from distillkit.problems.trace_forms import FORMS
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
-from distillkit.traces.templates import THINK
+from distillkit.traces.templates import TEMPLATES, THINK
 
 
 def written(*lines: str, answer: str = "") -> str:
@@ -117,6 +117,24 @@ def test_whatever_a_model_writes_is_judged_and_never_an_error(lines, answer):
     assert isinstance(contradiction(written(text, answer="".join(answer) or "x")), str)
 
 
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        (("We have 3x + 5 = 20", "so 3x = 99", "x = 7"), "so 3x = 99"),
+        (("- 3x = 15", "x = 5"), ""),
+        (("- 3x = 15", "- x = 5"), ""),
+        (("- x = 5", "x = -5"), ""),  # a minus
+        (("1. 3x = 15", "2. x = 5"), ""),
+        (("1. 3x = 15", "2. x = 6"), "2. x = 6"),
+        (("3x = 15, so x = 4",), "3x = 15, so x = 4"),
+        (("1) x + y = 3", "2) x - y = 1", "x = 2, y = 1"), ""),
+    ],
+)
+def test_the_first_equation_is_read_as_the_rule_for_steps_reads_it(lines, wrong):
+    answer = lines[-1].split(". ")[-1].removeprefix("- ") if not wrong else "x = 5"
+    assert contradiction(written(*lines, answer=answer)) == wrong
+
+
 def test_nothing_is_known_of_the_question():
     """A solution of another equation than the one that was asked contradicts itself nowhere."""
     assert contradiction(written("5x = 10", "x = 10 / 5", "x = 2")) == ""
@@ -150,12 +168,20 @@ def test_no_wrong_answer_to_an_equation_holds_together():
          "<think>\nx = 27 + 36\n27 + 36 = 58 + 5"),
         (written("x = 27 + 36", "27 + 36 = 5 + 6 = 63"), "<think>\nx = 27 + 36\n"),
         (written("x + y = 3", "x - y = 1", "2x = 5"), "<think>\nx + y = 3\nx - y = 1\n"),
+        ("We have 3x + 5 = 20\nso 3x = 99\n", "We have 3x + 5 = 20\n"),
+        ("<think>\n3x = 12\n\nx = 4\n", None),  # an empty line says nothing wrong
         ("A magnet attracts iron.", None),
         ("", None),
     ],
 )  # fmt: skip
 def test_what_holds_is_kept(text, kept):
     assert sound_part(text) == (text if kept is None else kept)
+
+
+def test_a_text_whose_steps_are_no_lines_is_left_whole():
+    text = TEMPLATES["json"].render("3x = 12\nx = 5", "x = 4")
+    assert contradiction(text, TEMPLATES["json"]) == "x = 5"
+    assert sound_part(text, TEMPLATES["json"]) == text
 
 
 @given(st.sampled_from(["two-step", "both-sides", "broad", "scaled", "systems"]),

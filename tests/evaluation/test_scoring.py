@@ -402,6 +402,8 @@ def test_an_answer_may_be_text_a_number_or_a_list(read, answer, right, wrong):
         ('{"question": "a", "answer": ', "Expecting value"),
         ("question, answer", "Expecting value"),
         ('{"question": "a", "answer": 1} {}', "Extra data"),
+        ('{"question": "a", "answer": "1", "answer": "2"}', "'answer' stands there twice"),
+        ('{"question": "a", "question": "b", "answer": 1}', "'question' stands there twice"),
         (b'{"question": "\xff", "answer": 1}', "utf-8"),
         ("[1, 2]", ""),
         ('"text"', ""),
@@ -464,6 +466,9 @@ EXCEL = "id;question;answer;note\n1;Wie groß?;3;\n2;2x = 8?;4;a"
         EXCEL.encode("utf-8-sig"),
         EXCEL.replace("\n", "\r\n").replace(";", "\t").encode("utf-16"),
         EXCEL.replace(";", ",").replace("question", "Question").encode(),
+        b"sep=;\n" + EXCEL.encode(),
+        b'"sep=,"\r\n' + EXCEL.replace("\n", "\r\n").replace(";", ",").encode(),
+        b'"question" , "answer"\n"Wie gro\xc3\x9f?", "3"\n"2x = 8?", "4"\n',
     ],
 )
 def test_files_as_programs_export_them(read, content):
@@ -484,6 +489,26 @@ def test_a_table_in_a_code_page_is_refused_with_what_to_do(read):
     """Excel's plain "CSV" on Windows."""
     with pytest.raises(ValueError, match=r"line 3 holds a letter .* 'CSV UTF-8'"):
         read("question;answer\n2x = 4;2\nLöse 3x = 9;3\n".encode("cp1252"))
+
+
+@pytest.mark.parametrize("first", ["|question|answer|", "What is x?", "frage;antwort", "5"])
+def test_a_file_that_is_neither_json_nor_a_table_is_said_once_with_its_first_line(read, first):
+    with pytest.raises(ValueError, match="neither JSON nor columns called question") as refused:
+        read(first, "|---|---|", "|2x = 4|2|")
+    assert repr(first) in str(refused.value)
+
+
+def test_two_columns_of_one_name_are_refused(read):
+    with pytest.raises(ValueError, match="two columns are called answer: leave one"):
+        read("question,answer,Answer", "a,1,2")
+    assert len(read("question;answer;;", "a;1;;")[0]) == 1  # empty columns, as Excel leaves them
+
+
+def test_a_field_twice_in_a_list_is_refused_with_its_row(read):
+    problems, refused = read('[{"question": "a", "answer": 1, "answer": 2},', '{"question": "b",',
+                             '"answer": 3}]')  # fmt: skip
+    assert [p.text for p in problems] == ["b"]
+    assert refused == ["row 1: the field 'answer' stands there twice"]
 
 
 def test_damaged_utf_16_is_refused_in_one_line(read):

@@ -108,6 +108,20 @@ def test_a_difference_is_no_larger_than_from_one_end_to_the_other():
 
 
 @pytest.mark.parametrize(
+    ("treatment", "words"),
+    [
+        ([1.04, 2.05, 3.06], "B gave 0.05 more errors than a (95 % interval 0.03 to 0.07, 3"),
+        ([1.0, 1.99, 3.0], "claimed: +0.00 errors (95 % interval -0.02 to +0.01, 3 paired"),
+        ([1.3, 2.5, 3.4], "B gave 0.4 more errors than a (95 % interval 0.2 to 0.6, 3"),
+        ([1.1, 1.5, 3.3], "claimed: +0.0 errors (95 % interval -1.1 to +1.0, 3 paired"),
+    ],
+)
+def test_a_small_effect_has_two_digits_and_none_is_minus_nothing(treatment, words):
+    said = statistics.conclusion(("a", "b"), [1.0, 2.0, 3.0], treatment, "errors")
+    assert words in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
     ("p", "words"),
     [(5.7e-14, "p < 0.001"), (0.000999, "p < 0.001"), (0.0012, "p = 0.001"), (0.0312, "p = 0.03"),
      (0.5, "p = 0.50"), (1.0, "p = 1.00")],

@@ -110,11 +110,11 @@ def test_several_greedy_candidates_are_all_the_same(tiny):
 
 
 def test_a_real_model_writes_what_generate_writes(smollm):
-    prompts = [chat_text(smollm.tokenizer, messages(text, THINK, SHOTS[:2]))
+    prompts = [chat_text(smollm.tokenizer, messages(text, THINK, SHOTS[:1]))
                for text in ("Solve for x: 3x + 5 = 20", "Solve for x: x/7 = -3")]  # fmt: skip
     numbers = TokenNumbers(smollm.tokenizer)
-    got = sample(smollm.model, numbers, prompts, max_new_tokens=24)
-    want = [generated(smollm.model, smollm.tokenizer, p, max_new_tokens=24) for p in prompts]
+    got = sample(smollm.model, numbers, prompts, max_new_tokens=12)
+    want = [generated(smollm.model, smollm.tokenizer, p, max_new_tokens=12) for p in prompts]
     assert texts(got) == [[shown(smollm.model, ids)] for ids in want]
 
 
@@ -306,6 +306,11 @@ def test_a_low_temperature_is_greedy_and_a_high_one_uniform():
 def test_settings_out_of_range_are_refused(tiny, settings):
     with pytest.raises(ValueError, match="need"):
         sample(tiny.model, tiny.tokenizer, **({"prompts": ["a"]} | settings))
+
+
+def test_texts_are_begun_for_each_prompt_or_for_none(tiny):
+    with pytest.raises(ValueError, match="begun has 1 texts for 2 prompts"):
+        sample(tiny.model, tiny.tokenizer, ["a", "b"], max_new_tokens=2, begun=["x"])
 
 
 @pytest.mark.parametrize("temperature", [0, 0.7])

@@ -13,7 +13,8 @@ def test_a_short_label_nearly_disappears_in_one_text_and_weighs_alpha_in_two_tas
     label, rationale = ([bar.get_width() for bar in bars] for bars in figure.axes[0].containers)
     assert label == pytest.approx([10, 50]) and rationale == pytest.approx([90, 50])
     assert "10 % of the loss" in words and "weighs 9 times" in words
-    assert "inf" in kit.draw_shares(10, 90, 1.0)[1]
+    assert kit.draw_shares(10, 90, 1.0)[1].endswith("100 %: the rationale weighs nothing.")
+    assert kit.draw_shares(10, 90, 0.0)[1].endswith("0 %: the label weighs nothing.")
 
 
 def test_a_shared_beginning_is_one_path_of_the_tree():

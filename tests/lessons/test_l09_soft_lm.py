@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from distillkit.lessons.l09_soft_lm import checks, truncations
 from distillkit.lessons.l09_soft_lm import figures as kit
-from distillkit.lessons.l09_soft_lm import truncations
+from distillkit.teaching.exercise import DONE
 from distillkit.training.losses import forward_kl, reverse_kl
 
 
@@ -23,7 +24,7 @@ def test_forward_kl_covers_both_humps_and_reverse_kl_seeks_the_larger_one():
     (cover, wide), (seek, narrow) = (pairs[kit.best_hump(beta, 5.0)[0]] for beta in (0.0, 1.0))
     assert -2 < cover < 0 and wide > 2
     assert seek == pytest.approx(-2.5, abs=0.2) and narrow < 0.7
-    words = kit.draw_humps(1.0)[1]
+    words = kit.draw_humps(1.0, 5.0)[1]
     assert words.startswith("β = 1: the best hump stands at -2.5")
     assert "never says 35 % of what the teacher says" in words
 
@@ -84,6 +85,17 @@ def test_next_tokens_are_the_teachers_likeliest():
 def test_losses_have_a_line_a_run():
     figure, words = kit.draw_losses({"words": [1.0, 0.5], "forward": [0.9, 0.1]})
     assert len(figure.axes[0].lines) == 2 and "forward 0.9 → 0.1" in words
+
+
+def test_bins_that_take_their_upper_end_are_as_right():
+    def ece(confidence, right, bins=10):
+        boxes = {}
+        for sure, good in zip(confidence, right, strict=True):
+            boxes.setdefault(math.ceil(sure * bins), []).append((sure, good))
+        gaps = (abs(sum(s - g for s, g in box)) for box in boxes.values())
+        return sum(gaps) / len(confidence)
+
+    assert checks.ece.judge(ece).kind == DONE
 
 
 def test_a_panel_a_way_and_the_gap_in_words():

@@ -23,7 +23,9 @@ def test_the_right_passage_is_marked_and_its_place_said():
     assert [bar.get_hatch() for bar in figure.axes[0].patches] == ["", "//"]
     assert [text.get_text() for text in figure.axes[0].texts] == ["a: one", "✓ b: two $x"]
     assert "number 2 holds" in words and words.endswith("1 passage holds it as a whole.")
-    assert "none holds" in kit.draw_found("Which?", FOUND[:1], [FOUND[1][0]], 1)[1]
+    assert "2 best passages none holds" in kit.draw_found("?", FOUND[:1], [FOUND[1][0]], 2)[1]
+    assert "The best passage holds" in kit.draw_found("Which?", FOUND[:1], [FOUND[0][0]], 1)[1]
+    assert "passage does not hold" in kit.draw_found("Which?", FOUND[:1], [FOUND[1][0]], 1)[1]
     assert "cut in two" in kit.draw_found("Which?", FOUND, [], 2)[1]
 
 

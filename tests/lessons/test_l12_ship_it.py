@@ -59,6 +59,8 @@ def test_a_survey_has_a_cell_a_matrix(layers):
     grids = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert [grid.shape for grid in grids] == [(7, 2), (7, 2)]
     assert grids[0].min() > 3 and words.startswith("q4_0: the error is ")
+    bars = [axes.images[0].colorbar for axes in figure.axes if axes.images]
+    assert [bar.extend for bar in bars] == ["max", "max"], "larger errors have the last colour"
 
 
 def test_a_block_shows_each_weight_and_its_place():
@@ -91,7 +93,7 @@ def test_answers_stand_side_by_side_and_long_ones_are_cut():
     figure, words = figures.draw_chat("2x = 4", {"before": "a\n" * 30, "after": "<think>x</think>"})
     assert [axes.get_title("left") for axes in figure.axes] == ["before", "after"]
     assert "15 more lines" in figure.axes[0].texts[0].get_text()
-    assert words == "Asked: 2x = 4 before: 30 lines; after: 1 lines."
+    assert words == "Asked: 2x = 4 before: 30 lines; after: 1 line."
     assert "(nothing)" in figures.draw_chat(" ", {"a": "\n"})[1]
 
 

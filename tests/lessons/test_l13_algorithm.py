@@ -117,6 +117,24 @@ def test_it_learns_to_play_and_stops_when_asked(histories):
     assert len(imitate(model, to_tokens(actions, rewards), actions, 30, 4, on_step=stop)) == 1
 
 
+@pytest.mark.parametrize(("steps_done", "kept"), [(0, 0), (3, 1), (10, 1), (13, 2)])
+def test_a_training_that_is_stopped_keeps_its_last_loss(histories, monkeypatch, steps_done, kept):
+    actions, rewards = (x[:8] for x in histories)
+    model, asked, forward = Player(0), [], Player.forward
+
+    def stops(self, tokens_BL):
+        asked.append(1)
+        if len(asked) > steps_done:
+            raise KeyboardInterrupt
+        return forward(self, tokens_BL)
+
+    monkeypatch.setattr(Player, "forward", stops)
+    losses = imitate(model, to_tokens(actions, rewards), actions, 30, 2)
+    assert len(losses) == kept
+    words = figures.draw_losses({"a": losses}, 0.9)[1]
+    assert ("none yet" in words) == (not kept)
+
+
 def test_a_short_context_is_trained_on_stretches_and_plays_with_its_last_places(histories):
     actions, rewards = histories
     model = Player(0, context=6)
@@ -157,6 +175,8 @@ def test_beliefs_stand_beside_thompsons():
         bandits.best_chances(np.array([[0, 1, 0, 0, 0]]), np.array([[0, 1, 0, 0, 0]]))[0]
     )
     assert figures.draw_beliefs(beliefs, actions, rewards, chances, 0)[1].startswith("Nothing")
+    near = np.array([[0.21, 0.2, 0.2, 0.2, 0.19]])
+    assert "by 1 point in all" in figures.draw_beliefs(near, actions, rewards, chances, 0)[1]
 
 
 def test_losses_are_drawn_with_the_floor():

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Generator
 
+from distillkit.lessons.l14_sampler import checks, figures, quality
 from distillkit.lessons.l14_sampler import diffusion as kit
-from distillkit.lessons.l14_sampler import figures, quality
 
 
 def numbers(seed=0):
@@ -102,6 +102,30 @@ def test_a_rule_is_asked_on_the_students_grid_and_teaches_the_student_alone(net)
     assert asked[0].abs().max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("loss", "point", "target", "words"),
+    [
+        (True, True, False, "✓ mended_loss"),
+        (True, False, False, "✓ mended_loss"),
+        (False, True, False, "no gradient reaches student"),
+        (True, True, True, "the gradient flows through the teacher's two steps, too"),
+    ],
+)
+def test_the_mended_loss_teaches_the_student_alone(loss, point, target, words):
+    """The first three say whether a part of it carries gradients."""
+
+    def mended_loss(x, noise, t, steps, student, teacher):
+        alpha, sigma = kit.alpha_sigma(t)
+        with torch.set_grad_enabled(point and loss):
+            z = alpha * x + sigma * noise
+        with torch.set_grad_enabled(target and loss):
+            there = kit.two_step_target(z, t, steps, teacher)
+        return kit.weighted(student(z, t), there, t)
+
+    attempt = mended_loss if loss else torch.no_grad()(mended_loss)
+    assert words in checks.mended_loss.judge(attempt).message
+
+
 def test_the_wrong_loss_does_not_know_the_number_of_steps(net, cloud):
     student, noise = kit.Denoiser(4), torch.randn(256, 2, generator=numbers(5))
     asked = (cloud, noise, times(0.5))
@@ -125,6 +149,34 @@ def test_training_lowers_the_loss_halving_goes_down_to_one_and_stops_when_asked(
         raise KeyboardInterrupt
 
     assert len(kit.train(teacher, kit.diffusion_loss(teacher), 30, 8, on_step=stop)) == 1
+
+
+def test_a_training_that_is_stopped_early_keeps_its_last_loss(net):
+    student, steps = copy.deepcopy(net), []
+
+    def stops(numbers, batch):
+        steps.append(1)
+        if len(steps) > 3:
+            raise KeyboardInterrupt
+        return kit.diffusion_loss(student)(numbers, batch)
+
+    assert len(kit.train(student, stops, 30, 8)) == 1
+
+
+def test_one_stop_ends_all_halvings_and_what_was_learned_stays(net):
+    asked = []
+
+    def rule(x, noise, t, steps, *models):
+        asked.append(steps)
+        if asked.count(16) > 1:
+            raise KeyboardInterrupt
+        return kit.halving_loss(x, noise, t, steps, *models)
+
+    students = kit.halve(net, 3, 8, rule=rule)
+    assert [*students] == [64, 32, 16, 8, 4, 2, 1] and asked == [32] * 3 + [16] * 2
+    first = {steps: next(m.parameters()) for steps, m in students.items()}
+    assert not torch.equal(first[64], first[32]) and not torch.equal(first[32], first[16])
+    assert all(torch.equal(first[16], first[steps]) for steps in (8, 4, 2, 1))
 
 
 def test_the_slow_copy_follows_and_a_consistent_student_is_shown_one_point_twice():

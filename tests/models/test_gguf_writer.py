@@ -18,6 +18,9 @@ from distillkit.models.gguf_writer import (
     ARCHITECTURES,
     IN_SMALL_BLOCKS,
     KINDS,
+    REST,
+    WORDS,
+    _parting,
     plan,
     round_weights,
     true_bits,
@@ -258,10 +261,37 @@ def test_a_model_that_would_come_out_wrong_is_refused(tokenizer, kind, options, 
         plan(tiny_model(kind, tokenizer, **options), "f16")
 
 
+DIGITS = {"type": "Digits", "individual_digits": True}
+WORDS_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+QWENS = {"type": "Split", "pattern": {"Regex": WORDS + r"\p{N}" + REST}, "behavior": "Isolated",
+         "invert": False}  # fmt: skip
+
+
+def sequence(*steps):
+    return {"type": "Sequence", "pretokenizers": list(steps)}
+
+
+@pytest.mark.parametrize(("state", "name"), [
+    (WORDS_, "gpt-2"),
+    (sequence(DIGITS, WORDS_), "smollm"),
+    (sequence(QWENS, WORDS_ | {"use_regex": False}), "qwen2"),
+], ids=["GPT-2", "SmolLM2", "Qwen2.5"])  # fmt: skip
+def test_tokenizers_as_they_are_published_have_their_name(state, name):
+    assert _parting(state, True) == name
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (lambda s: s["pre_tokenizer"].update(type="Whitespace"), "parts texts in a way"),
+        (lambda s: s["pre_tokenizer"].update(add_prefix_space=True), "parts texts in a way"),
+        (lambda s: s["pre_tokenizer"].update(use_regex=False), "parts texts in a way"),
+        (
+            lambda s: s.update(
+                pre_tokenizer=sequence(DIGITS | {"individual_digits": False}, WORDS_)
+            ),
+            "parts texts in a way",
+        ),
         (lambda s: s["model"].update(byte_fallback=True), "only tokenizers that merge bytes"),
     ],
 )
@@ -350,6 +380,17 @@ def test_a_template_that_ollama_cannot_say_is_refused(tokenizer, template, monke
     monkeypatch.setattr(tokenizer, "chat_template", template)
     with pytest.raises(ModelError, match="template"):
         turns(tokenizer)
+
+
+def test_a_stop_word_is_written_as_it_is_or_refused(tokenizer, monkeypatch):
+    """Ollama takes what stands between the quotes: there are no escapes."""
+    end = "<｜end▁of▁sentence｜>"
+    monkeypatch.setattr(tokenizer, "_special_tokens_map", {"eos_token": end})
+    assert f'PARAMETER stop "{end}"\n' in modelfile(tokenizer, "m.gguf", "", 9)
+    for odd in ('<"end">', "<end>\n"):
+        monkeypatch.setattr(tokenizer, "_special_tokens_map", {"eos_token": odd})
+        with pytest.raises(ModelError, match="which ends an answer, has quotes or the end of a"):
+            modelfile(tokenizer, "m.gguf", "", 9)
 
 
 @pytest.mark.parametrize("system", ['say "so"', '"""'])

@@ -537,12 +537,17 @@ def test_a_download_that_breaks_off_is_one_sentence(monkeypatch):
         loading.resolve("somebody/m", silent)
 
 
-def test_truncated_weights_name_the_folder_to_remove(tiny_folder, tmp_path):
+def test_truncated_weights_name_the_folder_and_only_one_of_the_kits_is_to_be_removed(
+    tiny_folder, tmp_path, monkeypatch
+):
     copy = tmp_path / "copy"
     shutil.copytree(tiny_folder, copy)
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-500])
-    with pytest.raises(ModelError, match="remove the folder"):
+    with pytest.raises(ModelError, match=r"copy has damaged or truncated weights .*: check that"):
+        loading.load(str(copy), say=silent)
+    monkeypatch.setattr(loading, "cache_dir", lambda: tmp_path)
+    with pytest.raises(ModelError, match=r"damaged or truncated weights .*: remove the folder"):
         loading.load(str(copy), say=silent)
     (copy / STAMP).write_text(
         json.dumps({"name": "t", "source": "s", "sha256": "0", "bytes": 10**6})

@@ -252,3 +252,13 @@ def test_a_model_is_tried_once_and_left_as_it_was(tiny):
     must_read_alike(model)
     hook.remove()
     assert seen == len(read) > 0 and model.training
+
+
+def test_a_model_whose_own_logits_are_no_numbers_is_not_called_one_that_is_read_otherwise(tiny):
+    for call in (lambda model: sample(model, tiny.tokenizer, ["a"], max_new_tokens=2),
+                 lambda model: distill(model, tiny.tokenizer, TRACES)):  # fmt: skip
+        model = tiny_model("Llama", tiny.tokenizer)
+        with torch.no_grad():
+            model.model.norm.weight.fill_(float("nan"))
+        with pytest.raises(FloatingPointError, match="logits are NaN: load it in float32"):
+            call(model)

@@ -155,6 +155,11 @@ def test_a_cut_in_width_costs_what_a_cut_in_depth_does(tokenizer):
     assert abs(deep.num_parameters() - wide.num_parameters()) <= channel / 2
 
 
+def test_a_cut_in_width_leaves_32_channels(tokenizer):
+    model = tiny_model("Qwen2", tokenizer, num_hidden_layers=6)
+    assert channels_like(model, 5) == 32
+
+
 @pytest.fixture(scope="module")
 def idle(tokenizer):
     """A model whose layer 2 changes nothing and whose layers have one loud and one silent channel,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from collections import Counter
@@ -32,7 +33,9 @@ from distillkit.problems.wordings import worded_problems
 from distillkit.runtime.files import read_json, read_jsonl, write_json
 from distillkit.runtime.progress import Stages
 from distillkit.runtime.session import Session, data_path
+from distillkit.traces.candidates import candidate_row
 from distillkit.traces.filters import judge
+from distillkit.traces.templates import TEMPLATES, THINK, messages
 from tests import forked
 
 NUMBERS = ("before", "few_shot", "after", "families", "change", "funnel", "traces")
@@ -144,6 +147,19 @@ def test_ctrl_c_says_how_to_go_on(stop_at, tiny_folder, tmp_path):
     assert f"--resume {out}" in said and "Traceback" not in said
 
 
+def test_the_command_to_go_on_with_can_be_typed(monkeypatch, capsys, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "my run's folder"
+    monkeypatch.setattr(demo_module, "run_demo", stop)
+    assert main(demo_words("any", out)) == 130
+    assert shlex.split(capsys.readouterr().err.partition("--resume")[2]) == [str(out)]
+    (out / "x").mkdir(parents=True)
+    assert main(demo_words("any", out)) == 1
+    assert shlex.split(capsys.readouterr().err.partition("--resume")[2]) == [str(out)]
+
+
 def test_resume_keeps_the_settings_and_says_so(tmp_path, capsys):
     assert main(["demo", "--resume", str(tmp_path)]) == 1
     assert "no run to resume" in capsys.readouterr().err
@@ -158,6 +174,16 @@ def test_epochs_and_rate_are_finite_and_above_zero(tmp_path, capsys, word, numbe
     with pytest.raises(SystemExit):
         main(["distill", "f.jsonl", "--out", str(tmp_path / "x"), word, number])
     assert word in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("words", "most"), [
+    (["distill", "f.jsonl", "--epochs", "1e300"], "1000"),
+    (["teach", "hf:m", "--of", "f.jsonl", "--logits", "1000000"], "1000"),
+])  # fmt: skip
+def test_a_number_that_no_machine_could_do_is_refused(tmp_path, capsys, words, most):
+    with pytest.raises(SystemExit):
+        main([*words, "--out", str(tmp_path / "x")])
+    assert f"{words[-1]} is too large: give {most} at most" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("loss nan"), ModuleNotFoundError("bnb")])
@@ -315,6 +341,75 @@ def test_a_student_is_asked_an_equation_of_ones_own(finished, capsys):
     assert "kit.py ask RUN &quot;3(x - 2) = 15&quot;" in page and "color-scheme:dark" in page
 
 
+@pytest.fixture
+def trained_with(tmp_path, monkeypatch):
+    """Return `trained_with(system, text)`: a run with that system message, which answers so."""
+
+    def make(system, text):
+        asked = []
+
+        def answer(model, tokenizer, problems, template=THINK, journal=None, **_):
+            Path(journal or tmp_path / "none").touch()
+            asked.extend(messages(p.text, template)[0]["content"] for p in problems)
+            return [{"id": p.id, "problem": p.record(), "text": text, "finish": "eos", "tokens": 9,
+                     **score(text, "eos", p.answer, template)} for p in problems]  # fmt: skip
+
+        monkeypatch.setattr("distillkit.evaluation.scoring.evaluate", answer)
+        monkeypatch.setattr(demo_module, "load_run", lambda _: (None, None, {}))
+        write_json(tmp_path / "run" / "report.json", {**REPORT, "system": system})
+        (tmp_path / "q.jsonl").write_text('{"question": "Solve for t: 2t = 8", "answer": 4}\n')
+        evaluate = ["evaluate", str(tmp_path / "run"), "--problems", str(tmp_path / "q.jsonl"),
+                    "--out", str(tmp_path / "a.jsonl")]  # fmt: skip
+        return asked, evaluate, ["ask", str(tmp_path / "run"), "2t = 8"]
+
+    return make
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+def test_a_run_is_asked_in_the_template_it_was_trained_on(trained_with, capsys, template):
+    """A student of `\\boxed{}` was asked for tags and was right in 0 %."""
+    asked, evaluate, ask = trained_with(template.instruction, template.render("t = 8/2", "t = 4"))
+    assert main(evaluate) == 0
+    assert "all  exact 100 % (21–100, n=1), lenient 100 %, format 100 %" in capsys.readouterr().out
+    assert main(ask) == 0
+    assert "[right; answer t = 4]" in capsys.readouterr().out
+    assert asked == [template.instruction] * 2
+
+
+def test_a_run_with_a_system_message_of_its_own_is_asked_with_it(trained_with, capsys):
+    asked, evaluate, ask = trained_with("Be short.", "The answer is 4.")
+    assert main(evaluate) == 0
+    said = capsys.readouterr().out
+    assert "all  lenient 100 % (21–100, n=1)\n" in said and "exact" not in said
+    assert "the kit cannot read its form" in said
+    assert main(ask) == 0
+    assert "the kit cannot read its form" in capsys.readouterr().out
+    assert asked == ["Be short."] * 2
+
+
+def test_a_run_without_a_system_message_is_not_asked_with_one(trained_with, capsys):
+    asked, *commands = trained_with("", "The answer is 4.")
+    for words in commands:
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert "trained without a system message" in said and "chat " in said
+    assert asked == []
+
+
+def test_a_teacher_that_never_answered_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def sample(problems, k, *_):
+        return [candidate_row(problem, {"name": "m", "source": "s", "template": "think"}, n,
+                              text="", finish="error", tokens=0, seconds=0.0)
+                for problem in problems for n in range(k)]  # fmt: skip
+
+    teacher = SimpleNamespace(problems=lambda _=None: None, tries=lambda k: k, sample=sample)
+    monkeypatch.setattr("distillkit.traces.teachers.teacher", lambda *_: teacher)
+    out = tmp_path / "t.jsonl"
+    assert main(["teach", "openai:m@http://x", "--problems", "2", "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert f"no request got an answer: remove the lines from {out} whose" in said
+
+
 def test_teach_journals_and_goes_on(tmp_path, capsys):
     words = ["teach", "solver", "--problems", "8", "--k", "1", "--out", str(tmp_path / "t.jsonl")]
     assert main(words) == 0
@@ -461,7 +556,28 @@ def test_the_record_of_the_untouched_student_is_that_of_the_demo():
     sha256 = read_json(data_path("demo_report.json"))["student"]["sha256"]
     assert len(finished_answers(sha256, asked[:48])) == 48
     assert finished_answers("of another file", asked[:48]) == []
+    assert finished_answers(sha256, asked[:48], "nf4") == []
     assert finished_answers(sha256, [replace(asked[0], text="in other words")]) == []
+
+
+@pytest.mark.parametrize(("quant", "wanted"), [("", ["few_shot"]), ("nf4", ["before", "few_shot"])])
+def test_a_student_in_few_bits_is_asked_and_not_looked_up(quant, wanted):
+    """The answers that were recorded are those of 16 bits."""
+    settings = settings_for(Session("cpu", "cpu", "float32", "any", 0), quant=quant)
+    test, _ = unseen_problems(settings)
+    asked = []
+
+    def ask(name, *_, **__):
+        asked.append(name)
+        rows = {row["id"]: row for row in read_jsonl(data_path(UNTOUCHED))}
+        return [{k: v for k, v in rows[p.id].items() if k != "student"} for p in test]
+
+    sha256 = read_json(data_path("demo_report.json"))["student"]["sha256"]
+    student = SimpleNamespace(sha256=sha256, model=None)
+    job = SimpleNamespace(settings=settings, stages=SimpleNamespace(say=lambda _: None), test=test,
+                          unseen=test, answers=ask, student=student)  # fmt: skip
+    demo_module.answer_before(job)
+    assert asked == wanted
 
 
 def test_the_curve_has_a_line_for_each_kind():

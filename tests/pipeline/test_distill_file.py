@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from distillkit.cli import main
+from distillkit.cli import main, parser
 from distillkit.pipeline import distill_file as kit
+from distillkit.pipeline.recipes import SOFT_OBJECTIVES
 from distillkit.problems.equations import make_problems
-from distillkit.runtime.files import read_json, write_jsonl
+from distillkit.runtime.files import read_json, read_jsonl, write_jsonl
 from distillkit.traces.templates import messages, render_solution
+from distillkit.training import losses
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +106,36 @@ def test_what_cannot_be_recorded_is_one_sentence(tmp_path, capsys, teacher, out,
     assert said in capsys.readouterr().err
 
 
+def test_a_run_keeps_the_traces_that_it_learned(traces, tiny_folder, tmp_path, monkeypatch, capsys):
+    """The file was read again for `export`, from today's folder and as it is today."""
+    file, learned = tmp_path / "mine.jsonl", read_jsonl(traces)[:3]
+    file.write_bytes(traces.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert main(words(file.name, "run", tiny_folder, "--traces", 3)) == 0
+    write_jsonl(file, reversed(read_jsonl(file)))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["export", "../run", "--to", "x", "--format", "autotrain"]) == 0
+    rows = read_jsonl("x/train.jsonl")
+    assert [row["messages"] for row in rows] == [[*t["prompt"], *t["completion"]] for t in learned]
+    before = (tmp_path / "run" / "traces.jsonl").read_bytes()
+    (tmp_path / "run" / "report.json").unlink()
+    assert main(words("../run/traces.jsonl", "../run", tiny_folder)) == 1
+    assert "keeps what it learned: choose another folder" in capsys.readouterr().err
+    assert (tmp_path / "run" / "traces.jsonl").read_bytes() == before
+
+
 def test_an_unknown_objective_is_named():
     with pytest.raises(ValueError, match="unknown objective 'kl': choose from sft, forward-kl"):
         kit.Goal("kl", "self")
-    assert set(kit.DIVERGENCES) | {"sft"} == {"sft", "forward-kl", "reverse-kl", "jsd"}
+    found = [kit.DIVERGENCES[name] for name in SOFT_OBJECTIVES]
+    assert found == [losses.forward_kl, losses.reverse_kl, losses.jsd]
+
+
+def test_the_command_takes_every_objective_that_is_named_once(monkeypatch):
+    monkeypatch.setattr("distillkit.pipeline.recipes.SOFT_OBJECTIVES", ("jsd", "mine"))
+    asked = ["distill", "t.jsonl", "--out", "run", "--objective", "mine"]
+    assert parser("distill").parse_args(asked).objective == "mine"
 
 
 def test_a_student_without_examples_cannot_teach_itself(tiny_folder, tmp_path, capsys):
@@ -117,3 +145,32 @@ def test_a_student_without_examples_cannot_teach_itself(tiny_folder, tmp_path, c
     more = ("--objective", "reverse-kl", "--teacher", "self")
     assert main(words(path, tmp_path / "run", tiny_folder, *more)) == 1
     assert "these prompts are not the template's" in capsys.readouterr().err
+
+
+TRACE = {"prompt": [{"role": "user", "content": "2x = 6"}],
+         "completion": [{"role": "assistant", "content": "x = 3"}]}  # fmt: skip
+CANDIDATE = {
+    "id": "own-1/0", "candidate": 0, "finish": "eos", "text": "x = 3",
+    "teacher": {"name": "t", "template": "think"},
+    "problem": {"id": "own-1", "text": "Solve for x: 2x = 6", "equation": "2x = 6",
+                "answer": "x = 3", "family": "own", "split": "own"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("good", "odd", "said"),
+    [
+        (TRACE, {"completion": [{"role": "assistant", "content": "x \ud83d"}]},
+         r"half of a character, '\\ud83d'"),
+        (CANDIDATE, {"text": "x \ud83d"}, r"half of a character, '\\ud83d'"),
+        (TRACE, {"completion": [{"role": "user", "content": "x = 3"}]},
+         "the completion's role is 'user', not 'assistant'"),
+        (CANDIDATE, {"teacher": {"name": "t", "template": ["think"]}},
+         r"the field 'teacher\.template' is"),
+    ],
+)  # fmt: skip
+def test_an_odd_line_of_a_learner_is_one_sentence_with_its_place(tmp_path, good, odd, said):
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in (good, {**good, **odd})))
+    with pytest.raises(ValueError, match=rf"mine\.jsonl, line 2: .*{said}"):
+        kit.read_traces(path)

@@ -161,12 +161,12 @@ def test_the_autotrain_folder_writes_a_chat_as_the_training_did(run, tmp_path):
 
 
 def test_a_run_on_a_file_is_exported_with_what_it_learned(copy_of, tmp_path):
-    """Not with the whole file, and not as a solver of equations."""
+    """Not with the file of today, and not as a solver of equations."""
     report = read_json(copy_of / "report.json")
-    (copy_of / "traces.jsonl").rename(tmp_path / "mine.jsonl")
+    write_jsonl(tmp_path / "mine.jsonl", TRACES)
+    write_jsonl(copy_of / "traces.jsonl", TRACES[:-1])
     del report["after"]
     report |= {"file": str(tmp_path / "mine.jsonl"),
-               "settings": {**report["settings"], "traces": len(TRACES) - 1, "seed": 0},
                "student": {**report["student"], "name": "a`b` && rm x\n\nc"}}  # fmt: skip
     write_json(copy_of / "report.json", report)
     export(copy_of, tmp_path / "x", "autotrain")
@@ -176,6 +176,17 @@ def test_a_run_on_a_file_is_exported_with_what_it_learned(copy_of, tmp_path):
     card = (tmp_path / "x" / "README.md").read_text()
     assert "learned from the traces of a file" in card and "equations" not in card
     assert "--model 'a`b` && rm x c' --project-name" in card
+
+
+def test_a_run_without_its_traces_is_exported_in_another_format(copy_of, tmp_path, capsys):
+    """They were read again from where the file was, whatever was in it by then."""
+    write_jsonl(tmp_path / "mine.jsonl", TRACES)
+    write_json(copy_of / "report.json", {**read_run(copy_of), "file": str(tmp_path / "mine.jsonl")})
+    (copy_of / "traces.jsonl").unlink()
+    words = ["export", str(copy_of), "--to", str(tmp_path / "x"), "--format"]
+    assert main([*words, "autotrain"]) == 1
+    assert "does not hold the traces it learned from" in capsys.readouterr().err
+    assert main([*words, "adapter"]) == 0
 
 
 def test_autotrains_own_reader_takes_the_folder(run, tmp_path, monkeypatch):

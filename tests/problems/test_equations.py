@@ -22,6 +22,7 @@ from distillkit.problems.equations import (
     FAMILIES,
     NARROW,
     OUT_OF_DISTRIBUTION,
+    belongs,
     canonical,
     make_problem,
     make_problems,
@@ -323,8 +324,17 @@ def test_an_unknown_family_is_refused_with_the_known_ones(families):
 
 def test_a_family_that_runs_dry_says_so(monkeypatch):
     monkeypatch.setitem(FAMILIES, "one-step", lambda rng: f"x + {rng.choice('12')} = 3")
-    with pytest.raises(ValueError, match="different equations found"):
+    with pytest.raises(ValueError, match=r"'one-step' has no new equation left: only . different"):
         make_problems(3, ("one-step",))
+
+
+def test_a_family_that_runs_dry_among_others_is_named_soon(monkeypatch):
+    drawn = []
+    monkeypatch.setitem(FAMILIES, "one-step", lambda rng: drawn.append(1) or "x + 1 = 3")
+    split = "ood" if belongs(canonical("x + 1 = 3"), "ood") else "train"
+    with pytest.raises(ValueError, match="'one-step' has no new equation left: only 1 different"):
+        make_problems(100_000, ("two-step", "one-step"), split)
+    assert len(drawn) < 20_000
 
 
 # --- the canonical form ----------------------------------------------------------------------

@@ -321,6 +321,7 @@ def test_what_is_not_there_is_not_answered():
         ("19750", "1975", False, False),
         ("grey and green", "green and grey", False, False),
         ("", "1975", False, False),
+        ("The rope ladders", "?", False, False),
     ],
 )
 def test_answers_are_compared_by_their_words(text, answer, same, has):

@@ -27,7 +27,9 @@ def machine(tmp_path, monkeypatch):
     now = dict(FREE)
 
     def write():
-        stat.write_text(f"cpu  {' '.join(map(str, now.values()))} 0 0\ncpu0 1 2 3\n")
+        own = " ".join(map(str, now.values()))
+        others = "9 0 0 0 0 0 0 0"  # a core that is not this process's, busy all the time
+        stat.write_text(f"cpu  1 2 3\ncpu0 {own} 0 0\ncpu1 {own} 0 0\ncpu2 {others} 0 0\nintr 5\n")
 
     def sleep(seconds):
         used = looks.pop(0)
@@ -40,7 +42,7 @@ def machine(tmp_path, monkeypatch):
     for name, value in {"STAT": stat, "CORES": tmp_path}.items():
         monkeypatch.setattr(busy, name, value)
     monkeypatch.setattr(busy.time, "sleep", sleep)
-    monkeypatch.setattr(busy.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(busy.os, "cpu_count", lambda: 3)
     monkeypatch.setattr(busy.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     monkeypatch.delitem(sys.modules, "torch")
     for name in (*busy.SLEEP, busy.CHOSEN, "OMP_NUM_THREADS"):
@@ -67,6 +69,21 @@ def test_asked_again_after_torch_it_says_what_was_chosen(machine, monkeypatch):
     busy.share_the_cores()
     monkeypatch.setitem(sys.modules, "torch", torch)
     assert "threads sleep" in busy.share_the_cores()
+
+
+def test_only_the_cores_that_this_process_may_use_are_looked_at(tmp_path, monkeypatch):
+    looks = iter(["0 0 0 0", "100 0 0 900"])  # of core 1: a tenth of it is used
+    stat = tmp_path / "stat"
+
+    def sleep(_):
+        ticks = f"{next(looks)} 0 0 0 0 0 0"
+        stat.write_text(f"cpu  5 5 5 5 5 5 5 5\ncpu0 {ticks[::-1]}\ncpu1 {ticks}\n")
+
+    sleep(0)
+    monkeypatch.setattr(busy, "STAT", stat)
+    monkeypatch.setattr(busy.time, "sleep", sleep)
+    monkeypatch.setattr(busy.os, "sched_getaffinity", lambda _: {1}, raising=False)
+    assert busy.cores_in_use(1) == pytest.approx(0.1)
 
 
 def test_a_program_that_just_starts_is_no_reason(machine):

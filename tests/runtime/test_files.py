@@ -149,13 +149,42 @@ def test_a_folder_takes_the_place_of_an_old_one_or_leaves_it(tmp_path):
         str(Path("model", "new"))]  # fmt: skip
 
 
+def test_a_file_does_not_take_the_place_of_a_folder(tmp_path):
+    """`write_answers("mine", [])` left a file, and the notes in the folder were gone."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("years of work")
+    with pytest.raises(IsADirectoryError, match=r"is a folder and is kept.*give another name"):
+        write_jsonl(tmp_path / "mine", [])
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "years of work"
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"], "no temporary file is left"
+
+
+def ended_process():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid
+
+
 def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
-    (tmp_path / ".model.99999.tmp").mkdir()
-    (tmp_path / ".model.99999.tmp" / "half").write_text("half")
-    (tmp_path / ".model.99999.tmp.old").mkdir()  # moved aside, and not yet removed
+    for pid in (ended_process(), os.getpid()):  # a new process may get an old one's number
+        (tmp_path / f".model.{pid}.tmp").mkdir()
+        (tmp_path / f".model.{pid}.tmp" / "half").write_text("half")
+        (tmp_path / f".model.{pid}.tmp.old").mkdir()  # moved aside, and not yet removed
     with whole_folder(tmp_path / "model") as folder:
         (folder / "whole").write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["model", "mod[e]l"])
+def test_what_others_write_is_no_leftover(tmp_path, name):
+    ended = ended_process()
+    kept = [f".{name}.q4.{ended}.tmp", f".{name}.x.tmp", ".model2.1.tmp", ".modelx5.1.tmp",
+            f".{name}.{os.getppid()}.tmp"]  # fmt: skip
+    for other in kept:
+        (tmp_path / other).mkdir()
+    (tmp_path / f".{name}.{ended}.tmp").mkdir()
+    with whole_folder(tmp_path / name):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, name])
 
 
 def test_json_is_readable_by_people(path):

@@ -3,18 +3,23 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from distillkit import cli
+from distillkit.evaluation.scoring import read_questions
 from distillkit.runtime.files import read_json
 from distillkit.runtime.session import data_path
+from distillkit.teaching import lesson
 from distillkit.teaching.exercise import Exercise, Mistake
 from distillkit.teaching.instructor import folder, key, plans, quiz, sections, slides, typeset
 from distillkit.teaching.lesson import all_lessons
 from distillkit.teaching.record import KNOWN, Task, tasks
 from tests.chromium import accessibility_faults, browser, need, offline
 
+ROOT = Path(__file__).resolve().parents[2]
 LESSON = dataclasses.replace(
     all_lessons()["00"], number="98", title="A tiny lesson", minutes="1", reading="20"
 )
@@ -299,6 +304,38 @@ def test_a_lesson_that_takes_longer_breaks_the_plan(lessons):
     assert "lesson 02 has 75 minutes" in fault and "takes 95" in fault
 
 
+@pytest.mark.parametrize("plan", plans.LENGTHS)
+def test_a_plan_says_which_questions_of_the_test_it_does_not_teach(plan):
+    rows = [row for row in plans.read_plans() if row.plan == plan]
+    (said,) = [row.what for row in rows if row.what.startswith("The test before")]
+    left_out = {q.lesson for q in quiz.read_quiz()} - {row.lesson for row in rows}
+    assert {*re.findall(r"\b\d\d\b", said)} == left_out
+
+
+def test_what_comes_before_a_course_stands_in_the_guide_and_on_the_page_of_plans(kit, monkeypatch):
+    guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    page = " ".join("".join(Seen(kit["plans.html"].read_text(encoding="utf-8")).words).split())
+    assert plans.BEFORE in guide and "python3 kit.py doctor names what is missing" in page
+    monkeypatch.setattr(lesson, "product_seconds", lambda *_, **__: {"float32": 1.0})
+    slow = SimpleNamespace(tier="cpu", dtype="float32")
+    said = re.sub(
+        r"to [\de.+]+ times", "to N times", lesson.longer_words(all_lessons()["06"], slow)
+    )
+    assert f'"{said}"' in " ".join(plans.BEFORE.split()) and said in page
+
+
+def test_the_commands_of_a_plan_are_those_of_the_kit(tmp_path):
+    (project,) = [row.what for row in plans.read_plans() if row.what.startswith("A project")]
+    parts = re.findall(r"`([^`]+)`", project)
+    commands = [part.split() for part in parts if part.split()[0] in cli.COMMANDS]
+    assert [words[0] for words in commands] == ["teach", "distill", "evaluate"]
+    for words in commands:
+        cli.parser(words[0]).parse_args(words)  # ends the test if it does not know an option
+    (tmp_path / "own.jsonl").write_text(parts[-1] + "\n", encoding="utf-8")
+    problems, refused = read_questions(tmp_path / "own.jsonl")
+    assert len(problems) == 1 and refused == []
+
+
 # --- the test before and after --------------------------------------------------------------------
 
 
@@ -318,7 +355,7 @@ def test_the_sheets_hold_no_key_and_the_key_all_of_it(kit):
     sheet, answers = (kit[n].read_text(encoding="utf-8") for n in ("quiz.html", "quiz_key.html"))
     words, told = (" ".join(Seen(page).words) for page in (sheet, answers))
     for question in quiz.read_quiz():
-        assert words.count(question.question) == 2
+        assert words.count(f"{question.question}  (lesson {question.lesson})") == 2
         for option, belief in question.wrong.items():
             first = belief.split("(")[0].split("*")[0].strip()
             assert words.count(option) >= 2 and first not in words and first in told

@@ -58,6 +58,30 @@ def test_a_try_is_a_new_version_of_the_code(journal):
     assert standing.tries == 3 and standing.outcome == record.DONE
 
 
+POWER = {"of the temperature": 0}  # what `helped` calls, changed without changing its text
+
+
+def helped(logits_BC, temperature):
+    return (logits_BC / temperature ** POWER["of the temperature"]).softmax(-1)
+
+
+def test_code_that_is_right_once_what_it_calls_has_changed_is_solved(journal, monkeypatch):
+    checks.softened(helped)
+    assert record.standings()["softened"].outcome == record.WRONG
+    monkeypatch.setitem(POWER, "of the temperature", 1)
+    checks.softened(helped)
+    assert record.standings()["softened"].outcome == record.DONE
+
+
+def test_a_journal_that_is_no_text_stops_nothing(journal, capsys):
+    journal.parent.mkdir()
+    journal.write_bytes(b"PK\x03\x04 a zip file \xff\xfe")
+    checks.softened(wrong)
+    assert "cannot be kept" in capsys.readouterr().out
+    record.progress()
+    assert record.standings()["softened"].outcome == record.WRONG
+
+
 def test_progress_tells_what_is_done_and_how(journal, capsys):
     record.progress()
     assert "0 of 6 done" in capsys.readouterr().out, "an open lesson is shown before the first try"

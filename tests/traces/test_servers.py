@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import ssl
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -499,3 +502,77 @@ def test_a_temperature_that_is_none_is_refused_before_anything_is_asked(api, jou
     with pytest.raises(ValueError, match="temperature must be 0 or more and finite"):
         served(api).sample(PROBLEMS, k=1, temperature=temperature, journal=journal)
     assert api.requests == [] and not journal.exists()
+
+
+# --- Ctrl-C, and what is no key or address ----------------------------------------------------
+
+
+@pytest.fixture
+def hung(api):
+    """Three questions are answered, the others never; it says which are under way."""
+    hold, bad = threading.Event(), {problem.text for problem in PROBLEMS[3:]}
+    api.hung = []
+
+    def behave(request, count):
+        if question(request) in bad:
+            api.hung.append(question(request))
+            hold.wait(30)
+
+    api.behave = behave
+    yield api
+    hold.set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_waits_for_no_request_and_holds_up_no_end(hung, journal):
+    def interrupt():
+        while len(hung.hung) < 5:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    server, before = served(hung, parallel=5, max_retries=5, timeout=60.0), {*threading.enumerate()}
+    threading.Thread(target=interrupt, daemon=True).start()
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        server.sample(PROBLEMS, k=1, journal=journal)
+    assert time.perf_counter() - began < 10
+    assert len(read_jsonl(journal)) == 3
+    assert [thread for thread in {*threading.enumerate()} - before if not thread.daemon] == []
+    asked, hung.behave = len(hung.requests), lambda request, count: None
+    assert len(reject(server.sample(PROBLEMS, k=1, journal=journal))[0]) == 8, "it can go on"
+    assert len(hung.requests) == asked + 5
+
+
+def test_what_is_answered_at_a_ctrl_c_is_kept(hung, journal):
+    def stop(row):
+        while len(hung.hung) < 5:  # then the three have their answers, and one is being reported
+            time.sleep(0.01)
+        time.sleep(0.2)
+        if len(read_jsonl(journal)) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        served(hung, parallel=8).sample(PROBLEMS, k=1, journal=journal, on_done=stop)
+    assert {row["problem"]["id"] for row in read_jsonl(journal)} == {p.id for p in PROBLEMS[:3]}
+
+
+@pytest.mark.parametrize("key", ["sk-4f9b\nc77d2e34", "sk-4f9b c77d", "sk-4f9b’c77d", "sk\x7f4f9b"])
+def test_a_damaged_key_is_refused_before_anything_is_asked(api, monkeypatch, key):
+    for name, url in (
+        ("DISTILLKIT_API_KEY", api.url),
+        ("OPENAI_API_KEY", "https://api.openai.com"),
+    ):
+        monkeypatch.setenv(name, key)
+        with pytest.raises(TeacherError, match=f"the key in {name} is damaged") as refused:
+            Server("qwen", url)
+        assert "4f9b" not in str(refused.value) and api.requests == []
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("end", ["?api_key=hunter2", "?hunter2", "#hunter2", "/?a=1#hunter2"])
+def test_an_address_with_a_query_is_refused_and_not_printed(end):
+    for start in ("http://localhost:1/v1", "localhost/v1"):
+        with pytest.raises(ValueError, match=r"behind . or #.*DISTILLKIT_API_KEY") as refused:
+            Server("qwen", start + end)
+        assert "hunter2" not in str(refused.value)

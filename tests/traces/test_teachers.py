@@ -190,6 +190,48 @@ def test_a_recording_names_its_problems(recording):
     assert replay.problems([]) == []
 
 
+def test_a_family_that_nobody_knows_is_named_with_the_recorded_ones(recording):
+    with pytest.raises(ValueError, match="no problem of typo was recorded: choose from both-sides"):
+        Recorded(recording).problems(["two-step", "typo"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"split": None}, "the field 'problem.split' is null"),
+        ({"split": ...}, "no field 'problem.split'"),
+        ({"hardness": 3}, ""),  # of another program: not needed
+    ],
+)
+def test_a_recorded_problem_of_odd_shape_is_named_with_its_line(recording, change, said):
+    rows = read_jsonl(recording)
+    fields = {**rows[1]["problem"], **change}
+    rows[1]["problem"] = {name: value for name, value in fields.items() if value is not ...}
+    write_jsonl(recording, [rows[0], *rows[:2][1:], *rows[3:]])
+    if said:
+        with pytest.raises(
+            TeacherError, match=rf"recording\.jsonl, line 2 is no candidate: {said}"
+        ):
+            Recorded(recording)
+    else:
+        assert Recorded(recording).problems() == PROBLEMS
+
+
+def test_a_recorded_template_that_is_no_text_is_named(recording):
+    rows = read_jsonl(recording)
+    rows[0]["teacher"] = {"name": "Qwen", "template": ["think"]}
+    write_jsonl(recording, rows)
+    with pytest.raises(TeacherError, match=r"line 1 is no candidate: .*'teacher\.template' is"):
+        Recorded(recording)
+
+
+def test_another_recording_of_the_same_name_does_not_go_on_with_the_journal(recording, journal):
+    Recorded(recording).sample(PROBLEMS[:1], k=3, journal=journal)
+    write_jsonl(recording, [{**row, "text": "other"} for row in read_jsonl(recording)])
+    with pytest.raises(JournalError, match=r"made with other settings \(content:"):
+        Recorded(recording).sample(PROBLEMS, k=3, journal=journal)
+
+
 def test_a_recording_gives_no_more_than_was_recorded(recording):
     assert len(Recorded(recording).sample(PROBLEMS, k=50)) == 12
 
@@ -658,9 +700,10 @@ def test_a_stopped_run_sends_nothing_more_and_goes_on_later(api, journal):
     api.behave = lambda request, count: time.sleep(0.05)
     with pytest.raises(Stop):
         served(api, parallel=2).sample(problems, 1, journal=journal, on_done=stop_after(3))
+    time.sleep(0.1)  # what is under way may still arrive
     sent = len(api.requests)
     assert sent < 15
-    time.sleep(0.1)
+    time.sleep(0.2)
     assert len(api.requests) == sent
     done = len(read_jsonl(journal))
     api.behave = lambda request, count: None

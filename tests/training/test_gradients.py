@@ -267,6 +267,16 @@ def test_the_loss_of_each_kind_is_that_of_its_examples_alone(tiny, part_tokens, 
     assert mean == pytest.approx(loss, rel=1e-3)
 
 
+def test_examples_without_weight_take_no_kind_out_of_the_log(tiny):
+    """A part of its own without any loss has no shares of it, and must not make them NaN."""
+    model = with_adapter(copy.deepcopy(tiny.model), lora(r=2))
+    one, two = (replace(e, kind="a") for e in encode(TRACES[:2], tiny.tokenizer))
+    batch = [one, replace(two, weights=[0.0] * len(two.ids))]
+    state = open_training(model, next_token, 1e-3, "adamw", "", 30)
+    loss, _, kinds = state.gradient(batch)
+    assert kinds == {"a": pytest.approx(loss)}
+
+
 def test_an_objective_that_uses_no_weights_has_no_loss_by_kind(tiny):
     model = with_adapter(copy.deepcopy(tiny.model), lora(r=2))
     batch = encode(TRACES[:3], tiny.tokenizer)

@@ -254,6 +254,15 @@ def test_the_same_student_can_be_trained_again_from_the_start(fresh_tiny, unbrok
     assert same_weights(weights(again), unbroken.weights)
 
 
+def test_a_plain_student_that_an_earlier_run_put_an_adapter_into_is_refused(fresh_tiny):
+    """It would train on the numbers of the first one, or leave them in the other layers."""
+    first = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=1)
+    for adapter in (lora(r=2, layers=[1]), False):
+        with pytest.raises(ValueError, match="carries an adapter already"):
+            train(fresh_tiny.model, fresh_tiny.tokenizer, adapter=adapter)
+    assert train(first.student.unload(), fresh_tiny.tokenizer, adapter=lora(r=2, layers=[1]))
+
+
 def test_a_student_with_an_adapter_is_trained_on(fresh_tiny):
     first = train(fresh_tiny.model, fresh_tiny.tokenizer, epochs=10)
     second = train(first.student, fresh_tiny.tokenizer, epochs=1)
@@ -809,8 +818,21 @@ def test_checkpoints_of_other_programs_are_kept(fresh_tiny, tmp_path):
                                                                      "checkpoint-500"]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", ["base", "alpha"])
-def test_a_run_does_not_go_on_with_another_base_or_scale(fresh_tiny, tmp_path, change):
+def test_a_damaged_checkpoint_is_a_sentence_that_says_what_to_remove(tiny, unbroken, tmp_path):
+    train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path, on_step=control_c_at(2))
+    for name in ("trained.safetensors", "optimizer.safetensors"):
+        file = tmp_path / "checkpoint-000002" / name
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-50])
+        with pytest.raises(ValueError, match=r"checkpoint-000002 is damaged .*: remove that"):
+            train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)
+        file.write_bytes(whole)
+    shutil.rmtree(tmp_path / "checkpoint-000002")
+    assert losses(train(copy.deepcopy(tiny.model), tiny.tokenizer, out=tmp_path)) == unbroken.losses
+
+
+@pytest.mark.parametrize("change", ["base", "alpha", "rslora", "dropout"])
+def test_a_run_does_not_go_on_with_another_base_scale_or_dropout(fresh_tiny, tmp_path, change):
     other = copy.deepcopy(fresh_tiny.model)
     train(fresh_tiny.model, fresh_tiny.tokenizer, out=tmp_path)
     adapter = lora(r=2)
@@ -818,7 +840,8 @@ def test_a_run_does_not_go_on_with_another_base_or_scale(fresh_tiny, tmp_path, c
         with torch.no_grad():
             other.get_input_embeddings().weight.add_(0.5)
     else:
-        adapter = lora(r=2, alpha=99)
+        adapter = replace(adapter, **{"alpha": {"lora_alpha": 99}, "rslora": {"use_rslora": True},
+                                      "dropout": {"lora_dropout": 0.5}}[change])  # fmt: skip
     with pytest.raises(ValueError, match="other traces or settings"):
         train(other, fresh_tiny.tokenizer, adapter=adapter, out=tmp_path)
 

@@ -105,3 +105,40 @@ def test_singular_values_fall(adapted):
     for layer in kit.layers_of(adapted).values():
         values = kit.decomposed(*kit.factors(layer))[1].tolist()
         assert all(a >= b for a, b in pairwise(values))
+
+
+def test_a_second_adapter_that_would_leave_the_first_one_in_some_layers_is_refused(fresh_tiny):
+    first = with_adapter(fresh_tiny.model, lora(r=2))
+    with pytest.raises(ValueError, match=r"carries an adapter already \(in model\.layers\.0\."):
+        with_adapter(fresh_tiny.model, lora(r=2, layers=[1]))
+    assert len(kit.layers_of(first)) == 14, "nothing was changed"
+    assert len(kit.layers_of(with_adapter(first.unload(), lora(r=2, layers=[1])))) == 7
+
+
+@pytest.mark.parametrize("left", ["merged", "of another name"])
+def test_an_adapter_that_a_new_one_would_not_take_the_place_of_is_refused(fresh_tiny, left):
+    if left == "merged":
+        with_adapter(fresh_tiny.model, lora(r=2)).merge_adapter()
+    else:
+        kit.get_peft_model(fresh_tiny.model, lora(r=2), adapter_name="another")
+    with pytest.raises(ValueError, match=r"call `\.unload\(\)` on that one first"):
+        with_adapter(fresh_tiny.model, lora(r=2))
+
+
+@pytest.mark.parametrize("rank", [40, 35, 3])
+def test_a_rank_above_a_layers_width_is_decomposed_and_cut(fresh_tiny, rank):
+    """The layers are 16 to 64 wide."""
+    model = with_adapter(fresh_tiny.model, lora(r=40)).eval()
+    torch.manual_seed(3)
+    before = {}
+    for name, layer in kit.layers_of(model).items():
+        torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.3)
+        before[name] = update(layer)
+        u, s, v = kit.decomposed(*kit.factors(layer))
+        assert len(s) == min(before[name].shape)
+        torch.testing.assert_close(u * s @ v, before[name], atol=1e-4, rtol=1e-4)
+    kit.cut_rank(model, rank)
+    for name, layer in kit.layers_of(model).items():
+        u, s, v = torch.linalg.svd(before[name], full_matrices=False)
+        best = u[:, :rank] * s[:rank] @ v[:rank]
+        torch.testing.assert_close(update(layer), best, atol=1e-4, rtol=1e-4)

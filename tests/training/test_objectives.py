@@ -16,7 +16,7 @@ from distillkit.traces.templates import SHOTS, messages, render_solution
 from distillkit.training import objectives as kit
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, with_adapter
-from distillkit.training.losses import forward_kl, jsd, reverse_kl
+from distillkit.training.losses import forward_kl, jsd, reverse_kl, soft_loss
 from distillkit.training.packing import encode, pack, supervised
 from distillkit.training.plain_loop import padded
 from tests.training.test_loop import TRACES, control_c_at, losses, same_weights, train, weights
@@ -118,6 +118,35 @@ def test_the_mean_loss_is_that_of_the_model_itself_in_parts_of_any_size(tiny):
     theirs = tiny.model(**padded(examples)).loss.item()
     for tokens in (1, 4096):
         assert kit.mean_loss(tiny.model, examples, tokens) == pytest.approx(theirs, rel=1e-5)
+
+
+def test_a_mean_of_nothing_is_refused(tiny):
+    (example,) = encode(TRACES[:1], tiny.tokenizer)
+    for nothing in ([], [replace(example, labels=[-100] * len(example.ids))]):
+        with pytest.raises(ValueError, match="no examples, or every label is -100"):
+            kit.mean_loss(tiny.model, nothing)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_an_adapter_that_was_frozen_stays_frozen(tiny, student, frozen):
+    student.requires_grad_(False)
+    if not frozen:
+        student.base_model.model.base_model.layers[0].self_attn.q_proj.lora_A.requires_grad_()
+    before = [p.requires_grad for p in student.parameters()]
+    kit.read_teacher(student, pack(encode(TRACES[:1], tiny.tokenizer)), adapter=False)
+    assert [p.requires_grad for p in student.parameters()] == before
+    assert any(before) is not frozen
+
+
+@pytest.mark.parametrize("wrong", [
+    soft_loss, lambda s, t, temperature: forward_kl(s, t, temperature)[:, None],
+], ids=["a mean", "a column"])  # fmt: skip
+def test_a_divergence_that_gives_no_number_for_each_position_is_refused(
+    tiny, student, teacher, wrong
+):
+    batch = pack(encode(TRACES[:2], tiny.tokenizer))
+    with pytest.raises(ValueError, match="one number a position, not a mean or a sum"):
+        CompletionLoss(student, kit.Match(teacher, wrong, 2.0))(**batch)
 
 
 def equations(n):

@@ -285,3 +285,9 @@ def test_other_examples_meet_in_each_epoch():
     plan = kit.batches(160, 4, 2, seed=0)
     first, second = ({frozenset(batch) for batch in part} for part in (plan[:40], plan[40:]))
     assert len(first & second) < 4
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_examples_is_refused(size):
+    with pytest.raises(ValueError, match=f"at least one example, not {size}: set batch_size"):
+        kit.batches(10, size, 1, seed=0)

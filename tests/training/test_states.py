@@ -9,7 +9,7 @@ import pytest
 from distillkit.models.pruning import drop_layers, hidden_states
 from distillkit.training.gradients import CompletionLoss
 from distillkit.training.lora import lora, with_adapter
-from distillkit.training.objectives import Match
+from distillkit.training.objectives import Beginning, Match
 from distillkit.training.packing import encode, pack
 from distillkit.training.states import MatchStates, handed_on
 from tests.conftest import tiny_model
@@ -62,6 +62,19 @@ def test_it_is_zero_for_the_parent_itself_and_nothing_is_left_behind(tiny, paren
         loss = CompletionLoss(same, objective)(**pack(encode(TRACES[:2], tiny.tokenizer)))
     assert loss.item() == pytest.approx(0, abs=1e-5)
     assert not any(layer._forward_hooks for m in (parent, same) for layer in m.base_model.layers)
+
+
+def test_a_parent_that_reads_another_beginning_is_compared_at_the_same_words(tiny, parent):
+    examples = encode(TRACES[:2], tiny.tokenizer)
+    ids = examples[0].ids[:5]
+    same = copy.deepcopy(parent)
+    with MatchStates(Match(parent, beginning=Beginning(ids, ids)), same, range(4)) as objective:
+        assert CompletionLoss(same, objective)(**pack(examples)).item() == pytest.approx(
+            0, abs=1e-4
+        )
+    longer = Match(parent, beginning=Beginning(ids, [*ids, 7, *ids]))
+    with MatchStates(longer, same, range(4)) as objective:
+        assert CompletionLoss(same, objective)(**pack(examples)).item() > 0.01
 
 
 def test_a_student_with_an_adapter_gets_nearer(tiny, parent):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
-from conftest import byte_tokenizer
+from conftest import byte_tokenizer, tiny_model
 
 from distillkit.training import top_k as kit
 from distillkit.training.gradients import CompletionLoss
-from distillkit.training.losses import forward_kl, reverse_kl
+from distillkit.training.losses import forward_kl, reverse_kl, soft_loss
 from distillkit.training.objectives import Match, read_teacher
 from distillkit.training.packing import encode, pack
 from tests.training.test_loop import TRACES, control_c_at, losses, train
@@ -133,7 +134,34 @@ def test_another_vocabulary_is_refused_by_name(tiny, teacher, examples, tmp_path
         kit.load_top_k(tmp_path / "r.safetensors", other)
 
 
-def test_other_files_are_refused(tiny_folder, tmp_path):
+def test_a_divergence_is_called_with_two_arguments_and_gives_a_number_a_place(
+    tiny, teacher, examples  # noqa: F811
+):  # fmt: skip
+    records = record(teacher, tiny, examples)
+    with pytest.raises(ValueError, match="give each other argument a default"):
+        kit.MatchTopK(records, lambda student, teacher, temperature: forward_kl(student, teacher))
+    with pytest.raises(ValueError, match="one number a position, not a mean or a sum"):
+        CompletionLoss(tiny.model, kit.MatchTopK(records, soft_loss))(**pack(examples))
+
+
+def test_what_a_student_says_of_its_padding_is_no_part_of_the_rest(tiny, examples):
+    """A teacher with as many words agrees with itself, however many rows its head has more."""
+    wide = tiny_model("Qwen2", tiny.tokenizer, vocab_size=len(tiny.tokenizer) + 40)
+    records, batch = record(wide, tiny, examples), pack(examples)
+    assert records.columns == len(tiny.tokenizer)
+    per_place = CompletionLoss(wide, kit.MatchTopK(records))(**batch) / len(batch["nodes_N"])
+    assert per_place.item() == pytest.approx(0, abs=1e-4)
+    about = {name: text for name, text in records.about.items() if name != "columns"}
+    older = replace(records, about=about)
+    assert older.columns is None
+    assert CompletionLoss(wide, kit.MatchTopK(older))(**batch) / len(batch["nodes_N"]) > 0.001
+
+
+def test_other_files_are_refused(tiny, teacher, examples, tiny_folder, tmp_path):  # noqa: F811
+    records = record(teacher, tiny, examples)
+    replace(records, about=records.about | {"columns": "-1"}).save(tmp_path / "r.safetensors")
+    with pytest.raises(ValueError, match="no teacher's records"):
+        kit.load_top_k(tmp_path / "r.safetensors")
     with pytest.raises(ValueError, match="no teacher's records"):
         kit.load_top_k(tiny_folder / "model.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"no such thing")

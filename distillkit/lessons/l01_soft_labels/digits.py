@@ -21,6 +21,7 @@ from distillkit.training.losses import cross_entropy, distillation_loss
 
 CLASSES, PIXELS = 10, 64
 HIDDEN = 16  # the student's only hidden layer
+TEST = 600  # digits that are kept for the test
 STEPS, RATE = 300, 0.01  # of the student, the same for each way of teaching
 
 
@@ -34,8 +35,8 @@ class Digits:
     test_labels_B: Tensor
 
 
-def load_digits(test: int = 600, seed: int = 0) -> Digits:
-    """Split scikit-learn's 1,797 digits into a pool and `test` test digits.
+def load_digits(seed: int = 0) -> Digits:
+    """Split scikit-learn's 1,797 digits into a pool and TEST test digits.
 
     Source: UCI "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998).
     Raises ImportError that names the mend where scikit-learn is missing.
@@ -49,7 +50,7 @@ def load_digits(test: int = 600, seed: int = 0) -> Digits:
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     pixels_BP = torch.tensor(pixels, dtype=torch.float32)[order] / 16
     labels_B = torch.tensor(labels, dtype=torch.long)[order]
-    return Digits(pixels_BP[test:], labels_B[test:], pixels_BP[:test], labels_B[:test])
+    return Digits(pixels_BP[TEST:], labels_B[TEST:], pixels_BP[:TEST], labels_B[:TEST])
 
 
 class Ensemble(nn.Module):
@@ -214,10 +215,10 @@ class Missing:
     test_BC: Tensor
     test_labels_B: Tensor
 
-    def best_bias(self, biases: Iterable[float] = tuple(b / 4 for b in range(81))) -> float:
+    def best_bias(self) -> float:
         """Return the smallest bias with the fewest errors on the spare digits (not on the test)."""
         return min(
-            biases,
+            (b / 4 for b in range(81)),
             key=lambda b: error_rate(add_bias(self.spare_BC, self.digit, b), self.spare_labels_B),
         )
 

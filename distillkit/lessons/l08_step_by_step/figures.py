@@ -20,11 +20,14 @@ def draw_shares(label: int, rationale: int, alpha: float) -> Drawn:
                   label=part, **bar_look(at))  # fmt: skip
     axes.invert_yaxis()
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    ratio = (alpha / label) / ((1 - alpha) / rationale) if alpha < 1 else float("inf")
+    if alpha in (0, 1):
+        weighs = f"the {'label' if alpha == 0 else 'rationale'} weighs nothing"
+    else:
+        ratio = (alpha / label) / ((1 - alpha) / rationale)
+        weighs = f"one of them weighs {ratio:.3g} times as much as one token of the rationale"
     return figure, (
         f"As one text the {label} tokens of the label are {100 * plain:.0f} % of the loss. As two "
-        f"tasks they are {100 * alpha:.0f} %: one of them weighs {ratio:.3g} times as much as one "
-        "token of the rationale."
+        f"tasks they are {100 * alpha:.0f} %: {weighs}."
     )
 
 

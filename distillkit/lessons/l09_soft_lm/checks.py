@@ -143,6 +143,8 @@ def _wrong_jsd(kind: str):
         student_NV: Tensor, teacher_NV: Tensor, temperature: float = 1.0, beta: float = 0.5
     ) -> Tensor:
         student, teacher = _logs(student_NV, teacher_NV, temperature, temperature)
+        if kind == "graph":
+            teacher = (teacher_NV / temperature).log_softmax(-1)
         b = {"swapped": 1 - beta, "half": 0.5}.get(kind, beta)
         logs = torch.tensor([b, 1 - b]).log()
         mixture = torch.logaddexp(teacher + logs[0], student + logs[1])
@@ -180,7 +182,7 @@ jsd = Exercise(
     "jsd",
     reference=losses.jsd,
     probes=lambda: _probes((0.5,), (0.1,), (0.9,), (0.3,)),
-    gradient_of=0,
+    gradient_of=(0, 1),
     atol=1e-5,
     hints=(
         "How is log(β p + (1 - β) q) written with log p and log q?",
@@ -219,6 +221,7 @@ jsd = Exercise(
             "this is the scaled one, divided by β(1 − β): the lesson does that later",
             _wrong_jsd("scaled"),
         ),
+        Mistake(_COMMON["graph"], _wrong_jsd("graph")),
     ],
     slips=[
         Mistake(
@@ -301,13 +304,12 @@ def _wrong_top_k(kind: str):
 def _student_as(
     logs: Callable[[Tensor], Tensor] = lambda z: z.log_softmax(-1),
     rest: Callable[[Tensor], Tensor] = lambda q: q.logsumexp(-1, keepdim=True),
-    whole: bool = False,
 ) -> Callable:
     """Make KLs from other logarithms of the student, or another rest of it."""
 
     def wrong(student_NV: Tensor, ids_NK: Tensor, logs_NJ: Tensor) -> Tensor:
         q = logs(student_NV)
-        others = q if whole else q.scatter(-1, ids_NK, -torch.inf)
+        others = q.scatter(-1, ids_NK, -torch.inf)
         return _kl(logs_NJ, torch.cat([q.gather(-1, ids_NK), rest(others)], -1))
 
     return wrong
@@ -345,7 +347,8 @@ top_k_kl = Exercise(
             _wrong_top_k("clamped"),
         ),
         Mistake(
-            "the teacher's rest is there and the student's is not: KL needs log p − log q of it",
+            "the student's rest is missing, or is taken over all tokens, whose logarithm is 0: put "
+            "-inf at the K before the logsumexp",
             _wrong_top_k("free"),
         ),
         Mistake(
@@ -375,10 +378,6 @@ top_k_kl = Exercise(
         Mistake(
             "the student's rest is a plain sum of logarithms: logsumexp adds the probabilities",
             _student_as(rest=lambda q: q.masked_fill(q.isinf(), 0.0).sum(-1, keepdim=True)),
-        ),
-        Mistake(
-            "the student's rest holds all tokens: put -inf at the K before the logsumexp",
-            _student_as(whole=True),
         ),
     ],
 )
@@ -504,11 +503,11 @@ def _wrong_ece(kind: str):
 ece = Exercise(
     "ece",
     reference=_ece,
-    probes=[
-        ([0.95, 0.92, 0.9, 0.35, 0.31, 0.05], [True, True, False, True, False, False], 10),
-        ([1.0, 0.99, 0.6, 0.55], [True, False, True, True], 10),
+    probes=[  # none on the border of two bins, which may belong to either
+        ([0.95, 0.92, 0.91, 0.35, 0.31, 0.05], [True, True, False, True, False, False], 10),
+        ([1.0, 0.99, 0.61, 0.55], [True, False, True, True], 10),
         ([0.2, 0.3, 0.8, 0.7, 0.9], [True, False, True, False, True], 2),
-        ([1.0, 0.95, 0.4], [False, True, True], 10),
+        ([1.0, 0.95, 0.41], [False, True, True], 10),
     ],
     hints=(
         "Which answers are compared with one another: all, or those of about the same confidence?",

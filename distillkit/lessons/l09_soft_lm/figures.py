@@ -22,13 +22,14 @@ from distillkit.plots import (
 )
 from distillkit.training.losses import forward_kl, jsd, reverse_kl
 
+LARGE = 0.65  # the share of a teacher's larger hump
 PLACES = torch.linspace(-6, 6, 61)  # what a student with one hump can put its mass on
 
 
-def two_humps(apart: float = 5.0, share: float = 0.65) -> Tensor:
+def two_humps(apart: float) -> Tensor:
     """Return log-probabilities [61] of a teacher: a large hump left, a small one right."""
     left, right = (-((PLACES - at) ** 2) / 0.5 for at in (-apart / 2, apart / 2))
-    return (share * left.exp() + (1 - share) * right.exp()).clamp(min=1e-12).log().log_softmax(-1)
+    return (LARGE * left.exp() + (1 - LARGE) * right.exp()).clamp(min=1e-12).log().log_softmax(-1)
 
 
 @cache
@@ -54,7 +55,7 @@ def best_hump(beta: float, apart: float) -> tuple[int, Tensor, Tensor]:
     return best, logs[best], teacher
 
 
-def draw_humps(beta: float, apart: float = 5.0) -> Drawn:
+def draw_humps(beta: float, apart: float) -> Drawn:
     """Draw a teacher with two humps and the best student that has one, for a β of the JSD."""
     best, student, teacher = best_hump(beta, apart)
     middle, width = one_humps()[0][best].tolist()

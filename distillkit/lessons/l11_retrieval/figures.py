@@ -49,8 +49,11 @@ def draw_found(
     if not right:
         return figure, "No passage of this size holds the whole answer: it is cut in two."
     words = f"number {place} holds the answer" if place else "none holds the answer"
+    first = f"Of the {read} best passages {words}"
+    if read == 1:
+        first = f"The best passage {'holds' if place else 'does not hold'} the answer"
     others = f"{len(right)} passages hold" if len(right) > 1 else "1 passage holds"
-    return figure, f"Of the {read} best passages {words}; in all, {others} it as a whole."
+    return figure, f"{first}; in all, {others} it as a whole."
 
 
 def draw_recall(lines: Mapping[str, Mapping[int, tuple[float, int]]], read: str) -> Drawn:

@@ -19,11 +19,13 @@ def _quantise_q8_0(values: np.ndarray) -> bytes:
 
 
 def _blocks() -> list[tuple[np.ndarray]]:
-    """Return blocks whose largest weight is positive, negative, tiny, or 0."""
+    """Return blocks whose largest weight is positive, negative, tiny, or 0; one with halves."""
     numbers = np.random.default_rng(12)
     plain, small, large = (numbers.normal(0, s, 32).astype(np.float32) for s in (0.05, 1e-4, 3.0))
     plain[7], large[20] = -0.25, 11.0
-    return [(plain,), (large,), (small,), (np.zeros(32, np.float32),)]
+    halves = np.zeros(32, np.float32)
+    halves[:4] = 127, 0.5, 2.5, -4.5
+    return [(plain,), (large,), (small,), (np.zeros(32, np.float32),), (halves,)]
 
 
 def _wrong_block(
@@ -62,8 +64,8 @@ quantise_q8_0 = Exercise(
                 "into -128", _wrong_block(scale=lambda far: far / np.float32(128))),
         Mistake("255 is for numbers without a sign: a signed byte goes to 127",
                 _wrong_block(scale=lambda far: far / np.float32(255))),
-        Mistake("the fraction is cut off: round to the nearest whole number, or every weight "
-                "shrinks towards 0", _wrong_block(whole=np.trunc)),
+        Mistake("the fraction is cut off: round to the nearest whole number (add 0.5 to |x| before "
+                "rounding down), or every weight shrinks towards 0", _wrong_block(whole=np.trunc)),
         Mistake("floor rounds down: the nearest whole number is meant, or all weights move in one "
                 "direction", _wrong_block(whole=np.floor)),
         Mistake("the scale has 4 bytes, so a block has 36: it is kept as np.float16",
@@ -109,8 +111,6 @@ quantise_q8_0 = Exercise(
             "only the sign is left of each number": np.sign,
             "0.5 is subtracted before rounding down: add it":
                 lambda x: np.sign(x) * np.floor(np.abs(x) - 0.5),
-            "0.5 is not added before rounding down: the fraction is cut off":
-                lambda x: np.sign(x) * np.floor(np.abs(x)),
             "all the numbers of the block are 0": lambda x: 0 * x,
             "it rounds up: the nearest whole number is meant":
                 lambda x: np.sign(x) * np.ceil(np.abs(x)),
@@ -192,7 +192,8 @@ def _wrong_template(kind: str) -> Callable[[Sequence[Turn]], str]:
         end = {"published": "\n", "no end": "\n", "no line": END, "before the line": f"\n{END}",
                "other end": "<|endoftext|>\n"}.get(kind, f"{END}\n")  # fmt: skip
         text = "".join(
-            f"{OPEN}{turn['role']}\n{turn['content']}"
+            f"{OPEN}{turn['role']}\n"
+            + (turn["content"].strip() if kind == "stripped" else turn["content"])
             + ("\n" if kind == "only system" and turn["role"] != "system" else end)
             for turn in chat
         )
@@ -212,6 +213,7 @@ mended_template = Exercise(
     probes=[
         (_chat(("system", "Solve."), ("user", "2x = 4")),),
         (_chat(("user", "½x = 1"), ("assistant", "x = 2"), ("user", "thanks")),),
+        (_chat(("user", "  2x = 4\n")),),
     ],
     hints=(
         "How does the model know that a turn is over?",
@@ -235,6 +237,8 @@ mended_template = Exercise(
                 _wrong_template("no opening")),
         Mistake("the assistant's turn is opened and closed again: there is nothing left to say",
                 _wrong_template("closed")),
+        Mistake("blanks and line ends at the ends of a content are cut off: the training kept them",
+                _wrong_template("stripped")),
     ],
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ def draw_chat(question: str, answers: Mapping[str, str]) -> Drawn:
     for axes, (name, text) in zip(np.atleast_1d(grid), answers.items(), strict=True):
         lines = [part for line in text.strip().split("\n")
                  for part in textwrap.wrap(_visible(line), WIDE) or [""]]  # fmt: skip
-        lengths.append(f"{name}: {len(lines)} lines")
+        lengths.append(f"{name}: {len(lines)} line{'s' * (len(lines) != 1)}")
         if len(lines) > TALL:
             lines = [*lines[: TALL - 1], f"… {len(lines) - TALL + 1} more lines"]
         axes.axis("off")
@@ -83,7 +83,7 @@ def draw_survey(found: Mapping[str, Kept], kind: str) -> Drawn:
         image = axes.imshow(grid, aspect="auto", cmap="cividis", vmin=0, vmax=top,
                             extent=(layers[0] - 0.5, layers[-1] + 0.5, len(parts) - 0.5, -0.5)
                             )  # fmt: skip
-        figure.colorbar(image, ax=axes)
+        figure.colorbar(image, ax=axes, extend="max")  # larger ones have the last colour, too
         axes.set_title(title, fontsize=10)
     left.set_yticks(range(len(parts)), [part.removesuffix("_proj") for part in parts])
     right.set_yticks([])

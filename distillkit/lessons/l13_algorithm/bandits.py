@@ -12,21 +12,22 @@ import numpy as np
 from numpy.random import Generator
 
 ARMS, PULLS = 5, 60
+GRID = 200  # parts of the way from 0 to 1, for chances and fees
 # (wins_BK, losses_BK, random numbers) -> the arm that each bandit's player pulls next, (B,)
 Policy = Callable[[np.ndarray, np.ndarray, Generator], np.ndarray]
 
 
-def draw_bandits(n: int, rng: Generator, odd: float = 0.95, arms: int = ARMS) -> np.ndarray:
+def draw_bandits(n: int, rng: Generator, odd: float = 0.95) -> np.ndarray:
     """Return each arm's chance to pay, (B, K), uniform from 0 to 1.
 
     In a share `odd` of the bandits the best arm is the first, third or fifth: 0.95 is what the
     student learns from, 0.05 turns it round (Laskin et al. 2022, sec. 4, "adversarial bandit").
     """
-    chances_BK = rng.random((n, arms))
+    chances_BK = rng.random((n, ARMS))
     rows = np.arange(n)
     at_odd_B = rng.random(n) < odd
-    odd_B = 2 * rng.integers(0, (arms + 1) // 2, n)
-    even_B = 2 * rng.integers(0, arms // 2, n) + 1
+    odd_B = 2 * rng.integers(0, (ARMS + 1) // 2, n)
+    even_B = 2 * rng.integers(0, ARMS // 2, n) + 1
     place_B, best_B = np.where(at_odd_B, odd_B, even_B), chances_BK.argmax(-1)
     best = chances_BK[rows, best_B]
     chances_BK[rows, best_B] = chances_BK[rows, place_B]
@@ -87,17 +88,17 @@ def gittins(wins_BK: np.ndarray, losses_BK: np.ndarray, rng: Generator) -> np.nd
 
 
 @lru_cache(maxsize=1)
-def gittins_indices(pulls: int = PULLS, grid: int = 201) -> np.ndarray:
+def gittins_indices(pulls: int = PULLS) -> np.ndarray:
     """Return the finite-horizon Gittins index of an arm: [pulls left - 1, wins, losses].
 
     It is the fee a pull at which it just pays to go on with this arm, stopping when one likes; on
     a grid of fees.  Source: Lattimore (2016), "Regret analysis of the finite-horizon Gittins index
     strategy for multi-armed bandits".
     """
-    fees = np.linspace(0, 1, grid)
+    fees = np.linspace(0, 1, GRID + 1)
     wins, losses = np.mgrid[:pulls, :pulls]
     chance = ((wins + 1) / (wins + losses + 2))[..., None]
-    value = np.zeros((pulls + 1, pulls + 1, grid))  # of an arm, for the best time to stop
+    value = np.zeros((pulls + 1, pulls + 1, len(fees)))  # of an arm, for the best time to stop
     indices = np.zeros((pulls, pulls, pulls))
     for left in range(pulls):
         won, lost = value[1:, :-1], value[:-1, 1:]
@@ -107,12 +108,12 @@ def gittins_indices(pulls: int = PULLS, grid: int = 201) -> np.ndarray:
     return indices
 
 
-def best_chances(wins_BK: np.ndarray, losses_BK: np.ndarray, grid: int = 200) -> np.ndarray:
+def best_chances(wins_BK: np.ndarray, losses_BK: np.ndarray) -> np.ndarray:
     """Return the probability of each arm to be the best one given its wins and losses, (B, K).
 
     That is what Thompson sampling pulls with; by the trapezium rule.
     """
-    x = (np.arange(grid) + 0.5) / grid
+    x = (np.arange(GRID) + 0.5) / GRID
     log = wins_BK[..., None] * np.log(x) + losses_BK[..., None] * np.log1p(-x)
     density = np.exp(log - log.max(-1, keepdims=True))
     density /= density.sum(-1, keepdims=True)

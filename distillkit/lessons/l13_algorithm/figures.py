@@ -11,6 +11,7 @@ import numpy as np
 
 from distillkit.evaluation.statistics import t_quantile
 from distillkit.lessons.l13_algorithm.bandits import best_chances
+from distillkit.lessons.l13_algorithm.imitation import EVERY
 from distillkit.plots import Drawn, bar_look, line_look, new_figure
 
 ARM_NAMES = ("1st", "2nd", "3rd", "4th", "5th")
@@ -72,21 +73,25 @@ def draw_beliefs(
     if pull:
         paid = "paid" if rewards_T[pull - 1] else "did not pay"
         before = f"Pull {pull} was the {ARM_NAMES[actions_T[pull - 1]]} arm, which {paid}."
-    gap = 50 * np.abs(beliefs_TK[pull] - exact_K).sum()
+    gap = round(50 * np.abs(beliefs_TK[pull] - exact_K).sum())
     return figure, (
         f"{before} Below each arm: its true chance to pay (★ the best), and how often it paid so "
-        f"far. The model and Thompson differ by {gap:.0f} points in all."
+        f"far. The model and Thompson differ by {gap} point{'s' * (gap != 1)} in all."
     )
 
 
-def draw_losses(losses: Mapping[str, Sequence[float]], floor: float, every: int = 10) -> Drawn:
-    """Draw the loss of trainings, a line each, and the source's own doubt (nats a pull)."""
+def draw_losses(losses: Mapping[str, Sequence[float]], floor: float) -> Drawn:
+    """Draw the loss of trainings, a line each, and the source's own doubt (nats a pull).
+
+    `losses` are name -> what `imitate` returned; nothing, if it was stopped before its first step.
+    """
     figure, axes = new_figure(6.8, 3.0, xlabel="step", ylabel="loss, nats a pull")
     for at, (name, row) in enumerate(losses.items()):
-        steps = every * np.arange(1, len(row) + 1)
+        steps = EVERY * np.arange(1, len(row) + 1)
         axes.plot(steps, row, label=name, markevery=max(1, len(row) // 8), **line_look(at))
     axes.axhline(floor, color="black", linewidth=1, linestyle=":", label="the source's own doubt")
     axes.set_ylim(bottom=0)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    ends = "; ".join(f"{name} {row[-1]:.2f}" for name, row in losses.items())
+    ends = "; ".join(f"{name} {row[-1]:.2f}" if row else f"{name} none yet"
+                     for name, row in losses.items())  # fmt: skip
     return figure, f"Last loss: {ends}. The source's own doubt is {floor:.2f} nats a pull."

@@ -14,6 +14,8 @@ from torch.nn.functional import cross_entropy
 from distillkit.lessons.l13_algorithm.bandits import ARMS, PULLS
 
 WIDTH, HEADS, LAYERS = 64, 4, 2
+RATE = 2e-3  # the highest rate of a training
+EVERY = 10  # steps from one loss that is kept to the next: reading it makes a card wait
 
 
 def to_tokens(actions_BT: Tensor, rewards_BT: Tensor) -> Tensor:
@@ -87,22 +89,23 @@ def imitate(
     actions_BT: Tensor,
     steps: int,
     batch: int,
-    rate: float = 2e-3,
     seed: int = 0,
     on_step: Callable[[dict], None] = lambda row: None,
 ) -> list[float]:
-    """Teach a model to foretell each pull of learning histories; return the loss of each step.
+    """Teach a model to foretell each pull of learning histories; return some losses on the way.
 
-    Where the model looks back on less than a history, each step takes another stretch of it.
+    They are those of every tenth step and of the last one.  Where the model looks back on less
+    than a history, each step takes another stretch of it.
     KeyboardInterrupt ends the training and keeps what was learned.
     Source: Laskin et al. 2022 (arXiv 2210.14215), algorithm 1.
     """
     numbers = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     rates = torch.optim.lr_scheduler.LambdaLR(  # up over a tenth of the steps, then down to 0
         optimizer, lambda done: min(1.0, 10 * (done + 1) / steps) * (1 - done / steps)
     )
     losses: list[float] = []
+    loss = None
     try:
         for step in range(1, steps + 1):
             rows = torch.randint(len(tokens_BT), (batch,), generator=numbers).to(tokens_BT.device)
@@ -114,11 +117,13 @@ def imitate(
             loss.backward()
             optimizer.step()
             rates.step()
-            if step % 10 == 0 or step == steps:  # reading a loss makes a card wait
+            if step % EVERY == 0 or step == steps:
                 losses.append(loss.item())
+                loss = None
                 on_step({"step": step, "steps": steps, "loss": losses[-1]})
     except KeyboardInterrupt:
-        pass
+        if loss is not None:  # of the last step, between two that are kept
+            losses.append(loss.item())
     return losses
 
 

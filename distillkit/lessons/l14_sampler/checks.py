@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distillkit.lessons.l14_sampler import diffusion
 from distillkit.lessons.l14_sampler.diffusion import alpha_sigma
 from distillkit.teaching.exercise import Exercise, Mistake, hint  # noqa: F401 (checks.hint)
 
 
-class Toy:
-    """A denoiser without weights, so that a check takes no time."""
+class Toy(nn.Module):
+    """A denoiser with one weight, so that a check takes no time."""
 
     def __init__(self, pull: float):
-        self.pull = pull
+        super().__init__()
+        self.pull = nn.Parameter(torch.tensor(pull), requires_grad=False)
 
-    def __call__(self, z_BD: Tensor, t_B1: Tensor) -> Tensor:
+    def forward(self, z_BD: Tensor, t_B1: Tensor) -> Tensor:
         return (self.pull * z_BD).tanh() * (1 + t_B1)
 
     def noise(self, z_BD: Tensor, t_B1: Tensor) -> Tensor:
@@ -58,7 +59,6 @@ def _wrong_step(kind: str):
             "line": z_BD + (s_B1 / t_B1 - 1) * (z_BD - x_BD),
             "no shrinking": x_BD + b_s * noise,
             "turned": a_s * x_BD + b_s * b / (z_BD - a * x_BD),
-            "divided": a_s * x_BD + b_s / noise,
             "no direction": a_s * x_BD + b_s,
         }[kind]
 
@@ -98,9 +98,8 @@ ddim_step = Exercise(
         Mistake("the point comes in with weight α_s, not 1", _wrong_step("no shrinking")),
     ],
     slips=[
-        Mistake("σ is divided by z − α x: the noise is (z − α x) / σ, the other way round",
-                _wrong_step("turned")),
-        Mistake("σ_s is divided by the noise: multiply them", _wrong_step("divided")),
+        Mistake("the noise is turned over: it is (z − α x) / σ, not σ divided by that, and σ_s is "
+                "multiplied by it", _wrong_step("turned")),
         Mistake("the noise itself is missing: σ_s alone is added to every coordinate",
                 _wrong_step("no direction")),
     ],
@@ -218,15 +217,19 @@ def _wrong_loss(kind: str):
             return diffusion.wrong_loss(x_BD, noise_BD, t_B1, steps, student, teacher)
         alpha, sigma = alpha_sigma(t_B1)
         z_BD = alpha * x_BD + sigma * noise_BD
-        if kind == "same time":
-            gap = student.noise(z_BD, t_B1) - teacher.noise(z_BD, t_B1)
-            return (gap**2).sum(-1).mean()
         place = (t_B1, z_BD) if kind == "turned" else (z_BD, t_B1)
-        target_BD = x_BD if kind == "data" else diffusion.two_step_target(
-            *place, steps, student if kind == "itself" else teacher
-        )  # fmt: skip
-        if kind == "one guess":
-            target_BD = teacher(z_BD, t_B1)
+        with torch.set_grad_enabled(kind == "through the teacher"):
+            if kind == "same time":
+                told_BD = teacher.noise(z_BD, t_B1)
+            elif kind == "one guess":
+                target_BD = teacher(z_BD, t_B1)
+            else:
+                asked = student if kind == "itself" else teacher
+                target_BD = diffusion.two_step_target(*place, steps, asked)
+        if kind == "same time":
+            return ((student.noise(z_BD, t_B1) - told_BD) ** 2).sum(-1).mean()
+        if kind == "data":
+            target_BD = x_BD
         ratio = alpha**2 / sigma**2
         weight = {"plain": torch.ones_like(ratio), "snr": ratio, "max": ratio.clamp(max=1)}.get(
             kind, ratio.clamp(min=1)
@@ -244,6 +247,7 @@ mended_loss = Exercise(
         (x, noise, t, steps, Toy(0.7), Toy(1.5))
         for (x, noise, t), steps in zip(_clouds(0.5, 1.0, 0.25), (4, 1, 8), strict=True)
     ],
+    gradient_of=(4, 5),
     hints=(
         "What does the student have to say at (z, t), so that its one step ends where two of the "
         "teacher's end?",
@@ -269,6 +273,8 @@ mended_loss = Exercise(
                 _wrong_loss("max")),
         Mistake("half as large: squares are summed over the two coordinates, then averaged over "
                 "the points", _wrong_loss("mean")),
+        Mistake("the value is right, but the gradient flows through the teacher's two steps, too: "
+                "make the target under torch.no_grad()", _wrong_loss("through the teacher")),
     ],
     slips=[
         Mistake("point and time are changed over: two_step_target(z, t, steps, teacher)",

@@ -11,11 +11,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Generator, Tensor, nn
 
 STEPS = 64  # of the teacher
+WIDTH = 128  # units of a hidden layer
+RATE = 1e-3  # of a training, unless it has its own
 MODES, RADIUS, SPREAD = 8, 1.4, 0.15
 Objective = Callable[[Generator, int], Tensor]  # (random numbers, batch) -> loss
 Rule = Callable[..., Tensor]  # (points, noise, times, steps, student, teacher) -> loss
@@ -43,13 +46,13 @@ def alpha_sigma(t: Tensor) -> tuple[Tensor, Tensor]:
 class Denoiser(nn.Module):
     """(z_t, t) -> the point x it thinks is under the noise: three hidden layers of 128 units."""
 
-    def __init__(self, seed: int = 0, width: int = 128):
+    def __init__(self, seed: int = 0):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.net = nn.Sequential(
-                nn.Linear(2 + 8, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
-                nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2),
+                nn.Linear(2 + 8, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU(),
+                nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, 2),
             )  # fmt: skip
         self.register_buffer("waves", math.pi / 2 * 2.0 ** torch.arange(4))
 
@@ -123,11 +126,11 @@ def grid_time(n: int, steps: int, numbers: Generator) -> Tensor:
     return i_B1 / steps
 
 
-def diffusion_loss(model: Denoiser, steps: int = STEPS) -> Objective:
+def diffusion_loss(model: Denoiser) -> Objective:
     """Make the loss of a teacher: foretell the point under the noise."""
 
     def loss(numbers: Generator, batch: int) -> Tensor:
-        x_BD, t_B1 = draw_data(batch, numbers), grid_time(batch, steps, numbers)
+        x_BD, t_B1 = draw_data(batch, numbers), grid_time(batch, STEPS, numbers)
         return weighted(model(noised(x_BD, t_B1, numbers), t_B1), x_BD, t_B1)
 
     return loss
@@ -230,20 +233,38 @@ def train(
     objective: Objective,
     steps: int,
     batch: int = 1024,
-    rate: float = 1e-3,
+    rate: float = RATE,
     seed: int = 0,
     slow: Denoiser | None = None,
     on_step: Callable[[dict], None] = lambda row: None,
 ) -> list[float]:
-    """Train with Adam and a rate that falls to 0; return the loss of every tenth step.
+    """Train with Adam and a rate that falls to 0; return the loss of every tenth and last step.
 
     `slow` follows the model's weights (0.95 of its own and 0.05 of the model's after each step).
     KeyboardInterrupt ends the training and keeps what was learned.
     """
+    losses: list[float] = []
+    with suppress(KeyboardInterrupt):
+        _learn(losses, model, objective, steps, batch, rate, seed, slow, on_step)
+    return losses
+
+
+def _learn(
+    losses: list[float],
+    model: Denoiser,
+    objective: Objective,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+    slow: Denoiser | None,
+    on_step: Callable[[dict], None],
+) -> None:
+    """Train as `train` does and add to `losses`; KeyboardInterrupt goes on to the caller."""
     numbers = Generator(next(model.parameters()).device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     rates = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-    losses: list[float] = []
+    loss = None
     try:
         for step in range(1, steps + 1):
             loss = objective(numbers, batch)
@@ -257,17 +278,17 @@ def train(
                         past.lerp_(now, 0.05)
             if step % 10 == 0 or step == steps:  # reading a loss makes a card wait
                 losses.append(loss.item())
+                loss = None
                 on_step({"step": step, "steps": steps, "loss": losses[-1]})
-    except KeyboardInterrupt:
-        pass
-    return losses
+    finally:
+        if loss is not None:  # stopped between two that are kept
+            losses.append(loss.item())
 
 
 def halve(
     teacher: Denoiser,
     each: int,
     batch: int = 1024,
-    rate: float = 1e-3,
     seed: int = 0,
     rule: Rule = halving_loss,
     on_step: Callable[[int], Callable[[dict], None]] = lambda steps: lambda row: None,
@@ -275,13 +296,20 @@ def halve(
     """Halve a teacher of STEPS steps down to one; return the students, steps -> model.
 
     Each student begins as a copy of its teacher, learns for `each` steps and is the next teacher.
+    KeyboardInterrupt ends them all: what was learned stays, and the students after it are copies.
     """
     students, steps = {STEPS: teacher}, STEPS
     while steps > 1:
         steps //= 2
         student = copy.deepcopy(teacher)
-        objective = of_pair(rule, student, teacher, steps)
-        train(student, objective, each, batch, rate, seed + steps, on_step=on_step(steps))
+        if each:
+            objective = of_pair(rule, student, teacher, steps)
+            try:
+                _learn(
+                    [], student, objective, each, batch, RATE, seed + steps, None, on_step(steps)
+                )
+            except KeyboardInterrupt:
+                each = 0
         students[steps] = teacher = student
     return students
 

@@ -68,13 +68,13 @@ def draw_clouds(clouds: Mapping[str, Tensor], data_BD: Tensor) -> Drawn:
 def draw_quality(
     ways: Mapping[str, Mapping[int, Sequence[float]]],
     floor: Sequence[float],
-    what: str = "sliced Wasserstein distance",
 ) -> Drawn:
     """Draw a distance against the number of steps, a line a way, with 95 % over seeds.
 
     `ways` are name -> steps -> one value a seed; `floor` is that of two samples of the data.
     """
-    figure, axes = new_figure(7.2, 3.9, xlabel="steps", ylabel=what, xscale="log", yscale="log")
+    figure, axes = new_figure(7.2, 3.9, xlabel="steps", ylabel="sliced Wasserstein distance",
+                              xscale="log", yscale="log")  # fmt: skip
     counts = sorted({steps for found in ways.values() for steps in found})
     for at, (name, found) in enumerate(ways.items()):
         steps = sorted(found)

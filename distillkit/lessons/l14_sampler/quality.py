@@ -10,12 +10,12 @@ from distillkit.lessons.l14_sampler.diffusion import MODES, SPREAD, centres
 DIRECTIONS = 128
 
 
-def sliced_wasserstein(a_BD: Tensor, b_BD: Tensor, directions: int = DIRECTIONS) -> float:
+def sliced_wasserstein(a_BD: Tensor, b_BD: Tensor) -> float:
     """Return the mean Wasserstein-1 distance of two equal-sized clouds seen from many sides.
 
     On a line it is the mean distance of the sorted points.  Source: Bonneel et al. 2015.
     """
-    angle = torch.pi * torch.arange(directions, device=a_BD.device) / directions
+    angle = torch.pi * torch.arange(DIRECTIONS, device=a_BD.device) / DIRECTIONS
     sides = torch.stack([angle.cos(), angle.sin()])
     gaps = (a_BD @ sides).sort(0).values - (b_BD @ sides).sort(0).values
     return gaps.abs().mean().item()

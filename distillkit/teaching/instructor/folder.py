@@ -113,12 +113,12 @@ def plans_page(rows: list[plans.Row], lessons: Mapping[str, Taught]) -> str:
             f"{row.minutes or '(not measured)'}. The rest of the text goes by at {pace:.0f} words "
             f"a minute.</p>" + table(["section", "minutes", "exercises"], cells, row.title, (1,))
         )
-    return page("Plans", f"<main><h1>Plans</h1>{BEFORE}{''.join(parts)}</main>")
+    before = html(plans.BEFORE) + NEEDED
+    return page("Plans", f"<main><h1>Plans</h1>{before}{''.join(parts)}</main>")
 
 
-BEFORE = """<p>Before the course: <code>kit.py demo</code> once on every machine, or a folder of
-models from <code>distillkit prefetch</code>. “Needed” is what the sections named take, from the
-table below; a plan in which a row had too few minutes would not have been written.</p>"""
+NEEDED = """<p>“Needed” is what the sections named take, from the table below; a plan in which a row
+had too few minutes would not have been written.</p>"""
 HOW = f"""<p>What is measured: the minutes that a lesson's cells run (data/lessons.csv says on what
 and when). Estimates: a lesson's minutes with reading, and those of each exercise for a beginner
 (data/exercises.csv). What is left without exercises is shared out among the sections by their

@@ -16,6 +16,20 @@ from distillkit.teaching.instructor.sections import Taught
 from distillkit.teaching.lesson import Lesson
 
 LENGTHS = {"half a day": 210, "two days": 720}  # minutes, with the breaks
+BEFORE = """\
+**Before the course**, with internet, once on every machine (Python 3.11 to 3.14, 6 GB of memory,
+about 8 GB of free disk):
+
+1. `python3 kit.py doctor` names what is missing, and what to do.
+2. `python3 kit.py demo` downloads the student and shows that everything works.  For a room without
+   internet fill a folder once: `python3 kit.py usb --to FOLDER`.
+3. `python3 kit.py lab` installs JupyterLab.  Run the first cell of lesson 06 there.
+
+**If this cell says "this machine computes in float32: expect up to N times as many minutes"**, 06
+and 07 take too long for these plans, which are made for machines that compute in bfloat16.  In the
+room read the outputs that are stored in 06 and 07, and do not run their cells there.  Let them run
+over a break, or at home.
+"""
 PART = 200  # minutes of a morning or an afternoon at most; one of half a day may have all of it
 
 
@@ -122,8 +136,8 @@ def length(plan: str) -> str:
 
 
 def markdown(rows: Sequence[Row], lessons: Mapping[str, Lesson]) -> str:
-    """Return the plans as Markdown for the teaching guide."""
-    lines: list[str] = []
+    """Return the plans as Markdown for the teaching guide, and above them what comes before."""
+    lines = [BEFORE]
     for plan in LENGTHS:
         lines += [f"**{length(plan).capitalize()}.**", ""]
         lines += ["| when | minutes | what |", "|---|---|---|"]

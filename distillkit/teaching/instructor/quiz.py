@@ -70,7 +70,8 @@ def sheets(quiz: list[Question]) -> str:
                 f'<li><span class="box" aria-hidden="true"></span>{letter}. {escape(option)}</li>'
                 for letter, option in zip(LETTERS, question.options(sheet))
             )
-            items.append(f"<li><p>{escape(question.question)}</p><ul>{options}</ul></li>")
+            asked = f"{escape(question.question)} <small>(lesson {question.lesson})</small>"
+            items.append(f"<li><p>{asked}</p><ul>{options}</ul></li>")
         parts.append(
             f'<section><h2>Sheet {sheet} the course</h2><p class="name">Name or number: '
             '<span class="line"></span></p><p>One answer to each question. A guess is welcome: '
@@ -118,6 +119,7 @@ def key(quiz: list[Question], lessons: Mapping[str, Lesson]) -> str:
 
 STYLE = """section ol{padding-left:1.6em}section ul{list-style:none;padding:0;margin:.2em 0 1em}
 section ol>li{break-inside:avoid}section ol>li>p{margin:0;font-weight:600}
+section small{font-weight:400}
 section ul li{margin:.15em 0;padding-left:1.6em;text-indent:-1.6em}
 .box{display:inline-block;width:.8em;height:.8em;border:1.5px solid var(--ink);
 margin-right:.5em;text-indent:0}
