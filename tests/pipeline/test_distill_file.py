@@ -13,6 +13,7 @@ from distillkit.problems.equations import make_problems
 from distillkit.runtime.files import read_json, read_jsonl, write_jsonl
 from distillkit.traces.templates import messages, render_solution
 from distillkit.training import losses
+from tests.training.test_gradients import CANDIDATE
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +150,6 @@ def test_a_student_without_examples_cannot_teach_itself(tiny_folder, tmp_path, c
 
 TRACE = {"prompt": [{"role": "user", "content": "2x = 6"}],
          "completion": [{"role": "assistant", "content": "x = 3"}]}  # fmt: skip
-CANDIDATE = {
-    "id": "own-1/0", "candidate": 0, "finish": "eos", "text": "x = 3",
-    "teacher": {"name": "t", "template": "think"},
-    "problem": {"id": "own-1", "text": "Solve for x: 2x = 6", "equation": "2x = 6",
-                "answer": "x = 3", "family": "own", "split": "own"},
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(
