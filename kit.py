@@ -59,6 +59,8 @@ def install(extras):
         plain = sys.platform == "linux" and not NVIDIA and not WHEELS.exists()
         if plain and urllib.request.urlopen(CPU_WHEELS, timeout=3):
             index = ["--extra-index-url", CPU_WHEELS]
+    if not WHEELS.exists():
+        pip_install("pip")  # Python 3.11's own takes twice as long for what follows
     pip_install(*index, next(p for p in PINS.read_text().split() if p.startswith("torch==")))
     pip_install("-e", f"{ROOT}[{','.join(sorted(extras))}]" if extras else str(ROOT))
 

@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FORKS = sys.platform == "linux"
 CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 IMPORTED = [  # not the kit itself: some kernels get another one
-    "accelerate", "ipykernel.kernelapp", "ipywidgets", "matplotlib.backends.backend_agg",
-    "matplotlib.figure", "peft", "torch", "transformers.models.auto.tokenization_auto",
-    "transformers.models.llama.modeling_llama", "transformers.models.qwen2.modeling_qwen2",
+    "accelerate", "ipykernel.debugger", "ipykernel.kernelapp", "ipywidgets",
+    "matplotlib.backends.backend_agg", "matplotlib.figure", "nbformat", "peft", "torch",
+    "transformers.models.auto.tokenization_auto", "transformers.models.llama.modeling_llama",
+    "transformers.models.qwen2.modeling_qwen2",
 ]  # fmt: skip
 
 

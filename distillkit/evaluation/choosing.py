@@ -101,7 +101,9 @@ def _equations(reasoning: str, reading: int) -> str:
         with suppress(ParseError):
             for left, right in equations_in(line)[reading]:
                 names = {name for side in parse_equation(f"{left}={right}") for name in side} - {""}
-                if names and missing > 0:
+                if names:
                     missing = (missing if found else len(names)) - 1
                     found.append(f"{left} = {right}")
+                if found and not missing:
+                    return ", ".join(found)
     return ", ".join(found)

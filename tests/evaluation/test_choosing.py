@@ -143,6 +143,7 @@ def test_nothing_is_known_of_the_question():
 def test_no_wrong_answer_to_an_equation_holds_together():
     """Of the student's 352 measured wrong answers none does, but in stories, read wrongly."""
     rows = read_jsonl(data_path("generalisation_answers.jsonl"))
+    rows = [row for at, row in enumerate(rows) if not row["exact"] or at % 4 == 0]
     holds = {(row["split"] == "stories", row["exact"]): [] for row in rows}
     for row in rows:
         holds[row["split"] == "stories", row["exact"]].append(not contradiction(row["text"]))
@@ -201,7 +202,7 @@ def test_it_is_cut_in_the_line_with_the_changed_digit(family, seed, change):
 
 def test_recorded_answers_are_cut_at_the_same_place_while_they_are_written():
     """After each line the beginning holds or not, as it does in the finished text."""
-    for row in read_jsonl(data_path("generalisation_answers.jsonl"))[::8]:
+    for row in read_jsonl(data_path("generalisation_answers.jsonl"))[::16]:
         text, lines = row["text"], row["text"].splitlines(keepends=True)
         kept = sound_part(text)
         begun = ["".join(lines[:n]) for n in range(1, len(lines))]

@@ -14,7 +14,7 @@ import pytest
 
 from distillkit import plots
 from distillkit.cli import main
-from distillkit.evaluation.scoring import score, summary
+from distillkit.evaluation.scoring import evaluate, score, summary
 from distillkit.models.downloads import ModelError
 from distillkit.pipeline import demo as demo_module
 from distillkit.pipeline import report as report_module
@@ -615,7 +615,13 @@ def test_a_shorter_test_is_the_beginning_of_a_longer_one(curriculum):
     assert [part[:20] for part in long] == list(short)
 
 
-def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path, tiny_folder):
+def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(
+    tmp_path, tiny_folder, monkeypatch
+):
+    def shorter(*words, **how):  # what is answered counts nowhere here
+        return evaluate(*words, **how | {"max_new_tokens": 8})
+
+    monkeypatch.setattr(demo_module, "evaluate", shorter)
     assert not any(set(FAR) & set(c.get("families", ())) for c in CURRICULA.values())
     out = tmp_path / "run"
     words = ["demo", "--tier", "tiny", "--student", str(tiny_folder), "--curriculum", "broad",
@@ -631,8 +637,10 @@ def test_the_broad_curriculum_asks_in_other_words_and_far_kinds_in_none(tmp_path
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_whole_job_with_a_real_small_model(smollm, tmp_path):
+def test_the_whole_job_with_a_real_small_model(smollm, tmp_path, monkeypatch):
     """SmolLM2 learns the form from a few traces: format rises far, whatever its arithmetic."""
+    monkeypatch.setattr(demo_module, "PLAIN_TOKENS", 16)
+    monkeypatch.setitem(CURRICULA["narrow"], "max_new_tokens", 64)
     words = ["demo", "--tier", "tiny", "--traces", "20", "--test", "2"]
     assert main([*words, "--out", str(tmp_path / "r")]) == 0
     report = json.loads((tmp_path / "r" / "report.json").read_text())

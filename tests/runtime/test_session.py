@@ -33,16 +33,21 @@ def test_the_tiny_tier_is_the_same_on_every_machine(monkeypatch):
     assert session.start("tiny").dtype == "float32"
 
 
-def test_the_gain_is_a_ratio_of_times(monkeypatch):
-    """A clock by which every float32 product takes 3 and every bfloat16 product 1."""
-    now, cost = [0.0], {torch.float32: 3.0, torch.bfloat16: 1.0}
+@pytest.mark.parametrize(("gain", "products"), [(3.0, 12), (1.0, 12), (4.0, 4), (0.125, 4)])
+def test_the_gain_is_a_ratio_of_times_and_a_clear_one_is_not_measured_further(
+    monkeypatch, gain, products
+):
+    """A clock by which every float32 product takes so much longer than a bfloat16 product."""
+    now, cost, done = [0.0], {torch.float32: gain, torch.bfloat16: 1.0}, []
     monkeypatch.setattr(session.time, "perf_counter", lambda: now[0])
 
     def linear(x, w):
+        done.append(x.dtype)
         now[0] += cost[x.dtype] * (x.dtype == w.dtype)
 
     monkeypatch.setattr(torch.nn.functional, "linear", linear)
-    assert session.bfloat16_gain(rows=8) == 3.0
+    assert session.bfloat16_gain(rows=8) == gain
+    assert len(done) == products
 
 
 def test_the_gain_is_measured_here():

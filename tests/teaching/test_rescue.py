@@ -1,5 +1,7 @@
 """A cell that stops before its check: the lesson goes on with the kit's function."""
 
+import atexit
+
 import pytest
 
 IPython = pytest.importorskip("IPython")
@@ -22,7 +24,8 @@ def shell(monkeypatch):
     shell.user_ns["checks"] = checks
     rescue.watch()
     rescue.watch()
-    return shell
+    yield shell
+    atexit.unregister(shell.atexit_operations)  # a second each, in the end
 
 
 @pytest.mark.parametrize(
