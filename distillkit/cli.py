@@ -30,11 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(asked).parse_args(words[:1] if asked == "lab" else words)
     from distillkit.models.downloads import ModelError
     from distillkit.runtime.files import JournalError
-    from distillkit.runtime.session import command_name
+    from distillkit.runtime.session import command_name, large_pages
     from distillkit.traces.candidates import TeacherError
 
     if asked != "lab":  # its notebooks decide each for themselves
         share_the_cores()  # before torch is imported, and not for --help
+        large_pages()
     try:
         return options.run(options, words)
     except KeyboardInterrupt:

@@ -51,6 +51,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     """
     sharing = share_the_cores()  # has to stand before torch is imported
     steady_products()
+    large_pages()
     import torch
 
     cuda = torch.cuda.is_available()
@@ -96,6 +97,15 @@ def steady_products() -> None:
     cpuinfo = CPUINFO.read_text() if CPUINFO.exists() else ""
     if "AuthenticAMD" in cpuinfo + platform.processor():
         os.environ.setdefault("MKL_CBWR", "AUTO")
+
+
+def large_pages() -> None:
+    """Ask torch to keep large tensors in pages of 2 MB; a setting of the user's own wins.
+
+    Freed tensors then leave fewer holes, so the peak of a training is lower.  Only Linux has such
+    pages.  It has no effect after the first tensor.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def product_seconds(*kinds: str, rows: int = 256) -> dict[str, float]:

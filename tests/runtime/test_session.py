@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 import torch
 
 from distillkit.runtime import session
+
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 @pytest.mark.parametrize(("gain", "kind"), [(0.9, "float32"), (1.2, "float32"), (3.1, "bfloat16")])
@@ -94,6 +97,30 @@ def test_a_session_asks_for_steady_products(maker):
     maker("AuthenticAMD")
     session.start("tiny")
     assert os.environ["MKL_CBWR"] == "AUTO"
+
+
+@pytest.mark.parametrize(("own", "mode"), [(None, "1"), ("0", "0")])
+def test_large_pages_are_asked_for_and_the_users_own_setting_wins(monkeypatch, own, mode):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", own or "")
+    if own is None:
+        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    session.start("tiny")
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == mode
+
+
+@pytest.mark.skipif(
+    not PAGES.exists() or "[never]" in PAGES.read_text(), reason="no large pages here"
+)
+def test_a_command_keeps_large_tensors_in_large_pages():
+    code = (
+        "from distillkit.cli import main; main(['lesson', '→']); import torch;"
+        "kept = torch.ones(20_000_000); print(open('/proc/self/smaps').read())"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=env
+    )
+    assert re.search(r"^VmFlags:.* hg\b", done.stdout, re.MULTILINE)
 
 
 def test_an_unknown_type_is_named():
