@@ -29,6 +29,7 @@ from distillkit.models.loading import (
 )
 
 CPU_TOKENS = 512  # of prompts that are read at once on a CPU
+CARD_TOKENS = 2**14  # and on a card, whose memory they would fill
 
 
 @dataclass
@@ -240,10 +241,11 @@ class Reader:
     def prompts(self, own: Sequence[list[int]], first: int) -> torch.Tensor:
         """Read what follows the prefix into rows `first`, …; the logits after each, (R, V).
 
-        On a CPU a few rows at once: what they need then stays in its cache, and rows of about the
-        same length need little padding.
+        As many rows at once as a device has room for.  On a CPU these are few: what they need then
+        stays in its cache, and rows of about the same length need little padding.
         """
-        n = len(own) if self.device.type != "cpu" else max(1, CPU_TOKENS // max(map(len, own)))
+        most = CPU_TOKENS if self.device.type == "cpu" else CARD_TOKENS
+        n = max(1, most // max(map(len, own)))
         parts = [self._prompts(own[at : at + n], first + at) for at in range(0, len(own), n)]
         return torch.cat(parts)
 
@@ -451,7 +453,7 @@ def sample(
     Returns one list a prompt.
     Raises ValueError for a setting out of range, for a prompt without tokens and for another number
     of texts in `begun`, ModelError for a model that the sampler would read otherwise than it reads
-    itself.
+    itself, MemoryError with what to do.
     """
     if not prompts:
         return []
@@ -488,7 +490,7 @@ def sample(
     longest = max(len(a + b) for a, b in zip(own, first, strict=True)) + max_new_tokens
     refuse_other_attention(model, shared + longest)
     must_sample_alike(model.get_base_model() if hasattr(model, "get_base_model") else model)
-    with shared_prefix_attention(model) as base:
+    with _said_in_words(width), shared_prefix_attention(model) as base:
         reader = Reader(base, ids[0][:shared], width, longest)
         texts, steps = Texts(reader, own, first, k, back), 0
         while texts.rows or texts.waiting:
@@ -506,6 +508,18 @@ def sample(
             if on_step:
                 on_step(steps)
     return results
+
+
+@contextlib.contextmanager
+def _said_in_words(width: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"the device's memory does not hold {width} texts at once: close other programs that "
+            "use it, take a 4-bit student (--quant nf4) or a smaller one, or write fewer texts at "
+            "once (`width`)"
+        ) from error
 
 
 class Ending:

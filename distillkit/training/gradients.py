@@ -17,8 +17,9 @@ from distillkit.training.packing import Example, pack, parts_of, supervised, wei
 
 CPU_TOKENS = 384  # of a part: fewer repeat the shared beginning, more only cost memory
 NO_ROOM = (
-    "training does not fit into the device's memory, in parts of {} tokens: close other programs "
-    "that use it, take a 4-bit student (--quant nf4) or a smaller one, or shorter traces"
+    "training does not fit into the device's memory, in parts of {} tokens or one example: close "
+    "other programs that use it, take a 4-bit student (--quant nf4) or a smaller one, or shorter "
+    "traces"
 )
 
 
@@ -84,27 +85,27 @@ def fractions(weights_N: torch.Tensor, part: Sequence[Example]) -> list[float]:
 
 @dataclass
 class Room:
-    """How many tokens a part of a batch may have; halved once when the memory is full."""
+    """How many tokens a part of a batch may have; halved when the memory is full."""
 
     tokens: int
-    halved: bool = False
 
 
 def gradient_that_fits(
     module: torch.nn.Module, batch: Sequence[Example], accelerator: Accelerator, room: Room
 ) -> tuple[float, int, dict[str, float]]:
-    """Call `add_gradient`; if the device's memory is full, once more in parts half as long.
+    """Call `add_gradient`; while the device's memory is full, again in parts half as long.
 
-    Raises MemoryError with what to do.
+    Raises MemoryError, with what to do, once each part is one example.
     """
     try:
         return add_gradient(module, batch, accelerator, room.tokens)
     except torch.OutOfMemoryError as error:
-        if room.halved or accelerator.num_processes > 1:
+        alone = len(parts_of(batch, room.tokens)) == len(batch)
+        if alone or accelerator.num_processes > 1:
             raise MemoryError(NO_ROOM.format(room.tokens)) from error
     module.zero_grad()  # here the error is gone, and the tensors that it held
     torch.cuda.empty_cache()
-    room.tokens, room.halved = room.tokens // 2, True
+    room.tokens //= 2
     return gradient_that_fits(module, batch, accelerator, room)
 
 
@@ -114,8 +115,8 @@ def tokens_at_once(model) -> int:
         return CPU_TOKENS
     free, total = torch.cuda.mem_get_info()
     cap = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)  # torch 2.8
-    allowed = total * cap()
+    held, used = torch.cuda.memory_reserved(), torch.cuda.memory_allocated()
     kind = "float32" if model.dtype == torch.float32 else "bfloat16"
     r = model.active_peft_config.r if isinstance(model, PeftModel) else None
     return most_tokens(shape_of(model.config), kind,
-                       min(free, allowed - torch.cuda.memory_reserved()), r)  # fmt: skip
+                       min(free + held, total * cap()) - used, r)  # fmt: skip

@@ -39,7 +39,7 @@ class TrainingConfig:
     in; the trained ones are in float32).  "fp16" scales the loss and leaves out a step whose
     gradient overflows.
     A batch is computed in parts of at most `part_tokens` tokens: less memory, the same gradient
-    (default: 384 on a CPU, on a GPU what fits; out of memory, half of it is tried once).
+    (default: 384 on a CPU, on a GPU what fits; out of memory, half of it is tried, and so on).
     A checkpoint is written about every `save_seconds`.
     """
 

@@ -126,10 +126,11 @@ def most_tokens(shape: Shape, kind: str, free: float, r: int | None = 16, most: 
     """Return how many tokens a part of a batch may have: at most `most`, a multiple of 64.
 
     What training needs besides the weights, which are loaded, has to fit into 0.8 of the free
-    bytes; two of three tokens are learned.  At least 64.
+    bytes; two of three tokens are learned, from cross-entropy.  At least 64.
     """
     for tokens in range(most, 64, -64):
         parts = training(shape, kind, r, tokens, tokens * 2 // 3)
-        if sum(parts.values()) - parts["frozen weights"] <= 0.8 * free:
+        loaded = parts["frozen weights"] + parts["trained weights"]
+        if sum(parts.values()) - loaded <= 0.8 * free:
             return tokens
     return 64

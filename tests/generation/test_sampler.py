@@ -97,6 +97,17 @@ def test_the_rows_of_the_test_above_end_at_different_times(early):
     assert len({row[0].text for row in got}) == len(SHARED)
 
 
+def test_full_memory_is_said_with_what_to_do(tiny, monkeypatch):
+    def full(self, last, starts):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    kit.must_sample_alike(tiny.model)
+    monkeypatch.setattr(kit.Reader, "step", full)
+    with pytest.raises(MemoryError, match=r"hold 3 texts at once: .*--quant nf4.*`width`"):
+        sample(tiny.model, tiny.tokenizer, SHARED, width=3)
+    assert tiny.model.config._attn_implementation != "distillkit"
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_the_weights_of_16_bit_attention_are_calculated_in_float32(dtype):
     scores = (8 * torch.randn(7, 3, 1, 530, generator=torch.Generator().manual_seed(0))).to(dtype)

@@ -85,16 +85,44 @@ def test_a_part_that_did_not_fit_leaves_nothing_behind_in_the_gradient(tiny, who
         return real(self, **tree)
 
     monkeypatch.setattr(gradients.CompletionLoss, "forward", second_fails)
-    run = train(tiny, part_tokens=220)
+    run = train(tiny, part_tokens=440)
     assert 0 in tries
     for one, other in zip(run.log, whole.log, strict=True):
         assert one["gradient"] == pytest.approx(other["gradient"], rel=1e-3)
 
 
-def test_memory_that_is_full_twice_is_said_with_what_to_do(tiny, monkeypatch):
-    full_above(monkeypatch, 10)
-    with pytest.raises(MemoryError, match=r"parts of 200 tokens.*--quant nf4"):
+def test_memory_for_one_example_is_enough(tiny, whole, monkeypatch):
+    longest = max(len(e.ids) for e in encode(TRACES, tiny.tokenizer)) + ROUND
+    tries = full_above(monkeypatch, longest)
+    run = train(tiny, part_tokens=8 * longest)
+    assert run.finished and 1 < sum(tokens > longest for tokens in tries) <= 3
+    for one, other in zip(run.log, whole.log, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+
+
+def test_memory_that_does_not_hold_one_example_is_said_with_what_to_do(tiny, monkeypatch):
+    tries = full_above(monkeypatch, 10)
+    with pytest.raises(MemoryError, match=r"parts of \d+ tokens or one example.*--quant nf4"):
         train(tiny, part_tokens=400)
+    longest = max(len(e.ids) for e in encode(TRACES, tiny.tokenizer)) + ROUND
+    assert tries == sorted(tries, reverse=True) and tries[0] > longest >= tries[-1]
+
+
+@pytest.mark.parametrize(
+    ("free", "held", "used", "cap", "left"),
+    [(70, 10, 10, 1.0, 70),  # gigabytes
+     (50, 30, 10, 1.0, 70),  # the allocator holds 20 that no tensor needs
+     (70, 10, 10, 0.5, 30)],
+)  # fmt: skip
+def test_the_room_on_a_card_is_what_no_tensor_takes(monkeypatch, tiny, free, held, used, cap, left):
+    about = {"mem_get_info": (free * 1e9, 80e9), "memory_reserved": held * 1e9,
+             "memory_allocated": used * 1e9, "get_per_process_memory_fraction": cap}  # fmt: skip
+    for name, value in about.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value, raising=False)
+    monkeypatch.setattr(gradients, "most_tokens", lambda shape, kind, free, r: (kind, free, r))
+    model = SimpleNamespace(device=torch.device("cuda"), dtype=torch.bfloat16,
+                            config=tiny.model.config)  # fmt: skip
+    assert gradients.tokens_at_once(model) == ("bfloat16", left * 1e9, None)
 
 
 def test_more_memory_holds_longer_parts_and_what_is_chosen_fits():
@@ -108,6 +136,16 @@ def test_more_memory_holds_longer_parts_and_what_is_chosen_fits():
         assert tokens == 64 or sum(parts.values()) <= 0.8 * gigabytes * 1e9
     assert before == 2048 and most_tokens(shape, "bfloat16", 0) == 64
     assert most_tokens(shape, "float32", 3e9) < most_tokens(shape, "bfloat16", 3e9)
+
+
+@pytest.mark.parametrize("r", [16, None])
+def test_weights_that_are_loaded_need_no_more_room(r):
+    """All that is trained is there already, be it an adapter or the whole student."""
+    shape = SHAPES["SmolLM2-135M"]
+    parts = training(shape, "float32", r, 640, 640 * 2 // 3)
+    needed = sum(parts[name] for name in ("gradients", "Adam's moments", "activations", "logits"))
+    assert most_tokens(shape, "float32", needed / 0.8 + 1, r) == 640
+    assert most_tokens(shape, "float32", needed / 0.8 - 1, r) == 576
 
 
 # --- half precision -------------------------------------------------------------------------------
