@@ -45,8 +45,13 @@ def upper_part(student, share: float) -> range:
 def with_adapter(student, adapter: LoraConfig) -> PeftModel:
     """Freeze the student, in 4, 8 or more bits, and add a trainable LoRA adapter.
 
-    Raises ValueError as `refuse_leftovers`.
+    Raises ValueError for a student that has one, and as `refuse_leftovers`.
     """
+    if isinstance(student, PeftModel):
+        raise ValueError(
+            "the student has an adapter already: `distill` trains that one on; for a new one, give "
+            "the model that `.merge_and_unload()` returns, or `.unload()` to forget the first one"
+        )
     refuse_leftovers(student, adapter)
     with quiet():
         return get_peft_model(student, adapter)

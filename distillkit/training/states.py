@@ -39,7 +39,8 @@ class MatchStates:
     To the divergence `weight` times `gap(student_NE, parent_NE)` is added, a mean over the
     layers: behind the student's layer number i its hidden states should be those behind the
     parent's layer `behind[i]`.  It watches both models inside a `with` block and must be used
-    there.  Source: Muralidharan et al. 2024, arXiv 2407.14679, sec. 3 (intermediate states).
+    there.  Raises ValueError for another number of layers, and for a student that is its own
+    parent.  Source: Muralidharan et al. 2024, arXiv 2407.14679, sec. 3 (intermediate states).
     """
 
     def __init__(
@@ -51,6 +52,9 @@ class MatchStates:
         if len(self._layers["student"]) != len(self.behind):
             raise ValueError(f"{len(self.behind)} of the parent's layers are named for "
                              f"{len(self._layers['student'])} of the student")  # fmt: skip
+        if {*self._layers["student"]} & {*self._layers["parent"]}:
+            raise ValueError("the student has layers of the parent, whose states would pass for "
+                             "its own: give it a copy, such as `drop_layers` makes")  # fmt: skip
         self._seen: dict[tuple[str, int], Tensor] = {}
         self._hooks: list[Any] = []
 

@@ -115,6 +115,13 @@ def test_a_second_adapter_that_would_leave_the_first_one_in_some_layers_is_refus
     assert len(kit.layers_of(with_adapter(first.unload(), lora(r=2, layers=[1])))) == 7
 
 
+def test_an_adapter_on_an_adapter_is_refused(fresh_tiny):
+    first = with_adapter(fresh_tiny.model, lora(r=2))
+    with pytest.raises(ValueError, match=r"has an adapter already.*`\.merge_and_unload\(\)`"):
+        with_adapter(first, lora(r=2))
+    assert len(kit.layers_of(with_adapter(first.merge_and_unload(), lora(r=3)))) == 14
+
+
 @pytest.mark.parametrize("left", ["merged", "of another name"])
 def test_an_adapter_that_a_new_one_would_not_take_the_place_of_is_refused(fresh_tiny, left):
     if left == "merged":

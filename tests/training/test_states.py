@@ -85,6 +85,12 @@ def test_a_student_with_an_adapter_gets_nearer(tiny, parent):
     assert all(p.grad is None for p in parent.parameters())
 
 
+def test_a_student_that_is_its_own_parent_is_refused(parent):
+    """Its states would be compared with themselves: a gap of 0, whatever it learns."""
+    with pytest.raises(ValueError, match="has layers of the parent"):
+        MatchStates(Match(parent), parent, range(4))
+
+
 def test_numbers_that_do_not_fit_are_refused(parent):
     with pytest.raises(ValueError, match="named for 3"):
         MatchStates(Match(parent), drop_layers(parent, [1]), range(4))
