@@ -5,10 +5,10 @@ The rows of data/handbook.jsonl are written by `benchmarks.recordings.handbook`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
+from distillkit.retrieval.lexical import terms
 from distillkit.retrieval.prompts import UNKNOWN
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
@@ -59,9 +59,8 @@ def sections(known: Sequence[Fact]) -> dict[str, str]:
 
 
 def words_of(text: str) -> list[str]:
-    """Return what is compared of an answer: its words (a to z, digits) in small letters, without
-    the articles."""
-    return [w for w in re.findall(r"[a-z0-9]+", text.lower()) if w not in ("the", "a", "an")]
+    """Return what is compared of an answer: its words in small letters, without the articles."""
+    return [w for w in terms(text.replace("_", " ")) if w not in ("the", "a", "an")]
 
 
 def same_answer(text: str, answer: str) -> bool:

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-TERM = re.compile(r"[a-z0-9_]+")
+ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana, Chinese characters
+TERM = re.compile(rf"[{ALONE}]|[^\W{ALONE}]+")
 
 
 def terms(text: str) -> list[str]:
-    """Return the words of a text in small letters: a to z, digits and underscores.
+    """Return the words of a text in small letters: letters of any script, digits and underscores.
 
-    For English: any other letter parts words as a space does, and a text in another script has
-    none, so nothing is found in it.
+    Chinese and Japanese stand without spaces: each of their characters is a word.  Letters that
+    look alike are one (NFKC), whether an accent is a character of its own or not.
     """
-    return TERM.findall(text.lower())
+    return TERM.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 class Postings:

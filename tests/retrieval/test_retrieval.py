@@ -63,6 +63,28 @@ def test_a_place_belongs_to_the_passages_that_hold_all_of_it():
 # --- scores by words ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Ein Söller, 12_a", ["ein", "söller", "12_a"]),
+        ("So\u0308ller STRASSE Straße", ["söller", "strasse", "strasse"]),
+        ("Сколько коек в хижине?", ["сколько", "коек", "в", "хижине"]),
+        ("山小屋に12人", ["山", "小", "屋", "に", "12", "人"]),
+        ("\uff11\uff12 \u2026 -- !", ["12"]),
+    ],
+)
+def test_words_are_those_of_any_script(text, words):
+    assert terms(text) == words
+
+
+@pytest.mark.parametrize("search", [bm25, tf_idf])
+def test_a_text_in_another_script_is_found(search):
+    texts = ["В красной хижине сорок коек", "В синей хижине десять коек"]
+    red, blue = search(texts)("сколько коек в КРАСНОЙ хижине?")
+    assert red > blue > 0
+    assert list(search(["红屋有四十张床", "蓝屋有十张床"])("红屋有几张床") > 0) == [True, True]
+
+
 def bm25_by_hand(texts, question, k1=1.5, b=0.75):
     """The formula as it is written, one text and one word at a time."""
     documents = [terms(text) for text in texts]
@@ -322,6 +344,10 @@ def test_what_is_not_there_is_not_answered():
         ("grey and green", "green and grey", False, False),
         ("", "1975", False, False),
         ("The rope ladders", "?", False, False),
+        ("нет", "да", False, False),
+        ("Это Ирса Дельфинг", "Ирса Дельфинг", False, True),
+        ("床は四十", "四十", False, True),
+        ("**_1975_**", "1975", True, True),
     ],
 )
 def test_answers_are_compared_by_their_words(text, answer, same, has):
