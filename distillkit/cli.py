@@ -12,8 +12,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from distillkit.runtime.busy import share_the_cores
-
 if TYPE_CHECKING:
     from distillkit.traces.templates import Template
 
@@ -30,12 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(asked).parse_args(words[:1] if asked == "lab" else words)
     from distillkit.models.downloads import ModelError
     from distillkit.runtime.files import JournalError
-    from distillkit.runtime.session import command_name, large_pages
+    from distillkit.runtime.session import before_torch, command_name
     from distillkit.traces.candidates import TeacherError
 
     if asked != "lab":  # its notebooks decide each for themselves
-        share_the_cores()  # before torch is imported, and not for --help
-        large_pages()
+        before_torch()  # not for --help
     try:
         return options.run(options, words)
     except KeyboardInterrupt:
@@ -207,28 +204,23 @@ def _evaluate(options: argparse.Namespace, words: list[str]) -> int:
 def _template_of(folder: Path) -> tuple[Template, str]:
     """Return the template of what a run's student was trained on, and what a person should know.
 
-    Where it had a system message of its own, its answers have no form that the kit could read.
-    Raises ValueError where it had none: no template is without one.
+    Where it had a system message of its own, or none, its answers have no form that the kit could
+    read.
     """
     import re
 
     from distillkit.pipeline.demo import read_run, system_of
-    from distillkit.runtime.session import command_name
     from distillkit.traces.templates import TEMPLATES, Template
 
     system = system_of(read_run(folder))
     for template in TEMPLATES.values():
         if template.instruction == system:
             return template, ""
-    if not system:
-        raise ValueError(
-            f"{folder} was trained without a system message, and questions are asked with one "
-            f"here: the numbers would mean nothing. Talk to it: {command_name()} chat "
-            f"{quote(str(folder))}"
-        )
     own = Template("own", system, lambda *parts: "\n".join(parts), re.compile("(?!)"), "")
-    return own, ("it was trained with a system message of its own and is asked with that one; the "
-                 "kit cannot read its form: only 'lenient' (the right value) counts")  # fmt: skip
+    so = ("with a system message of its own and is asked with that one" if system else
+          "without a system message and is asked without one")  # fmt: skip
+    return own, (f"it was trained {so}; the kit cannot read its form: only 'lenient' (the right "
+                 "value) counts")  # fmt: skip
 
 
 def _ask_options(command: argparse.ArgumentParser) -> None:

@@ -347,6 +347,7 @@ class Machine:
         self.root, self.monkeypatch = root, monkeypatch
         self.pip_calls, self.started, self.ruff_calls = [], [], []
         self.pip_output, self.pip_code, self.ruff_code = "", 0, 0
+        self.pip_good = 0  # calls before the one that ends with this output and code
         self.cpu_wheels_answer = False
         (root / "distillkit").mkdir(parents=True)
         (root / "notebooks").mkdir()
@@ -380,6 +381,8 @@ class Machine:
     def popen(self, command, cwd, stdout, stderr, env):
         assert env["PIP_USER"] == "0"  # a user's setting would install outside of .venv
         self.pip_calls.append([str(word) for word in command])
+        if len(self.pip_calls) <= self.pip_good:
+            return SimpleNamespace(poll=lambda: 0, returncode=0)
         stdout.write(self.pip_output)
         return SimpleNamespace(poll=lambda: self.pip_code, returncode=self.pip_code)
 
@@ -547,6 +550,16 @@ def test_kit_names_the_step_the_reason_and_the_mend(machine, output, mend):
     machine.pip_code = 0
     machine("demo")
     assert len(machine.pip_calls) == 3, "a failed install is tried again"
+
+
+@pytest.mark.parametrize(("good", "step"), [(0, "pip"), (1, "torch==2.13.0"), (2, "{root}")])
+def test_kit_names_each_part_whose_installation_fails(machine, good, step):
+    machine.pip_output, machine.pip_code, machine.pip_good = "no route to host\n", 1, good
+    with pytest.raises(SystemExit, match="no route to host") as stopped:
+        machine("demo")
+    step = step.format(root=machine.root)
+    assert f"FAILED: installing {step}\n" in str(stopped.value)
+    assert len(machine.pip_calls) == good + 1 and not machine.kit.STAMP.exists()
 
 
 @pytest.mark.parametrize("when", ["after an install", "later"])

@@ -104,6 +104,6 @@ def _equations(reasoning: str, reading: int) -> str:
                 if names:
                     missing = (missing if found else len(names)) - 1
                     found.append(f"{left} = {right}")
-                if found and not missing:
-                    return ", ".join(found)
+                    if not missing:
+                        return ", ".join(found)
     return ", ".join(found)

@@ -49,9 +49,7 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     where a short measurement shows that it pays; the adapter that is trained stays in float32.
     Raises ValueError for an unknown name or for `gpu` without a CUDA device.
     """
-    sharing = share_the_cores()  # has to stand before torch is imported
-    steady_products()
-    large_pages()
+    sharing = before_torch()
     import torch
 
     cuda = torch.cuda.is_available()
@@ -84,6 +82,13 @@ def start(tier: str | None = None, seed: int = 0, dtype: str | None = None) -> S
     why.append(f"student = {student}")
     seed_everything(seed)
     return Session(tier, device, dtype, student, seed, why)
+
+
+def before_torch() -> str:
+    """Set what torch reads when it is imported; return what `share_the_cores` says."""
+    steady_products()
+    large_pages()
+    return share_the_cores()
 
 
 def steady_products() -> None:

@@ -39,7 +39,7 @@ class Template:
     """One way to write reasoning and answer."""
 
     name: str
-    instruction: str  # the system message: it describes the form
+    instruction: str  # the system message: it describes the form; "": there is none
     render: Callable[[str, str], str]  # (reasoning, answer) -> completion
     pattern: re.Pattern[str]  # groups 'reasoning' and 'answer', matched against the whole text
     stop: str  # generation may stop as soon as this text appears: nothing that may stand inside
@@ -172,7 +172,7 @@ def messages(
     text: str, template: Template = THINK, shots: Sequence[Problem] = (), form: str = "terse"
 ) -> list[Message]:
     """Build the chat for one question: instruction, examples solved in a trace form, question."""
-    chat = [{"role": "system", "content": template.instruction}]
+    chat = [{"role": "system", "content": template.instruction}] if template.instruction else []
     for shot in shots:
         chat.append({"role": "user", "content": shot.text})
         chat.append({"role": "assistant", "content": render_solution(shot, template, form)})

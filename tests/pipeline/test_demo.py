@@ -350,7 +350,9 @@ def trained_with(tmp_path, monkeypatch):
 
         def answer(model, tokenizer, problems, template=THINK, journal=None, **_):
             Path(journal or tmp_path / "none").touch()
-            asked.extend(messages(p.text, template)[0]["content"] for p in problems)
+            for *system, question in (messages(p.text, template) for p in problems):
+                assert question["role"] == "user"
+                asked.append("".join(message["content"] for message in system))
             return [{"id": p.id, "problem": p.record(), "text": text, "finish": "eos", "tokens": 9,
                      **score(text, "eos", p.answer, template)} for p in problems]  # fmt: skip
 
@@ -376,24 +378,23 @@ def test_a_run_is_asked_in_the_template_it_was_trained_on(trained_with, capsys, 
     assert asked == [template.instruction] * 2
 
 
-def test_a_run_with_a_system_message_of_its_own_is_asked_with_it(trained_with, capsys):
-    asked, evaluate, ask = trained_with("Be short.", "The answer is 4.")
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("Be short.", "with a system message of its own and is asked with that one"),
+        ("", "without a system message and is asked without one"),
+    ],
+)
+def test_a_run_of_another_form_is_asked_as_it_was_trained(trained_with, capsys, system, said):
+    asked, evaluate, ask = trained_with(system, "The answer is 4.")
     assert main(evaluate) == 0
-    said = capsys.readouterr().out
-    assert "all  lenient 100 % (21–100, n=1)\n" in said and "exact" not in said
-    assert "the kit cannot read its form" in said
+    printed = capsys.readouterr().out
+    assert "all  lenient 100 % (21–100, n=1)\n" in printed and "exact" not in printed
+    note = f"it was trained {said}; the kit cannot read its form"
+    assert note in printed
     assert main(ask) == 0
-    assert "the kit cannot read its form" in capsys.readouterr().out
-    assert asked == ["Be short."] * 2
-
-
-def test_a_run_without_a_system_message_is_not_asked_with_one(trained_with, capsys):
-    asked, *commands = trained_with("", "The answer is 4.")
-    for words in commands:
-        assert main(words) == 1
-        said = capsys.readouterr().err
-        assert "trained without a system message" in said and "chat " in said
-    assert asked == []
+    assert note in capsys.readouterr().out
+    assert asked == [system] * 2
 
 
 def test_a_teacher_that_never_answered_is_one_sentence(tmp_path, monkeypatch, capsys):

@@ -117,6 +117,18 @@ def test_a_search_leaves_nothing_behind_and_says_nothing_itself(capsys):
     assert not _len_torch_function_stack()
 
 
+def test_nothing_is_searched_for_a_bare_object():
+    """No two of them are alike, so that every change would be tried in vain."""
+    calls = []
+
+    def right(x):
+        calls.append(x)
+        return x + 1
+
+    assert say(lambda x: object(), right, [(torch.zeros(1),)]) == "" and len(calls) == 0
+    assert say(lambda x: x - 1, right, [(torch.zeros(1),)]) != "" and len(calls) > 1
+
+
 def test_a_search_ends_even_if_a_change_makes_a_loop_endless():
     def right(n):
         rounds = 0
