@@ -36,6 +36,7 @@ EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
 WAITING = {  # arms that are still to be run, by a part of their name
+    "more_training": ("broad",),
     "step_by_step": ("signs",),
 }
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
@@ -217,6 +218,7 @@ def test_a_recorded_table_can_be_made_again(name, capsys):
     kinds = {
         "demo_recipe": "float32",
         "going_back": "float32",
+        "more_training": "float32",
     }  # where the machine of that day had no bfloat16 products
     assert dtype == (kinds.get(name, "bfloat16") if "dtype" in experiment.fields else None)
     err = refusal(lambda *words: main(experiment, "", words), capsys, "--test", "7")
@@ -266,6 +268,7 @@ def test_every_command_that_is_named_exists_and_every_table_names_its_command():
 
 LITTLE = {
     "TRACES": 8,
+    "SOLUTIONS": 8,
     "LIMIT": 8,
     "MOST": 24,
     "K": 2,
@@ -298,6 +301,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "generalisation": ["narrow", "never taught"],
     "going_back": ["broad"],
     "more_kinds": ["thirteen kinds, 20 minutes"],
+    "more_training": ["outside"],
     "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
         "qwen / none / before",
@@ -344,11 +348,16 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         settings = {"dtype": "float32", "student": "tiny", "curriculum": "broad", "traces": 8,
                     "seed": 5}  # fmt: skip
         monkeypatch.setattr(module, "distilled", lambda: (adapted, student.tokenizer, settings))
+    if name in ("more_kinds", "more_training"):
+        asked = [{"question": f"Solve: {n}x = {n}", "answer": "1"} for n in (2, 3, 4)]
+        write_jsonl(tmp_path / "outside_fresh.jsonl", asked)
+        monkeypatch.setattr("benchmarks.experiments.generalisation.RUNS", tmp_path)
+    if name == "more_training":
+        ready = dataclasses.replace(student, model=adapted)
+        monkeypatch.setattr(module, "ready_student", lambda machine: ready)
     if name == "more_kinds":
-        write_jsonl(tmp_path / "outside_fresh.jsonl", [{"question": "x = 1?", "answer": "1"}])
         few = {arm: (shares, 8) for arm, (shares, _) in module.COURSES.items()}
         monkeypatch.setattr(module, "COURSES", few)
-        monkeypatch.setattr("benchmarks.experiments.generalisation.RUNS", tmp_path)
     if name == "shipped_forms":
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "student_of", lambda *_: copy.deepcopy(ready))

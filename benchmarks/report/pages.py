@@ -35,6 +35,7 @@ SECTIONS = (
     learning.amount,
     learning.self_improvement,
     learning.own_errors,
+    learning.more_training,
     learning.several_tries,
     learning.going_back,
     learning.teacher_forms,
