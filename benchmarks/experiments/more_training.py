@@ -17,7 +17,7 @@ from benchmarks.experiments.generalisation import ARMS as SPLITS
 from benchmarks.experiments.generalisation import LIMIT
 from benchmarks.runner import Experiment, gained, main, marks, scored
 from distillkit.evaluation.scoring import evaluate
-from distillkit.pipeline.recipes import CURRICULA, maker
+from distillkit.pipeline.recipes import CURRICULA, in_turn, maker
 from distillkit.problems.equations import make_problem
 from distillkit.runtime.files import read_jsonl
 from distillkit.runtime.session import data_path
@@ -28,7 +28,6 @@ from distillkit.training.lora import ready_student
 
 ARMS = ("outside", "broad")
 BROAD = CURRICULA["broad"]
-TURNS = [family for family, share in BROAD["shares"].items() for _ in range(share)]
 SOLUTIONS, RATE, SEED = 800, 3e-4, 1
 
 
@@ -52,7 +51,8 @@ def trained_on(student, bench):
     asked = [problem for split in ARMS for problem in SPLITS[split](bench.test)]
     unseen = [make_problem(problem.text.split(":")[-1]) if problem.family == "own" else problem
               for problem in asked]  # fmt: skip
-    problems = maker("broad")(SOLUTIONS, TURNS, "train", SEED, avoid=unseen)
+    turns = in_turn(BROAD["families"], BROAD["shares"])
+    problems = maker("broad")(SOLUTIONS, turns, "train", SEED, avoid=unseen)
     traces = to_traces(Solver(form="collect").sample(problems))
     general = read_jsonl(data_path("general.jsonl"))
     rows = mix(traces, general, BROAD["general"], SEED, or_fewer=True)

@@ -9,6 +9,7 @@ from benchmarks.report.parts import (
     change,
     distinct,
     for_each_seed,
+    gain_of,
     gap,
     mean,
     noted,
@@ -20,7 +21,6 @@ from benchmarks.report.parts import (
     row,
     rows,
     section,
-    signed,
     spread,
     table,
     values,
@@ -289,10 +289,7 @@ def more_training() -> str:
     path, lines = "data/more_training.csv", []
     for split in distinct(rows(path), "split"):
         before, after = (row(path, split=split, stage=stage) for stage in ("before", "after"))
-        gain = [signed(100 * float(after[c])) for c in ("gain", "gain_low", "gain_high")]
-        lines.append(
-            f"{split} | {rate(before)} | {rate(after)} | {gain[0]} ({gain[1]} to {gain[2]})"
-        )
+        lines.append(f"{split} | {rate(before)} | {rate(after)} | {change(gain_of(after))}")
     spent = rows(path, stage="after")[0]
     return section(
         "More of the same training",
@@ -351,14 +348,13 @@ def going_back() -> str:
         greedy, after = (rows(path, split=split, way=way) for way in ("greedy", "going back"))
         again = rows("data/several_tries.csv", split=split, way="again")
         gain = change(gap(greedy, after), bold=True)
-        one = [signed(100 * float(after[0][c])) for c in ("gain", "gain_low", "gain_high")]
         cost = [mean(values(of, "tokens", 1)) for of in (greedy, after, again)]
         shown = [mean(values(of, "sound")) for of in (greedy, after)]
         first = [100 * r["right"][: int(again[0]["n"])].count("1") / int(again[0]["n"])
                  for r in after]  # fmt: skip
         lines.append(" | ".join([
             split, percent(greedy[0]["exact"]), spread(values(after), end=100), gain,
-            f"{one[0]} ({one[1]} to {one[2]})", *shown, mean(values(after, "sound_right")),
+            change(gain_of(after[0])), *shown, mean(values(after, "sound_right")),
             mean(first), mean(values(again)), *cost,
         ]))  # fmt: skip
         sound += sum(float(r["sound"]) * int(r["n"]) for r in after)

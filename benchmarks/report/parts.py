@@ -114,6 +114,11 @@ def gap(base: Rows, other: Rows, column: str = "exact", factor: float = 100) -> 
     return statistics.paired(values(base, column, factor), values(other, column, factor), ends)
 
 
+def gain_of(one: dict[str, str]) -> Triple:
+    """Return, in percent, the gain that a row records over the questions of one run, paired."""
+    return tuple(100 * float(one[column]) for column in ("gain", "gain_low", "gain_high"))
+
+
 def for_each_seed(one: dict[str, str], found: Rows) -> Rows:
     """Return a row that no seed draws once for each seed of others, to compare them with it."""
     return [{**one, "seed": other["seed"]} for other in found]

@@ -17,6 +17,7 @@ from distillkit.pipeline.recipes import (
     PLAIN_TOKENS,
     Settings,
     examples,
+    in_turn,
     maker,
     unseen_problems,
 )
@@ -192,7 +193,7 @@ def problems_to_teach(job: Job) -> list[Problem]:
     settings = job.settings
     problems = job.teacher.problems(settings.families)
     if problems is None:
-        turns = [f for f in settings.families for _ in range(round(settings.shares.get(f, 1)))]
+        turns = in_turn(settings.families, settings.shares)
         n = round(settings.traces * job.teacher.spare)
         make = maker(settings.curriculum)
         problems = make(n, turns, "train", settings.seed, avoid=job.unseen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from distillkit.problems.equations import (
@@ -101,6 +101,11 @@ def unseen_problems(settings: Settings) -> tuple[list[Problem], list[Problem]]:
     test = maker(settings.curriculum)(max(100, settings.test), settings.families, "test", TEST_SEED)
     ood = make_problems(max(60, settings.ood), kinds, "ood", TEST_SEED, avoid=test)
     return test[: settings.test], ood[: settings.ood]
+
+
+def in_turn(families: Iterable[str], shares: Mapping[str, float]) -> list[str]:
+    """Return the families, each as often as its share, to be made one after the other."""
+    return [family for family in families for _ in range(round(shares.get(family, 1)))]
 
 
 def maker(curriculum: str) -> Callable[..., list[Problem]]:

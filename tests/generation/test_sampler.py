@@ -97,6 +97,24 @@ def test_the_rows_of_the_test_above_end_at_different_times(early):
     assert len({row[0].text for row in got}) == len(SHARED)
 
 
+@pytest.mark.parametrize(("device", "at_once"), [("cpu", 2), ("cuda", 3)])
+def test_prompts_are_read_as_many_at_once_as_a_device_has_room_for(device, at_once, monkeypatch):
+    monkeypatch.setattr(kit, "CPU_TOKENS", 24)
+    monkeypatch.setattr(kit, "CARD_TOKENS", 36)
+    read = []
+
+    class NoForwardPass(kit.Reader):
+        def __init__(self):
+            self.device = torch.device(device)
+
+        def _prompts(self, own, first):
+            read.append((first, len(own)))
+            return torch.zeros(len(own), 1)
+
+    assert len(NoForwardPass().prompts([[7] * 12] * 7, 5)) == 7
+    assert read == [(5 + at, min(at_once, 7 - at)) for at in range(0, 7, at_once)]
+
+
 def test_full_memory_is_said_with_what_to_do(tiny, monkeypatch):
     def full(self, last, starts):
         raise torch.OutOfMemoryError("CUDA out of memory")
