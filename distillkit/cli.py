@@ -404,6 +404,8 @@ def _lesson(options: argparse.Namespace, words: list[str]) -> int:
         raise ValueError("--to says where a copy goes: add --copy")
     if options.copy:
         print(f"your copy: {copy_lesson(options.number, options.to, options.lang)}")
+        print("the results of the kit's own run stand in "
+              f"{lesson_path(options.number, options.lang)}")  # fmt: skip
     else:
         print(f"the lesson: {lesson_path(options.number, options.lang)}")
         lang = "" if options.lang == "en" else f" --lang {options.lang}"

@@ -105,9 +105,14 @@ def read_json(path: str | Path) -> Any:
         raise ValueError(f"{path} is no JSON file: {error}") from error
 
 
+def as_json(value: Any) -> str:
+    """Return the text of a JSON file that people may read."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_json(path: str | Path, value: Any) -> Path:
     """Write `value` as indented JSON, atomically."""
-    return write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    return write_atomic(path, as_json(value))
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict]) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distillkit import __version__
 from distillkit.runtime.busy import WORTH_SAYING, busy_words
-from distillkit.runtime.files import read_csv
+from distillkit.runtime.files import as_json, read_csv, read_json
 from distillkit.runtime.session import (
     LAYER,
     Session,
@@ -205,7 +205,8 @@ def lesson_path(number: str, lang: str = "en") -> Path:
 
 
 def copy_lesson(number: str, to: Path | None = None, lang: str = "en") -> Path:
-    """Copy a lesson into the folder `to`, which may be new.
+    """Copy a lesson into the folder `to`, which may be new, without the results of the kit's run:
+    a guess is to come before its answer.
 
     The default is notebooks/mine, for a language other than English a folder of its name in there.
     Raises FileExistsError rather than write over a learner's work.
@@ -213,10 +214,14 @@ def copy_lesson(number: str, to: Path | None = None, lang: str = "en") -> Path:
     source = lesson_path(number, lang)
     own = source.parent / "mine" if lang == "en" else source.parents[1] / "mine" / lang
     target = (to or own) / source.name
+    notebook = read_json(source)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(target, "xb") as file:
-            file.write(source.read_bytes())
+        with open(target, "x", encoding="utf-8", newline="\n") as file:
+            file.write(as_json(notebook))
     except FileExistsError:
         raise FileExistsError(f"{target} exists and is kept: choose another --to DIR") from None
     return target

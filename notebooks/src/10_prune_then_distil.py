@@ -397,7 +397,7 @@ print(f"right before {right['depth']}, after {ask('repaired', repaired)}")
 before = [
     row
     for row in qwen.where(repair="before", form="bf16")
-    if not row["cut"].startswith("one ")
+    if not row["cut"].startswith(("one ", "neighbours"))
 ]
 dk.show(*figures.draw_cuts(before))
 

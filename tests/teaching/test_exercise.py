@@ -431,6 +431,16 @@ def test_a_slow_attempt_is_told_so_and_not_run_to_the_end(monkeypatch):
     assert doubled(probes=[(1.0,)] * 2).judge(slow).kind == DONE
 
 
+@pytest.mark.parametrize(("seconds", "times"), [(5.0, 1), (1e-9, 3)])
+def test_the_kits_function_runs_once_but_anew_where_its_time_counts(seconds, times):
+    calls = []
+    exercise = doubled(seconds=seconds, probes=[(1.0,), (2.0,)])
+    exercise.reference = lambda x: calls.append(x) or 2 * x
+    for _ in range(3):
+        exercise.judge(lambda x: 3 * x)
+    assert calls == [1.0, 2.0] * times
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RecursionError, MemoryError])
 def test_hard_stops_do_not_stop_the_notebook(error, capsys):
     def attempt(x):

@@ -5,6 +5,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from distillkit import cli
@@ -20,7 +21,8 @@ def started(tmp_path, monkeypatch):
     """A checkout with one lesson; returns its folder and the words that JupyterLab got."""
     folder, words = tmp_path / "notebooks", []
     folder.mkdir()
-    (folder / "00_start_here.ipynb").write_text("the lesson")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("the lesson")])
+    nbformat.write(notebook, folder / "00_start_here.ipynb")
     monkeypatch.setattr(lessons, "notebooks_folder", lambda: folder)
     monkeypatch.setenv("DISTILLKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(LabApp, "launch_instance", words.extend)
@@ -31,7 +33,7 @@ def test_lab_opens_a_copy_of_the_first_lesson_and_keeps_it(started):
     folder, words = started
     assert cli.main(["lab", "--no-browser", "--port=8899"]) == 0
     mine = folder / "mine" / "00_start_here.ipynb"
-    assert mine.read_text() == "the lesson"
+    assert nbformat.read(mine, 4).cells[0].source == "the lesson"
     assert words[-2:] == ["--no-browser", "--port=8899"]
     app = LabApp()
     app.load_config_environ()

@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError
 
+import nbformat
 import pytest
 
 import distillkit as dk
@@ -116,12 +117,27 @@ def test_this_environment_has_no_faults():
 # --- a copy of one's own -------------------------------------------------------------------
 
 
+def lesson(text):
+    """A lesson with a text and a cell, which has run."""
+    ran = {"outputs": [nbformat.v4.new_output("stream", text="42")], "execution_count": 7}
+    words = nbformat.v4.new_markdown_cell(text, id="a")
+    return nbformat.v4.new_notebook(
+        cells=[words, nbformat.v4.new_code_cell("6 * 7", id="b", **ran)]
+    )
+
+
+def with_nothing_run(notebook):
+    """The same notebook before its first cell."""
+    notebook.cells[1] |= {"outputs": [], "execution_count": None}
+    return notebook
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A folder of lessons with one that is built."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    (folder / "00_start_here.ipynb").write_text("the lesson")
+    nbformat.write(lesson("the lesson"), folder / "00_start_here.ipynb")
     monkeypatch.setattr(lessons, "notebooks_folder", lambda: folder)
     return folder
 
@@ -129,24 +145,27 @@ def checkout(tmp_path, monkeypatch):
 def test_a_copy_is_made_once_and_never_overwritten(checkout, capsys):
     assert cli.main(["lesson", "00", "--copy"]) == 0
     mine = checkout / "mine" / "00_start_here.ipynb"
-    assert f"your copy: {mine}" in capsys.readouterr().out
-    assert mine.read_text() == "the lesson"
+    said = capsys.readouterr().out
+    assert f"your copy: {mine}" in said and f"stand in {checkout / mine.name}" in said
+    assert nbformat.read(mine, 4) == with_nothing_run(lesson("the lesson"))
+    assert nbformat.read(checkout / mine.name, 4) == lesson("the lesson")
     mine.write_text("my work")
     assert cli.main(["lesson", "00", "--copy"]) == 1
     assert "exists and is kept" in capsys.readouterr().err
     assert mine.read_text() == "my work"
     other = checkout.parent / "a" / "b"
     assert cli.main(["lesson", "0", "--copy", "--to", str(other)]) == 0
-    assert (other / mine.name).read_text() == "the lesson" and mine.read_text() == "my work"
+    assert nbformat.read(other / mine.name, 4) == with_nothing_run(lesson("the lesson"))
+    assert mine.read_text() == "my work"
 
 
 def test_a_copy_in_chinese_stands_beside_the_english_one(checkout, capsys):
     (checkout / "zh").mkdir()
-    (checkout / "zh" / "00_start_here.ipynb").write_text("第一课", encoding="utf-8")
+    nbformat.write(lesson("第一课"), checkout / "zh" / "00_start_here.ipynb")
     assert cli.main(["lesson", "00", "--copy", "--lang", "zh"]) == 0
     mine = checkout / "mine" / "zh" / "00_start_here.ipynb"
     assert f"your copy: {mine}" in capsys.readouterr().out
-    assert mine.read_text(encoding="utf-8") == "第一课"
+    assert nbformat.read(mine, 4) == with_nothing_run(lesson("第一课"))
     assert cli.main(["lesson", "00", "--lang", "zh"]) == 0
     assert "lesson 00 --copy --lang zh" in capsys.readouterr().out
 

@@ -102,7 +102,7 @@ def test_memory_for_one_example_is_enough(tiny, whole, monkeypatch):
 
 def test_memory_that_does_not_hold_one_example_is_said_with_what_to_do(tiny, monkeypatch):
     tries = full_above(monkeypatch, 10)
-    with pytest.raises(MemoryError, match="parts of 200 tokens or one example.*--quant nf4"):
+    with pytest.raises(MemoryError, match=r"parts of 200 tokens or one example.*--quant nf4"):
         train(tiny, part_tokens=400)
     longest = max(len(e.ids) for e in encode(TRACES, tiny.tokenizer)) + ROUND
     assert tries == sorted(tries, reverse=True) and tries[0] > longest >= tries[-1]
