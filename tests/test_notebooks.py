@@ -40,26 +40,32 @@ if "distillkit.teaching.widgets" in sys.modules:
 """
 
 
-def shorten(folder, layers):
-    """Write the first layers of the lessons' small student into a folder, a process's work."""
+def shrink(folder, layers, heads):
+    """Write a random model with the lessons' small student's tokenizer and shapes, but fewer layers
+    and heads, into a folder: a process's work."""
+    import torch
+
     from distillkit.models.loading import load
 
     loaded = load("smollm2-135m-instruct", say=lambda _: None)
-    model = loaded.model
-    model.model.layers = model.model.layers[:layers]
-    model.config.num_hidden_layers = layers
-    for part in (model, loaded.tokenizer):
+    config = loaded.model.config
+    for size in ("hidden_size", "intermediate_size", "num_key_value_heads"):
+        setattr(config, size, getattr(config, size) * heads // config.num_attention_heads)
+    config.num_attention_heads, config.num_hidden_layers = heads, layers
+    torch.manual_seed(0)
+    for part in (type(loaded.model)(config), loaded.tokenizer):
         part.save_pretrained(folder / loaded.name.split("/")[-1])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def short_student(forked_kernels, tmp_path_factory):
-    """Give lessons three layers of their small student: what it writes counts nowhere.
+def small_student(forked_kernels, tmp_path_factory):
+    """Give lessons a smaller student than their small one: what it writes counts nowhere.
 
-    A lesson's time in fast mode is mostly the model's reading of the same long prompts.
+    A lesson's time in fast mode is mostly the model's reading of the same long prompts, and its
+    head: 49,152 tokens for each that is written.
     """
     folder = tmp_path_factory.mktemp("m")
-    process = forked.Process(shorten, folder, 3)
+    process = forked.Process(shrink, folder, 3, 3)
     process.join()
     assert process.exitcode == 0
     with pytest.MonkeyPatch.context() as patch:
