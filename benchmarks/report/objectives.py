@@ -92,8 +92,9 @@ def soft_labels() -> str:
             lines,
         ),
         f"""The first arms learn 64 verified traces of the 1.5B teacher: its words, or its 64
-        likeliest tokens at each place.  Reverse KL and JSD from the untouched student fail, as the
-        first token gets no gradient.  In the others the student is its own teacher, with the
+        likeliest tokens at each place.  Reverse KL and JSD from the untouched student fail: its
+        first token in the asked form gets no gradient (one run of reverse KL writes the form all
+        the same, with wrong values).  In the others the student is its own teacher, with the
         examples in its prompt: after a cold start of 32 unverified texts come 128 texts, of the
         teacher or its own.  On its own texts (reverse KL) the KL to the teacher falls from
         {mean(values(cold, "kl_to_few_shot", 1), 2)} to {mean(values(own, "kl_to_few_shot", 1), 2)}
@@ -173,8 +174,9 @@ def pruning() -> str:
         first, forward KL from the parent against plain training, gives {more("plain", kl, WIDE)}
         right answers in 100 in width and {more("plain", kl)} in depth.  With the hidden states
         matched behind the cut, too, the cut in depth gains {more("plain", STATES)} over plain
-        training.  Which layers go decides more than how they are repaired: block influence is ahead
-        of leave-one-out by {more(kl, kl, to=influence)}, and width ahead of block influence by
+        training.  Which layers go decides as well: with forward KL block influence is ahead of
+        leave-one-out by {more(kl, kl, to=influence)} (of leave-one-out with the states by
+        {more(STATES, kl, to=influence)}), and width ahead of block influence by
         {more(kl, kl, influence, WIDE)}. The last quarter of the layers gone, head and last three
         layers tuned: {mean(values(last))}. No repair brings other kinds or other text back.""",
         _in_few_bits(),

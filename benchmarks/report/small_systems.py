@@ -54,10 +54,11 @@ def algorithm() -> str:
         the *finished* learner loses more: {worse}.  The last tenth of each history gives
         {mean(values(lost("last tenth", "sampled"), "regret", 1), 1)}, but with six pulls of
         everything in sight it is
-        {mean(values(lost("last tenth in sight", "sampled"), "regret", 1), 1)}, so that is the short
-        memory.  Taking the likeliest pull in place of drawing one, the first student comes near the
-        Gittins index, and the finished learner gets worse: which is right depends on what the data
-        show.""",
+        {mean(values(lost("last tenth in sight", "sampled"), "regret", 1), 1)}: with the odds of the
+        training the short memory explains it; turned round, the last tenth loses more.  Taking the
+        likeliest pull in place of drawing one, the student of Thompson sampling comes near the
+        Gittins index, and the finished learner gets worse: which is right depends on the student.
+        """,
     )
 
 

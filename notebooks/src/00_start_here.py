@@ -147,8 +147,9 @@ if mine not in said:
 # ## The idea in one picture
 #
 # A **teacher** model writes several solutions of each problem: the
-# *candidates*. Rules check every one. What passes is a *trace*: a text that
-# the **student** is trained on. Afterwards the student answers problems that
+# *candidates*. Rules check every one. What passes may become a *trace*: a text
+# that the **student** is trained on. A run takes as many as its settings say,
+# so that training stays short. Afterwards the student answers problems that
 # neither training nor the rules have seen. The numbers below the boxes are
 # those of a real run, whose report is stored beside the kit.
 
@@ -159,9 +160,9 @@ if mine not in said:
 # ## 一张图看懂
 #
 # **教师**模型为每道题写几份解答，叫作**候选**（candidate）。规则逐一检查它们。
-# 通过检查的叫作**轨迹**（trace），也就是**学生**的训练文本。训练之后，学生去做
-# 新的题，这些题训练时没用过，规则也没见过。方框下面的数字来自一次真实的运行，它
-# 的报告随工具包一起保存。
+# 通过检查的可以用作**轨迹**（trace），也就是**学生**的训练文本。一次运行只取设
+# 置里规定的份数，这样训练不会太久。训练之后，学生去做新的题，这些题训练时没用
+# 过，规则也没见过。方框下面的数字来自一次真实的运行，它的报告随工具包一起保存。
 
 # %%
 report = dk.read_json(dk.data_path("demo_report.json"))

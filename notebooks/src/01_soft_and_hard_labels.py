@@ -347,15 +347,16 @@ dk.explore(
 # {exercise soft_loss}
 #
 # Mean over the examples, sum over the classes. The teacher must get no
-# gradient. Stay in log-space: `log_softmax`, not `softmax(...).log()`.
+# gradient: `teacher_BC.detach()` has the same numbers and none. Stay in
+# log-space: `log_softmax`, not `softmax(...).log()`.
 
 # %% [markdown] lang="zh"
 # ### 练习 2：软损失
 #
 # {exercise soft_loss}
 #
-# 对样本取平均，对类别求和。梯度不能传到教师。留在对数空间里：用 `log_softmax`，
-# 不要用 `softmax(...).log()`。
+# 对样本取平均，对类别求和。梯度不能传到教师：`teacher_BC.detach()` 数值相同，但
+# 不传梯度。留在对数空间里：用 `log_softmax`，不要用 `softmax(...).log()`。
 
 
 # %%

@@ -387,9 +387,11 @@ print(f"time: {seconds[1] / seconds[0]:.1f} times as long")
 
 # %% [markdown]
 # Beam search keeps the best *beginnings*; a text that begins worse and ends
-# better can be lost on the way, so it may even end below greedy decoding. On
-# short solutions, where the model is sure of most tokens, little is left to
-# gain.
+# better can be lost on the way. And this search ends as soon as four texts are
+# finished, and takes the one with the best log p *per token*. A likelier text
+# that is longer, and not finished yet, is lost then: so it ended below greedy
+# decoding on two equations. On short solutions, where the model is sure of most
+# tokens, little is left to gain.
 #
 # ## Why rejection sampling needs a temperature
 #

@@ -328,10 +328,10 @@ print(
 )
 
 # %% [markdown]
-# Why so strict? A parser that repairs everything hides what the student has
-# not learned, and it gives a wrong answer where two are written. The kit
-# reports both: **exact** (strict: form and value) and **lenient** (a right
-# value anywhere in a text without the form).
+# Why so strict? A parser that repairs everything hides what the student has not
+# learned, and it gives a wrong answer where two are written. The kit reports
+# both: **exact** (strict: form and value) and **lenient** (only the value: one
+# is read, the clearest or the last, whatever the form of the text).
 #
 # ## Now live
 #
@@ -345,7 +345,7 @@ print(
 # %% [markdown] lang="zh"
 # 为什么要这么严格？如果解析器什么都替学生修好，就看不出学生没学会什么；文本里有
 # 两个答案时，它还会给出错的那个。工具包两种都报告：**exact**（严格：格式和数值
-# 都对）和 **lenient**（宽松：格式不对，但文本里某处有正确的数值）。
+# 都对）和 **lenient**（宽松：不管格式，只读出一个数值，最明确的或最后的那个）。
 #
 # ## 现场试一次
 #

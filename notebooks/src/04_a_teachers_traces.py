@@ -226,7 +226,13 @@ print(f"{len(everything)} candidates, {len(texts)} different texts")
 # {exercise price}
 #
 # A server charges for tokens that are read and for tokens that are written,
-# each with a price for a *million*. Every candidate is one request.
+# each with a price for a *million*. Every candidate is one request, and each
+# request reads the whole prompt.
+#
+# Write `price`. In: the *number* of problems, the number `k` of candidates for
+# each, the tokens that one request reads (`prompt_tokens`) and writes
+# (`answer_tokens`), the price of a million read ones (`per_in`) and of a
+# million written ones (`per_out`). Out: the price of all requests.
 
 
 # %%

@@ -165,11 +165,12 @@ dk.show(*figures.draw_splits([r for r in splits if r["family"] != "all"]))
 # numbers of eight digits. *Never taught* are equations whose solution is a
 # fraction. The stories are others than those that were told in training.
 #
-# **In plain words.** What was taught is learned, and in other words, too. What
-# was *not* taught got **worse** than it was: with examples in the prompt the
-# untouched student writes 7/3 now and then; the distilled one makes a whole
-# number of it, as all solutions were that it has seen. A student distilled on
-# some tasks is a student of these tasks.
+# **In plain words.** What was taught is learned, and in other words, too. The
+# kind that was *not* taught got **worse** than it was: with examples in the
+# prompt the untouched student writes 7/3 now and then; the distilled one makes
+# a whole number of it, as all solutions were that it has seen. This need not be
+# so for every kind: the demo's student of lesson 00 solves as many of the kinds
+# that it was not taught as before. Count on nothing that you did not teach.
 #
 # ## Is it chance?
 #
@@ -236,8 +237,9 @@ p_value = checks.p_value(p_value)
 # {exercise interval}
 #
 # Write `interval`: `before` and `after` as above, and `drawn`, a NumPy array of
-# shape [draws, n]; each row holds the numbers of n drawn questions. Out: the
-# pair (low, high), the quantiles 0.025 and 0.975 of the gains, as shares.
+# shape [draws, m]; each row holds the numbers of m drawn questions (m is n in
+# the bootstrap; the check draws fewer, too). Out: the pair (low, high), the
+# quantiles 0.025 and 0.975 of the gains, as shares of the drawn questions.
 
 
 # %%

@@ -142,7 +142,9 @@ for way, merge in merges.items():
 # Write `quantise_q8_0`: 32 float32 weights (numpy) in, 34 bytes out, first the
 # scale. Halves are rounded away from zero: `np.sign(x) * np.floor(np.abs(x) +
 # 0.5)`. So that your bytes are the library's also where a weight lies exactly
-# between two numbers, multiply by $1/d$ instead of dividing by $d$.
+# between two numbers, multiply by $1/d$ instead of dividing by $d$; both are
+# float32, and $d$ goes into 16 bits (`np.float16`) only when it is written. In
+# a block of zeros $d$ is 0, and so is every number.
 #
 # {exercise quantise_q8_0}
 
@@ -226,13 +228,13 @@ dk.explore(
 )
 
 # %% [markdown]
-# `q5_0` rounds these weights *less* than `q4_0`, and yet parts of the update
-# are gone, in some matrices nearly all of it. The reason lies in where this
-# base comes from: the kit downloads a publisher's *4-bit file* (few people have
-# a hub at hand), and most of its matrices were kept as Q5_0 there. They lie
-# **exactly on that grid**. This is the bug of exercise 1, hidden in a file that
-# calls itself 32 bits. Whoever merges into weights that were rounded before
-# should ship on *another*, finer grid.
+# `q5_0` rounds these weights *less* than `q4_0`, and yet a part of the update
+# is gone: little in most matrices, three quarters in one. The reason lies in
+# where this base comes from: the kit downloads a publisher's *4-bit file* (few
+# people have a hub at hand), and most of its matrices were kept as Q5_0 there.
+# They lie **exactly on that grid**. This is the bug of exercise 1, hidden in a
+# file that calls itself 32 bits. Whoever merges into weights that were rounded
+# before should ship on *another*, finer grid.
 #
 # ## True bits
 #
@@ -450,10 +452,12 @@ for (ours,), other in zip(here, serving.served(path, chats, limit)):
 # **Ollama** takes the same file with a `Modelfile` beside it. Its language for
 # templates is another one (Go's), and a template that was typed by hand is
 # where most exported models go wrong. The kit cuts it out of the tokenizer's
-# own and compares the two. (No Ollama was run here.)
+# own and compares the two. `num_predict` is the most tokens of an answer: more
+# than the longest solution that this student was taught. (No Ollama was run
+# here.)
 
 # %%
-print(dk.modelfile(tokenizer, path.name, dk.THINK.instruction, limit))
+print(dk.modelfile(tokenizer, path.name, dk.THINK.instruction, 640))
 
 # %% [markdown]
 # ## Find the bug: it does not stop

@@ -44,6 +44,10 @@ machine = dk.start_lesson("14")
 # data in 64 steps. If it takes a single step instead, all points land near the
 # middle, in none of the heaps. **Write a guess into the next cell:** how many
 # of the eight heaps does a student reach in *one* step, after six halvings?
+#
+# (A point is *near* a heap if it lies at most three times the heap's spread
+# from its middle. A heap is *reached* if at least half as many points as it
+# should get are near it: a sixteenth of all.)
 
 # %%
 guess_heaps = None  # 0 to 8
@@ -153,7 +157,7 @@ for count in (64, 32, 16, 8, 4, 2, 1):
     line(count, path[-1])
 
 # %% [markdown]
-# From 16 steps on more of them help little. With two it falls apart, with one
+# From 32 steps on more of them help little. With two it falls apart, with one
 # all points go to the mean of all heaps. The path is a curve; a big step goes
 # straight on.
 #
@@ -361,8 +365,8 @@ for row in sorted(rows, key=lambda row: row["seed"]):
 dk.show(*figures.draw_quality(ways, floor))
 
 # %% [markdown]
-# **One step instead of 64.** The teacher itself needs 16 steps or more. Halved
-# six times, a student needs one: its points are 0.029 from the data, the
+# **One step instead of 64.** The teacher itself needs more than 16 steps.
+# Halved six times, a student needs one: its points are 0.029 from the data, the
 # teacher's 0.025 after 64 steps, two samples of the data 0.022 from each other.
 # All eight heaps are reached. The published loss is useless from the first
 # halving on (0.48), and later its points fly away, out of the picture.
@@ -450,8 +454,10 @@ if guess_heaps is not None:
 # <details><summary>3. Could the student be better than its teacher of 64
 # steps?</summary>
 #
-# Not by this target: it aims at the teacher's own end. A consistency model or a
-# student with a loss against the data could.
+# Not by this target: it aims at the teacher's own end. The consistency student
+# of this lesson follows the teacher's path, too. A student whose loss compares
+# it with the data could; consistency models that are trained without a teacher
+# are of that kind.
 # </details>
 
 # %%

@@ -27,8 +27,8 @@ about 8 GB of free disk):
 
 **If this cell says "this machine computes in float32: expect up to N times as many minutes"**, 06
 and 07 take too long for these plans, which are made for machines that compute in bfloat16.  In the
-room read the outputs that are stored in 06 and 07, and do not run their cells there.  Let them run
-over a break, or at home.
+room read the outputs that are stored in `notebooks/06…` and `07…` (a learner's own copy begins
+without them), and do not run the cells there.  Let them run over a break, or at home.
 """
 PART = 200  # minutes of a morning or an afternoon at most; one of half a day may have all of it
 
