@@ -118,6 +118,62 @@ def text_of(lesson):
     return " ".join(line[2:] for line in lines if line.startswith("# "))
 
 
+def test_the_numbers_that_lesson_05_types_are_those_of_its_tables():
+    def candidates(strategy):
+        found = parts.rows("data/decoding_strategies.csv", strategy=strategy)
+        right = [int(row["right"]) for row in found]
+        written = sum(int(row["candidates"]) for row in found)
+        shares = (sum(right) / written, sum(map(bool, right)) / len(found))
+        return [parts.plain(100 * share) for share in shares]
+
+    def written(table, way, split):
+        tokens = parts.values(parts.rows(f"data/{table}.csv", way=way, split=split), "tokens", 1)
+        return sum(tokens) / len(tokens)
+
+    cold, warm, hot = (candidates(strategy) for strategy in ("T 0.3", "T 0.7", "T 1.5"))
+    text = text_of("05")
+    for words in (
+        f"right less often than at 0.3 ({warm[0]} and {cold[0]} %), but one of eight more often "
+        f"({warm[1]} and {cold[1]} %). Too high is bad for both: at 1.5 it is {hot[0]} % and "
+        f"{hot[1]} %",
+    ):
+        assert words in text
+    for table, way, said in (
+        ("going_back", "going back", {"outside": 320, "broad": 360}),
+        ("several_tries", "again", {"outside": 525, "broad": 620}),
+    ):
+        for split, tokens in said.items():
+            assert str(tokens) in text
+            assert written(table, way, split) == pytest.approx(tokens, abs=5)
+    first = [[row["right"][:100].count("1")
+              for row in parts.rows("data/going_back.csv", way="going back", split=split)]
+             for split in ("outside", "broad")]  # fmt: skip
+    ends = " and ".join(parts.mean(each) for each in first)
+    assert f"Of the first 100 questions {ends} are right now" in text
+
+
+def test_the_numbers_that_lesson_10_types_are_those_of_its_table():
+    def right(cut, repair):
+        found = parts.rows("data/pruning.csv", parent="qwen", cut=cut, repair=repair, size=20)
+        return parts.values([row for row in found if row["form"] == "bf16"])
+
+    better = right("block influence", "forward KL")
+    alone, states = (right("leave-one-out", f"forward KL{more}") for more in ("", " and states"))
+
+    def more(base):
+        return [parts.signed(value) for value in statistics.paired(base, better)]
+
+    far, near = more(alone), more(states)
+    text = text_of("10")
+    for words in (
+        f"{parts.mean(better)} in place of {parts.mean(alone)} ({far[0][1:]} more, {far[1][1:]} to "
+        f"{far[2][1:]})",
+        f"has {parts.mean(states)}: from that the {parts.mean(better)} cannot be told ({near[0]}, "
+        f"{near[1]} to {near[2]})",
+    ):
+        assert words in text
+
+
 def test_the_numbers_that_lesson_09_types_are_those_of_its_table():
     path, own = "data/soft_labels.csv", "itself, student's texts, reverse"
 
@@ -136,6 +192,9 @@ def test_the_numbers_that_lesson_09_types_are_those_of_its_table():
     prompt = parts.row(path, arm="untouched, six solved examples")
     few_shot, cold = parts.percent(prompt["exact"]), "itself, cold start"
     soft = numbers(statistics.paired(right("words alone"), right("forward KL")), 0)
+    taught = numbers(statistics.paired(right(cold), right(own.replace("student", "teacher"))), 0)
+    third = [parts.plain(parts.row(path, arm=arm, seed=2)["kl_to_few_shot"], 3)
+             for arm in (cold, own)]  # fmt: skip
     steps = right(f"{own}, 24 steps")
     near = numbers(statistics.paired([float(few_shot)] * len(steps), steps), 1)
     first, *rest = (parts.plain(value) for value in right(f"{own}, rate 1e-3"))
@@ -145,12 +204,15 @@ def test_the_numbers_that_lesson_09_types_are_those_of_its_table():
         f"{mean(own.replace('student', 'teacher'))} of 100 on the teacher's texts",
         f"That is what the examples reach ({few_shot})",
         f"it is {mean(own)} with reverse KL and {mean(own.replace('reverse', 'forward'))} with "
-        f"forward KL, and neither can be told from the cold start alone ({mean(cold)})",
+        f"forward KL. None of these can be told from the cold start alone ({mean(cold)}; "
+        f"for the {mean(own.replace('student', 'teacher'))} it is {taught[0]}, {taught[1]} to "
+        f"{taught[2]})",
         f"24 steps give {mean(f'{own}, 24 steps')}, and that cannot be told from the prompt "
         f"({near[0]}, {near[1]} to {near[2]}); "
         f"nor can the lower temperature ({mean(f'{own}, temperature 0.7')})",
         f"At a rate of 1e-3 the runs solve {first}, {' and '.join(rest)}",
-        f"falls from {kl(cold)} after the cold start to {kl(own)}. "
+        f"falls from {kl(cold)} after the cold start to {kl(own)}.",
+        f"in the third it was small already ({third[0]}, then {third[1]})",
         f"(At a rate of 1e-3 it is {kl(f'{own}, rate 1e-3')}: farther than at the start.)",
     ):
         assert words in text
@@ -181,7 +243,10 @@ def test_the_numbers_that_lesson_13_types_are_those_of_its_table():
         "Five seeds, 8,192 histories",
         f"the student of Thompson sampling loses {source} in 60 pulls, as its source does",
         f"The last tenth of each history loses {mean('last tenth')}, and",
-        f"six pulls at a time, loses {mean('last tenth in sight')}.",
+        f"six pulls at a time, loses {mean('last tenth in sight')} (in the tables",
+        f"the last tenth loses {mean('last tenth', 'sampled', turned)} and this control "
+        f"{mean('last tenth in sight', 'sampled', turned)}",
+        f"({mean('shuffled', 'greedy')} instead of {mean('shuffled')})",
         f"With half in sight {mean('half in sight')} are lost",
         f"{mean('thompson', 'greedy')} instead of {mean('thompson')}, and the Gittins index, "
         f"which is close to the best possible, has {best}.",
