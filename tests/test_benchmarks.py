@@ -27,7 +27,9 @@ from distillkit.pipeline.recipes import CURRICULA
 from distillkit.problems.equations import SMALL, make_problems
 from distillkit.runtime.files import read_csv, read_jsonl, write_json, write_jsonl
 from distillkit.traces.candidates import candidate_ids
-from distillkit.traces.teachers import Local, Recorded
+from distillkit.traces.filters import first_wrong_step
+from distillkit.traces.teachers import Local, Recorded, Solver
+from distillkit.traces.templates import THINK
 from distillkit.training.lora import lora, with_adapter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +38,6 @@ EXPERIMENTS = {
     name: importlib.import_module(f"benchmarks.experiments.{name}").EXPERIMENT for name in NAMES
 }
 WAITING = {  # arms that are still to be run, by a part of their name
-    "more_training": ("broad",),
     "step_by_step": ("signs",),
 }
 COMMAND = re.compile(r"python -m\s+(?:# )?(benchmarks\.[a-z_.]+[a-z])")
@@ -268,7 +269,6 @@ def test_every_command_that_is_named_exists_and_every_table_names_its_command():
 
 LITTLE = {
     "TRACES": 8,
-    "SOLUTIONS": 8,
     "LIMIT": 8,
     "MOST": 24,
     "K": 2,
@@ -301,7 +301,7 @@ TRIED = {  # an arm that trains and one that does not, where there are both
     "generalisation": ["narrow", "never taught"],
     "going_back": ["broad"],
     "more_kinds": ["thirteen kinds, 20 minutes"],
-    "more_training": ["outside"],
+    "more_training": ["nothing", "same kinds, 3e-4", "drills, products by places, 2e-4"],
     "own_errors": ["first", "own errors", "equal minutes"],
     "pruning": [
         "qwen / none / before",
@@ -353,6 +353,9 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
         write_jsonl(tmp_path / "outside_fresh.jsonl", asked)
         monkeypatch.setattr("benchmarks.experiments.generalisation.RUNS", tmp_path)
     if name == "more_training":
+        few = {arm: (min(n, 8), min(drills, 6), *rest)
+               for arm, (n, drills, *rest) in module.LEARNS.items()}  # fmt: skip
+        monkeypatch.setattr(module, "LEARNS", few)
         ready = dataclasses.replace(student, model=adapted)
         monkeypatch.setattr(module, "ready_student", lambda machine: ready)
     if name == "more_kinds":
@@ -382,6 +385,26 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     before = out.read_bytes()
     main(EXPERIMENTS[name], "", words)
     assert out.read_bytes() == before
+
+
+def test_drills_are_of_one_operation_and_hold_with_products_written_out():
+    from benchmarks.experiments.more_training import by_places, drilled
+
+    assert by_places("34 * 20 = 600 + 80 = 680\nx = 680") == (
+        "34 * 20 = 30 * 20 + 4 * 20 = 600 + 80 = 680\nx = 680"
+    )
+    assert by_places("7 * 305 = 2100 + 35 = 2135") == (
+        "7 * 305 = 300 * 7 + 5 * 7 = 2100 + 35 = 2135"
+    )
+    assert by_places("7 * 30 = 210\n-7 * 30 = -210") == "7 * 30 = 210\n-7 * 30 = -210"
+    drills = drilled(30, [])
+    assert len({drill.id for drill in drills}) == 30
+    assert drilled(3, drills[:3]) != drills[:3]
+    for drill in drills:
+        assert re.fullmatch(r"x/\d+ = -?\d+|x [+-] \d+ = -?\d+|\d+x = \d+", drill.equation)
+        (solved,) = Solver(form="collect").sample([drill])
+        reasoning = THINK.parse(by_places(solved["text"])).reasoning
+        assert first_wrong_step(drill.equation, reasoning) == ""
 
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q5_0", "Q4_0"])

@@ -45,7 +45,13 @@ BACK = GoBack(lambda _, text: sound_part(text), tries=24)
 
 
 def run(arm, seed, bench):
-    """Write on, from where it contradicts itself, what a recorded answer contradicts itself in."""
+    """Write on, from where it contradicts itself, what a recorded answer contradicts itself in.
+
+    Raises ValueError for a stream of random numbers that is not written.
+    """
+    if not 0 <= seed < STREAMS:
+        raise ValueError(f"there are {STREAMS} streams of random numbers: no seed is above "
+                         f"{STREAMS - 1}, and {seed} was asked for")  # fmt: skip
     student = merged(bench.machine.tier, bench.machine.dtype)
     recorded = read_jsonl(DATA / "generalisation_answers.jsonl")
     recorded = [row for row in recorded if row["split"] == arm][: bench.test]
