@@ -75,7 +75,7 @@ def ids_of(text):
 # %%
 logits = dk.decoding.next_logits(model, ids_of("The capital of France is"))
 probs = logits.softmax(-1)
-print(f"{len(probs):,} probabilities, sum {probs.sum():.4f}")
+print(f"{len(probs):,} probabilities, sum {probs.sum():.3f}")
 for p, token in zip(*(t.tolist() for t in probs.topk(5))):
     print(f"{100 * p:6.2f} %  {tokenizer.decode([token])!r}")
 
