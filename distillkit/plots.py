@@ -123,6 +123,7 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]]) -> Figure:
         if not wide_ones:
             figure.set_size_inches(min(width, 4.6), min(height, max(2.6, height * 0.8)))
         figure.set_dpi(DPI)
+        _wrap_legends(figure)
         figure.canvas.draw()
         cells.append((numpy.asarray(figure.canvas.buffer_rgba()).copy(), title, caption))
     wide = max(pixels.shape[1] for pixels, _, _ in cells) + 12
@@ -145,6 +146,17 @@ def draw_strip(panels: Sequence[tuple[Figure, str, str]]) -> Figure:
         strip.text(left + 6, top - 6, "\n".join(titles[at]), weight="bold", fontsize=10, **place)
         strip.text(left + 6, bottom - 2, "\n".join(words[at]), fontsize=9, **place)
     return strip
+
+
+def _wrap_legends(figure: Figure) -> None:
+    """Break the words of legends that are wider than their figure into lines, as far as needed."""
+    for legend in figure.legends:
+        words = [text.get_text() for text in legend.texts]
+        limit = max(map(len, words), default=0)
+        while limit > 12 and legend.get_window_extent().width > figure.bbox.width:
+            limit -= 4
+            for text, whole in zip(legend.texts, words, strict=True):
+                text.set_text(textwrap.fill(whole, limit))
 
 
 def draw_funnel(rows: Sequence[tuple[str, int]]) -> Figure:

@@ -264,6 +264,20 @@ def test_a_strip_shows_every_panel(count):
         assert not dark[top : top + tall, left + wide - 4 : left + wide].any(), "text is cut"
 
 
+def test_a_strip_breaks_the_words_of_a_legend_that_is_wider_than_its_panel():
+    """The legend of lesson 08 lost its first line and the end of its last name."""
+    figure, axes = plots.new_figure(7.4, 3.9)
+    names = ("two tasks", "one text, steps first, label weighs half", "no x", "b " * 40)
+    for at, name in enumerate(names):
+        axes.plot([0, 1], [at, at], label=name)
+    legend = figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    plots.draw_strip([(figure, "", "")])
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert [" ".join(text.get_text().split()) for text in legend.texts] == [*map(str.strip, names)]
+    assert legend.texts[0].get_text() == names[0]
+
+
 def test_show_gives_picture_and_alternative_text():
     shown = show(*draw(1.0))
     data, metadata = shown._repr_mimebundle_()

@@ -28,8 +28,9 @@ WIDE, TALL = 44, 16  # characters and lines of one answer
 
 def draw_chat(question: str, answers: Mapping[str, str]) -> Drawn:
     """Set answers to one question side by side; the rest of a long one is left out."""
-    figure, grid = new_figure(3.4 * len(answers) + 0.2, 0.7 + 0.19 * TALL, columns=len(answers),
-                              xlim=(0, WIDE), ylim=(TALL, 0))  # fmt: skip
+    width = max(8.2, 3.4 * len(answers) + 0.2)  # a strip keeps the width of what is above 8 inches
+    figure, grid = new_figure(width, 0.7 + 0.19 * TALL, columns=len(answers), xlim=(0, WIDE),
+                              ylim=(TALL, 0))  # fmt: skip
     lengths = []
     for axes, (name, text) in zip(np.atleast_1d(grid), answers.items(), strict=True):
         lines = [part for line in text.strip().split("\n")
