@@ -387,6 +387,11 @@ def test_an_experiment_runs_and_fills_its_table(name, fresh_tiny, tmp_path, monk
     assert out.read_bytes() == before
 
 
+def test_going_back_refuses_a_stream_that_is_not_written():
+    with pytest.raises(ValueError, match=r"there are 3 streams .* 4 was asked for"):
+        importlib.import_module("benchmarks.experiments.going_back").run("broad", 4, None)
+
+
 def test_drills_are_of_one_operation_and_hold_with_products_written_out():
     from benchmarks.experiments.more_training import by_places, drilled
 
