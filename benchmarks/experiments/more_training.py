@@ -39,11 +39,11 @@ from distillkit.training.lora import ready_student
 
 BROAD = CURRICULA["broad"]
 SEED = 1
-LEARNS = {  # solutions of the same kinds, drills, share of general examples, peak rate
-    "nothing": (0, 0, 0, 0),
-    "same kinds, 3e-4": (800, 0, BROAD["general"], 3e-4),
-    "drills, 1e-4": (60, 450, 0, 1e-4),
-    "drills, products by places, 2e-4": (60, 360, 0, 2e-4),
+LEARNS = {  # solutions of the same kinds, drills, general share, products by places?, peak rate
+    "nothing": (0, 0, 0, False, 0),
+    "same kinds, 3e-4": (800, 0, BROAD["general"], False, 3e-4),
+    "drills, 1e-4": (60, 450, 0, False, 1e-4),
+    "drills, products by places, 2e-4": (60, 360, 0, True, 2e-4),
 }
 
 
@@ -64,7 +64,7 @@ def trained_on(learns, machine, asked, folder):
     student = ready_student(machine)
     rate, spent = LEARNS[learns][-1], {}
     if rate:
-        rows = lessons(learns, asked)
+        rows = traces_for(learns, asked)
         config = TrainingConfig(rate, BROAD["batch_size"], seed=SEED)
         more = distill(student.model, student.tokenizer, rows, config=config,
                        out=folder / "training", on_step=told)  # fmt: skip
@@ -73,15 +73,15 @@ def trained_on(learns, machine, asked, folder):
     return student, spent
 
 
-def lessons(learns: str, asked: Sequence[Problem]) -> list[Trace]:
+def traces_for(learns: str, asked: Sequence[Problem]) -> list[Trace]:
     """Return the traces: none of a problem that is asked."""
-    solutions, drills, share, _ = LEARNS[learns]
+    solutions, drills, share, written_out, _ = LEARNS[learns]
     unseen = [make_problem(problem.text.split(":")[-1]) for problem in asked]
     turns = in_turn(BROAD["families"], BROAD["shares"])
     problems = maker("broad")(solutions, turns, "train", SEED, avoid=unseen)
     problems += reworded(drilled(drills, [*unseen, *problems]), SEED)
     solved = Solver(form="collect").sample(problems)
-    if "by places" in learns:
+    if written_out:
         solved = [{**one, "text": by_places(one["text"])} for one in solved]
     traces = to_traces(solved)
     return mix(traces, read_jsonl(data_path("general.jsonl")), share, SEED, or_fewer=True)
